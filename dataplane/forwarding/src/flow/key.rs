@@ -1,0 +1,108 @@
+//! Flow keys: a 5-tuple and its address space, packed into words that atomics can hold.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use gridway_wire::protocol::Protocol;
+use gridway_wire::tuple::FiveTuple;
+
+use crate::ids::VnetId;
+
+/// Words of a key: two addresses (IPv4 as IPv4-mapped IPv6, RFC 4291, 2.5.5.2), then scope, protocol
+/// and ports.
+pub(super) const WORDS: usize = 5;
+
+const LOCAL_SCOPE: u16 = u16::MAX;
+/// Set in every key, so that no key equals the cleared words of a free slot.
+const LIVE: u64 = 1 << 63;
+
+/// What a flow is found by: the tuple of a packet in the space it arrived from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key(pub(super) [u64; WORDS]);
+
+impl Key {
+    /// Key of a packet as local hosts send it. Which vnet it belongs to follows from its addresses,
+    /// because the selectors of a node's vnets are disjoint.
+    #[must_use]
+    pub fn local(tuple: &FiveTuple) -> Self {
+        Self::new(LOCAL_SCOPE, tuple)
+    }
+
+    /// Key of a packet as it arrives from the overlay.
+    #[must_use]
+    pub fn overlay(vnet: VnetId, tuple: &FiveTuple) -> Self {
+        Self::new(vnet.0, tuple)
+    }
+
+    fn new(scope: u16, tuple: &FiveTuple) -> Self {
+        let [source_high, source_low] = address_words(tuple.source);
+        let [destination_high, destination_low] = address_words(tuple.destination);
+        let rest = LIVE
+            | u64::from(scope & 0x7fff) << 40
+            | u64::from(tuple.protocol.0) << 32
+            | u64::from(tuple.source_port) << 16
+            | u64::from(tuple.destination_port);
+        Self([source_high, source_low, destination_high, destination_low, rest])
+    }
+
+    /// The tuple the key was made of.
+    #[must_use]
+    pub fn tuple(&self) -> FiveTuple {
+        let [source_high, source_low, destination_high, destination_low, rest] = self.0;
+        let [.., protocol, s1, s0, d1, d0] = rest.to_be_bytes();
+        FiveTuple {
+            source: address(source_high, source_low),
+            destination: address(destination_high, destination_low),
+            protocol: Protocol(protocol),
+            source_port: u16::from_be_bytes([s1, s0]),
+            destination_port: u16::from_be_bytes([d1, d0]),
+        }
+    }
+}
+
+fn address_words(address: IpAddr) -> [u64; 2] {
+    match address {
+        IpAddr::V4(v4) => [0, 0xffff_0000_0000 | u64::from(v4.to_bits())],
+        IpAddr::V6(v6) => {
+            let bits = v6.to_bits();
+            let (high, low) = ((bits >> 64) as u64, (bits & u128::from(u64::MAX)) as u64);
+            [high, low]
+        }
+    }
+}
+
+fn address(high: u64, low: u64) -> IpAddr {
+    let v6 = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
+    v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuple(source: &str, destination: &str) -> FiveTuple {
+        FiveTuple {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            protocol: Protocol::TCP,
+            source_port: 40_000,
+            destination_port: 443,
+        }
+    }
+
+    #[test]
+    fn a_key_gives_its_tuple_back() {
+        for tuple in [tuple("10.1.0.2", "172.16.2.2"), tuple("fd00:1::2", "fd00:2::2")] {
+            assert_eq!(Key::local(&tuple).tuple(), tuple);
+            assert_eq!(Key::overlay(VnetId(7), &tuple).tuple(), tuple);
+        }
+    }
+
+    #[test]
+    fn the_same_tuple_in_different_spaces_has_different_keys() {
+        let tuple = tuple("10.1.0.2", "10.2.0.2");
+        let keys = [Key::local(&tuple), Key::overlay(VnetId(0), &tuple), Key::overlay(VnetId(1), &tuple)];
+        assert_ne!(keys[0], keys[1]);
+        assert_ne!(keys[1], keys[2]);
+        assert_ne!(keys[0], keys[2]);
+    }
+}

@@ -1,0 +1,381 @@
+//! The flow table: the only mutable state of Layer 3, shared by all workers.
+//!
+//! A look-up takes no lock and writes nothing. Creating, judging again and removing take the lock of
+//! one shard, chosen by the overlay key. Memory is claimed in chunks as flows appear, is bounded by
+//! the limit, and is used again.
+
+mod index;
+mod key;
+mod shard;
+mod slot;
+mod timeouts;
+
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use foldhash::SharedSeed;
+use foldhash::quality::SeedableRandomState;
+use gridway_config::FlowTimeouts;
+use gridway_wire::tcp::TcpFlags;
+use gridway_wire::time::Nanos;
+use gridway_wire::tuple::FiveTuple;
+
+use crate::ids::{PeerId, VnetId};
+use index::Index;
+use shard::Shard;
+use slot::{Identity, Slot};
+
+pub use key::Key;
+pub use slot::Traffic;
+pub use timeouts::{State, idle_limit};
+
+/// The two sides a packet of a flow can come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Side {
+    /// The data NIC.
+    Local = 0,
+    /// The tunnel.
+    Overlay = 1,
+}
+
+/// A flow as a look-up found it. Stays valid while the flow lives; afterwards every use of `id` is
+/// refused or goes unnoticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Which flow.
+    pub id: FlowId,
+    /// Its virtual network.
+    pub vnet: VnetId,
+    /// The peer its packets go to.
+    pub peer: PeerId,
+    /// The epoch it was last judged in.
+    pub epoch: u32,
+    /// Side its first packet came from.
+    pub started_by: Side,
+    /// Tuple of packets from local hosts.
+    pub local: FiveTuple,
+    /// Tuple of packets from the overlay.
+    pub overlay: FiveTuple,
+}
+
+/// Names one flow, and no later one in the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowId {
+    slot: u32,
+    version: u64,
+}
+
+impl FlowId {
+    /// A number that spreads flows over connections; the same for both directions.
+    #[must_use]
+    pub fn spread(self) -> usize {
+        self.slot as usize
+    }
+}
+
+/// What a new flow is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFlow {
+    /// Its virtual network.
+    pub vnet: VnetId,
+    /// The peer its packets go to.
+    pub peer: PeerId,
+    /// The epoch it was judged in.
+    pub epoch: u32,
+    /// Side its first packet came from.
+    pub started_by: Side,
+    /// Tuple of packets from local hosts.
+    pub local: FiveTuple,
+    /// Tuple of packets from the overlay.
+    pub overlay: FiveTuple,
+}
+
+/// A flow with its activity, for listings and time-outs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowView {
+    /// Its virtual network.
+    pub vnet: VnetId,
+    /// The peer its packets go to.
+    pub peer: PeerId,
+    /// Side its first packet came from.
+    pub started_by: Side,
+    /// Tuple of packets from local hosts.
+    pub local: FiveTuple,
+    /// Tuple of packets from the overlay.
+    pub overlay: FiveTuple,
+    /// When it was created.
+    pub created: Nanos,
+    /// Activity from the local and from the overlay side.
+    pub traffic: [Traffic; 2],
+}
+
+impl FlowView {
+    /// When the last packet passed in either direction, or the flow was created.
+    #[must_use]
+    pub fn last_seen(&self) -> Nanos {
+        self.traffic.iter().map(|traffic| traffic.last_seen).fold(self.created, Nanos::max)
+    }
+}
+
+/// The table is full and nothing in reach may give way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the flow table is full")]
+pub struct TableFull;
+
+/// What became of a request for a new flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It was created.
+    New(Flow),
+    /// It was created in the place of another one.
+    Evicting(Flow),
+    /// Another worker had created it meanwhile.
+    Existing(Flow),
+}
+
+/// All flows of the node.
+#[derive(Debug)]
+pub struct FlowTable {
+    hasher: SeedableRandomState,
+    index: Index,
+    shards: Box<[Shard]>,
+    shard_slots: u32,
+}
+
+impl FlowTable {
+    /// A table for up to `limit` flows, hashing under a random `seed` so that nobody can choose
+    /// colliding flows.
+    #[must_use]
+    pub fn new(limit: usize, seed: [u64; 2]) -> Self {
+        let shards = (limit / 4096).next_power_of_two().clamp(1, 64);
+        let per_shard = limit.div_ceil(shards).max(1);
+        // The hasher borrows its shared part for good: one small allocation a table.
+        let shared: &'static SharedSeed = Box::leak(Box::new(SharedSeed::from_u64(seed[1])));
+        Self {
+            hasher: SeedableRandomState::with_seed(seed[0], shared),
+            index: Index::new(per_shard * shards),
+            shards: (0..shards).map(|_| Shard::new(per_shard)).collect(),
+            shard_slots: u32::try_from(per_shard).expect("limits are validated to fit 32 bits"),
+        }
+    }
+
+    /// Flows the table can hold.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.shards.len() * self.shard_slots as usize
+    }
+
+    /// Flows in the table.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(Shard::live).sum()
+    }
+
+    /// Whether the table holds no flow.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The flow of a packet with this key, coming from `side`. Takes no lock.
+    #[must_use]
+    pub fn find(&self, side: Side, key: &Key) -> Option<Flow> {
+        self.index.find(self.hash(key), |slot| {
+            let (version, identity) = self.slot(slot)?.read_if(side, key)?;
+            Some(flow(FlowId { slot, version }, &identity))
+        })
+    }
+
+    /// Counts a packet of the flow.
+    pub fn touch(&self, id: FlowId, side: Side, bytes: usize, flags: TcpFlags, now: Nanos) {
+        if let Some(slot) = self.slot(id.slot) {
+            slot.touch(side, bytes as u64, flags, now);
+        }
+    }
+
+    /// A connection begins anew on the tuple of one that was closing; its flags are forgotten.
+    pub fn restart_tcp_if_closing(&self, id: FlowId) {
+        let Some(slot) = self.slot(id.slot) else { return };
+        let ended = |side| {
+            let flags = slot.traffic(side).tcp_flags;
+            flags.fin() || flags.rst()
+        };
+        if slot.version() == id.version && (ended(Side::Local) || ended(Side::Overlay)) {
+            slot.restart_tcp();
+        }
+    }
+
+    /// Creates a flow, unless another worker just did. A stale flow with one of its tuples goes.
+    ///
+    /// # Errors
+    /// [`TableFull`] when the shard is full of busy flows.
+    pub fn create(&self, new: &NewFlow, limits: &FlowTimeouts, now: Nanos) -> Result<Created, TableFull> {
+        let keys = [Key::local(&new.local), Key::overlay(new.vnet, &new.overlay)];
+        if let Some(stale) = self.find(Side::Local, &keys[0])
+            && (stale.overlay != new.overlay || stale.vnet != new.vnet)
+        {
+            self.remove(stale.id);
+        }
+        let number = self.shard_of(&keys[1]);
+        let shard = &self.shards[number];
+        let mut state = shard.lock();
+        if let Some(existing) = self.find(Side::Overlay, &keys[1]) {
+            if existing.local == new.local {
+                return Ok(Created::Existing(existing));
+            }
+            self.clear(shard, &mut state, existing.id.slot);
+        }
+        let mut evicted = false;
+        let place = match shard.take(&mut state) {
+            Some(place) => place,
+            None => {
+                let victim = shard.victim(&mut state, limits, now).ok_or(TableFull)?;
+                self.clear(shard, &mut state, self.global(number, victim));
+                evicted = true;
+                shard.take(&mut state).ok_or(TableFull)?
+            }
+        };
+        let slot_number = self.global(number, place);
+        let slot = shard.slot(place).expect("a place that was taken has memory");
+        let identity = Identity {
+            keys,
+            vnet: new.vnet,
+            started_by: new.started_by,
+            peer: new.peer,
+            epoch: new.epoch,
+        };
+        slot.write(Some(&identity), now);
+        let hashes = keys.map(|key| self.hash(&key));
+        if self.index.insert(hashes[0], slot_number).is_err()
+            || self.index.insert(hashes[1], slot_number).is_err()
+        {
+            self.clear(shard, &mut state, slot_number);
+            return Err(TableFull);
+        }
+        let flow = flow(FlowId { slot: slot_number, version: slot.version() }, &identity);
+        Ok(if evicted { Created::Evicting(flow) } else { Created::New(flow) })
+    }
+
+    /// Records that the flow was judged again, in `epoch`, and now goes to `peer`.
+    pub fn rejudged(&self, id: FlowId, peer: PeerId, epoch: u32) {
+        self.with_live(id, |_, _, slot| slot.set_route(peer, epoch));
+    }
+
+    /// Removes a flow, if it still lives.
+    pub fn remove(&self, id: FlowId) {
+        self.with_live(id, |shard, state, _| self.clear(shard, state, id.slot));
+    }
+
+    fn with_live(&self, id: FlowId, act: impl FnOnce(&Shard, &mut shard::State, &Slot)) {
+        let (number, place) = self.local(id.slot);
+        let Some(shard) = self.shards.get(number) else { return };
+        let mut state = shard.lock();
+        if let Some(slot) = shard.slot(place)
+            && slot.version() == id.version
+        {
+            act(shard, &mut state, slot);
+        }
+    }
+
+    /// Empties a slot and takes it out of the index. The shard is locked.
+    fn clear(&self, shard: &Shard, state: &mut shard::State, number: u32) {
+        let (_, place) = self.local(number);
+        let Some(slot) = shard.slot(place) else { return };
+        if let Some((_, identity)) = slot.read() {
+            for key in identity.keys {
+                self.index.remove(self.hash(&key), number);
+            }
+        }
+        slot.write(None, Nanos::default());
+        shard.give_back(state, place);
+    }
+
+    /// Removes flows that were idle for too long; looks at about `budget` places and goes on from
+    /// there at the next call. Returns how many were removed.
+    pub fn expire(&self, cursor: &mut usize, budget: usize, limits: &FlowTimeouts, now: Nanos) -> usize {
+        let total: usize = self.shards.iter().map(Shard::reached).sum();
+        let mut removed = 0;
+        for _ in 0..budget.min(total) {
+            *cursor = (*cursor + 1) % total;
+            if let Some(number) = self.nth_reached(*cursor)
+                && let Some((id, view)) = self.view(number)
+                && now.since(view.last_seen()) >= idle_limit(&view, limits)
+            {
+                self.remove(id);
+                removed += 1;
+            }
+        }
+        removed
+    }
+
+    /// Visits flows until `visit` says stop by returning false.
+    pub fn for_each(&self, mut visit: impl FnMut(&FlowView) -> bool) {
+        for (number, shard) in self.shards.iter().enumerate() {
+            for place in 0..shard.reached() as u32 {
+                if let Some((_, view)) = self.view(self.global(number, place))
+                    && !visit(&view)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn nth_reached(&self, mut nth: usize) -> Option<u32> {
+        for (number, shard) in self.shards.iter().enumerate() {
+            let reached = shard.reached();
+            if nth < reached {
+                return Some(self.global(number, nth as u32));
+            }
+            nth -= reached;
+        }
+        None
+    }
+
+    fn view(&self, number: u32) -> Option<(FlowId, FlowView)> {
+        let slot = self.slot(number)?;
+        let (version, identity) = slot.read()?;
+        Some((FlowId { slot: number, version }, shard::view(slot, &identity)))
+    }
+
+    fn slot(&self, number: u32) -> Option<&Slot> {
+        let (shard, place) = self.local(number);
+        self.shards.get(shard)?.slot(place)
+    }
+
+    fn local(&self, number: u32) -> (usize, u32) {
+        ((number / self.shard_slots) as usize, number % self.shard_slots)
+    }
+
+    fn global(&self, shard: usize, place: u32) -> u32 {
+        shard as u32 * self.shard_slots + place
+    }
+
+    fn shard_of(&self, overlay: &Key) -> usize {
+        (self.hash(overlay) >> 40) as usize % self.shards.len()
+    }
+
+    fn hash(&self, key: &Key) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for word in key.0 {
+            hasher.write_u64(word);
+        }
+        hasher.finish()
+    }
+}
+
+fn flow(id: FlowId, identity: &Identity) -> Flow {
+    Flow {
+        id,
+        vnet: identity.vnet,
+        peer: identity.peer,
+        epoch: identity.epoch,
+        started_by: identity.started_by,
+        local: identity.keys[0].tuple(),
+        overlay: identity.keys[1].tuple(),
+    }
+}
+
+/// Idle time below which a flow is not evicted while its connection is established.
+const BUSY: Duration = Duration::from_secs(1);

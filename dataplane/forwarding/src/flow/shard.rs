@@ -1,0 +1,123 @@
+//! A part of the flow table with a lock of its own.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use gridway_config::FlowTimeouts;
+use gridway_wire::time::Nanos;
+
+use super::slot::{Identity, Slot};
+use super::timeouts::{State as FlowState, idle_limit};
+use super::{BUSY, FlowView, Side};
+
+/// Slots that get memory together.
+const CHUNK: usize = 256;
+/// Flows looked at for one that can give way.
+const CANDIDATES: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    chunks: Box<[OnceLock<Box<[Slot]>>]>,
+    slots: usize,
+    /// Places that were ever in use: the rest is empty.
+    reached: AtomicUsize,
+    live: AtomicUsize,
+    state: Mutex<State>,
+}
+
+/// What the shard's lock guards.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    free: Vec<u32>,
+    hand: usize,
+}
+
+impl Shard {
+    pub(super) fn new(slots: usize) -> Self {
+        Self {
+            chunks: std::iter::repeat_with(OnceLock::new).take(slots.div_ceil(CHUNK)).collect(),
+            slots,
+            reached: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock, and the words are valid at every step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn slot(&self, place: u32) -> Option<&Slot> {
+        self.chunks.get(place as usize / CHUNK)?.get()?.get(place as usize % CHUNK)
+    }
+
+    pub(super) fn reached(&self) -> usize {
+        self.reached.load(Ordering::Acquire)
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// A free place, with memory behind it.
+    pub(super) fn take(&self, state: &mut State) -> Option<u32> {
+        let place = match state.free.pop() {
+            Some(place) => place,
+            None => {
+                let next = self.reached();
+                if next >= self.slots {
+                    return None;
+                }
+                self.chunks[next / CHUNK]
+                    .get_or_init(|| std::iter::repeat_with(Slot::default).take(CHUNK).collect());
+                self.reached.store(next + 1, Ordering::Release);
+                u32::try_from(next).expect("limits are validated to fit 32 bits")
+            }
+        };
+        self.live.fetch_add(1, Ordering::Relaxed);
+        Some(place)
+    }
+
+    pub(super) fn give_back(&self, state: &mut State, place: u32) {
+        state.free.push(place);
+        self.live.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The flow that should give way to a new one: expired before half-open before idle. Only a few
+    /// candidates are looked at, from where the last search ended.
+    pub(super) fn victim(&self, state: &mut State, limits: &FlowTimeouts, now: Nanos) -> Option<u32> {
+        let reached = self.reached();
+        let mut best: Option<(u64, u32)> = None;
+        for _ in 0..CANDIDATES.min(reached) {
+            state.hand = (state.hand + 1) % reached;
+            let place = u32::try_from(state.hand).expect("limits are validated to fit 32 bits");
+            let Some(slot) = self.slot(place) else { continue };
+            let Some((_, identity)) = slot.read() else { continue };
+            let view = view(slot, &identity);
+            let idle = now.since(view.last_seen());
+            let half_open = matches!(FlowState::of(&view), FlowState::Opening | FlowState::Closing | FlowState::OneWay);
+            if !half_open && idle < BUSY {
+                continue;
+            }
+            let rank = if idle >= idle_limit(&view, limits) { 2 } else { u64::from(half_open) };
+            let score = rank << 62 | u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX) >> 2;
+            if best.is_none_or(|(highest, _)| score > highest) {
+                best = Some((score, place));
+            }
+        }
+        best.map(|(_, place)| place)
+    }
+}
+
+pub(super) fn view(slot: &Slot, identity: &Identity) -> FlowView {
+    FlowView {
+        vnet: identity.vnet,
+        peer: identity.peer,
+        started_by: identity.started_by,
+        local: identity.keys[0].tuple(),
+        overlay: identity.keys[1].tuple(),
+        created: slot.created(),
+        traffic: [slot.traffic(Side::Local), slot.traffic(Side::Overlay)],
+    }
+}

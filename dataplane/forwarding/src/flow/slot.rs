@@ -1,0 +1,184 @@
+//! One flow in memory: words that any worker may read while one of them writes.
+//!
+//! Identity and translation are guarded by a version (a sequence lock): a reader that saw the same
+//! even version before and after has read one flow, not parts of two. Counters and time stamps are
+//! independent words outside the guard.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use gridway_wire::tcp::TcpFlags;
+use gridway_wire::time::Nanos;
+
+use super::Side;
+use super::key::{Key, WORDS};
+use crate::ids::{PeerId, VnetId};
+
+/// A flow of the table.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Slot {
+    version: AtomicU64,
+    keys: [[AtomicU64; WORDS]; 2],
+    place: AtomicU64,
+    route: AtomicU64,
+    created: AtomicU64,
+    activity: [Activity; 2],
+}
+
+#[derive(Debug, Default)]
+struct Activity {
+    last_seen: AtomicU64,
+    packets: AtomicU64,
+    bytes: AtomicU64,
+    tcp_flags: AtomicU32,
+}
+
+/// The guarded part of a flow, read in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) keys: [Key; 2],
+    pub(super) vnet: VnetId,
+    pub(super) started_by: Side,
+    pub(super) peer: PeerId,
+    pub(super) epoch: u32,
+}
+
+/// Activity of one direction of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// When the last packet passed; zero when none has.
+    pub last_seen: Nanos,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of IP packets.
+    pub bytes: u64,
+    /// Every TCP flag seen since the connection began.
+    pub tcp_flags: TcpFlags,
+}
+
+impl Slot {
+    /// The version if the slot is stable, for a later [`Self::is_at`].
+    fn stable_version(&self) -> Option<u64> {
+        let version = self.version.load(Ordering::Acquire);
+        (version & 1 == 0).then_some(version)
+    }
+
+    fn is_at(&self, version: u64) -> bool {
+        fence(Ordering::Acquire);
+        self.version.load(Ordering::Relaxed) == version
+    }
+
+    fn key(&self, side: Side) -> Key {
+        Key(std::array::from_fn(|word| self.keys[side as usize][word].load(Ordering::Relaxed)))
+    }
+
+    /// The flow, with its version, if its key of `side` is `key`.
+    pub(super) fn read_if(&self, side: Side, key: &Key) -> Option<(u64, Identity)> {
+        let version = self.stable_version()?;
+        if self.key(side) != *key {
+            return None;
+        }
+        let identity = self.identity();
+        self.is_at(version).then_some((version, identity))
+    }
+
+    /// Whatever flow the slot holds, with its version.
+    pub(super) fn read(&self) -> Option<(u64, Identity)> {
+        let version = self.stable_version()?;
+        if self.keys[0][WORDS - 1].load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let identity = self.identity();
+        self.is_at(version).then_some((version, identity))
+    }
+
+    fn identity(&self) -> Identity {
+        let place = self.place.load(Ordering::Relaxed);
+        let route = self.route.load(Ordering::Relaxed);
+        Identity {
+            keys: [self.key(Side::Local), self.key(Side::Overlay)],
+            vnet: VnetId((place & 0xffff) as u16),
+            started_by: if place >> 16 & 1 == 0 { Side::Local } else { Side::Overlay },
+            peer: PeerId((route & 0xffff) as u16),
+            epoch: (route >> 32) as u32,
+        }
+    }
+
+    /// Replaces the flow; `None` frees the slot. The caller holds the shard's lock.
+    pub(super) fn write(&self, identity: Option<&Identity>, now: Nanos) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        for side in [Side::Local, Side::Overlay] {
+            for word in 0..WORDS {
+                let value = identity.map_or(0, |identity| identity.keys[side as usize].0[word]);
+                self.keys[side as usize][word].store(value, Ordering::Relaxed);
+            }
+            self.activity[side as usize].reset();
+        }
+        if let Some(identity) = identity {
+            let place = u64::from(identity.vnet.0) | (identity.started_by as u64) << 16;
+            self.place.store(place, Ordering::Relaxed);
+            self.set_route(identity.peer, identity.epoch);
+        }
+        self.created.store(now.0, Ordering::Relaxed);
+        self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Records a new judgement of the flow. The caller holds the shard's lock, so the slot cannot
+    /// change hands meanwhile.
+    pub(super) fn set_route(&self, peer: PeerId, epoch: u32) {
+        self.route.store(u64::from(epoch) << 32 | u64::from(peer.0), Ordering::Relaxed);
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn touch(&self, side: Side, bytes: u64, flags: TcpFlags, now: Nanos) {
+        self.activity[side as usize].touch(bytes, flags, now);
+    }
+
+    /// A new TCP connection re-uses the ports of one that ended.
+    pub(super) fn restart_tcp(&self) {
+        for activity in &self.activity {
+            activity.tcp_flags.store(0, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn traffic(&self, side: Side) -> Traffic {
+        self.activity[side as usize].read()
+    }
+
+    pub(super) fn created(&self) -> Nanos {
+        Nanos(self.created.load(Ordering::Relaxed))
+    }
+}
+
+impl Activity {
+    fn touch(&self, bytes: u64, flags: TcpFlags, now: Nanos) {
+        self.last_seen.store(now.0, Ordering::Relaxed);
+        self.packets.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let seen = self.tcp_flags.load(Ordering::Relaxed);
+        if seen | u32::from(flags.0) != seen {
+            self.tcp_flags.fetch_or(u32::from(flags.0), Ordering::Relaxed);
+        }
+    }
+
+    fn reset(&self) {
+        self.last_seen.store(0, Ordering::Relaxed);
+        self.packets.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+        self.tcp_flags.store(0, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Traffic {
+        Traffic {
+            last_seen: Nanos(self.last_seen.load(Ordering::Relaxed)),
+            packets: self.packets.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            tcp_flags: TcpFlags((self.tcp_flags.load(Ordering::Relaxed) & 0xff) as u8),
+        }
+    }
+}

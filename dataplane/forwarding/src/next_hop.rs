@@ -1,0 +1,114 @@
+//! Where on the data link a local packet goes: a snapshot of the kernel's routes and neighbours.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use gridway_wire::mac::MacAddr;
+use ipnet::IpNet;
+
+use crate::prefix::PrefixTable;
+
+/// What a route of the kernel's main table says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// The destination is on the data link.
+    OnLink,
+    /// The destination is behind a router on the data link.
+    Router(IpAddr),
+    /// The route leaves by another interface, or refuses.
+    Elsewhere,
+}
+
+/// How to reach a local destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextHop {
+    /// By this link-layer address.
+    Mac(MacAddr),
+    /// By this neighbour, whose link-layer address is not known yet.
+    Unresolved(IpAddr),
+    /// The destination is this node's own data address.
+    Own,
+    /// Not through the data NIC.
+    NoRoute,
+}
+
+/// Routes whose output is the data NIC, neighbours on it, and its own addresses.
+#[derive(Clone, Debug, Default)]
+pub struct NextHops {
+    routes: PrefixTable<(u32, Via)>,
+    neighbours: HashMap<IpAddr, MacAddr, foldhash::fast::RandomState>,
+    own: Vec<IpAddr>,
+}
+
+impl NextHops {
+    /// A snapshot. Of several routes to one prefix the lowest metric counts, as in the kernel.
+    #[must_use]
+    pub fn new(
+        routes: impl IntoIterator<Item = (IpNet, u32, Via)>,
+        neighbours: impl IntoIterator<Item = (IpAddr, MacAddr)>,
+        own: Vec<IpAddr>,
+    ) -> Self {
+        let mut table: PrefixTable<(u32, Via)> = PrefixTable::default();
+        for (prefix, metric, via) in routes {
+            match table.get_mut(prefix) {
+                Some((best, _)) if *best <= metric => {}
+                _ => {
+                    table.insert(prefix, (metric, via));
+                }
+            }
+        }
+        Self { routes: table, neighbours: neighbours.into_iter().collect(), own }
+    }
+
+    /// The way to `destination`.
+    #[must_use]
+    pub fn resolve(&self, destination: IpAddr) -> NextHop {
+        if self.own.contains(&destination) {
+            return NextHop::Own;
+        }
+        let neighbour = match self.routes.longest(destination) {
+            None | Some((_, Via::Elsewhere)) => return NextHop::NoRoute,
+            Some((_, Via::OnLink)) => destination,
+            Some((_, Via::Router(router))) => *router,
+        };
+        match self.neighbours.get(&neighbour) {
+            Some(mac) => NextHop::Mac(*mac),
+            None => NextHop::Unresolved(neighbour),
+        }
+    }
+
+    /// The link-layer address of a neighbour.
+    #[must_use]
+    pub fn neighbour(&self, address: IpAddr) -> Option<MacAddr> {
+        self.neighbours.get(&address).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn follows_the_longest_route_then_the_lowest_metric() {
+        let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+        let hops = NextHops::new(
+            [
+                ("10.1.0.0/24".parse().unwrap(), 0, Via::OnLink),
+                ("0.0.0.0/0".parse().unwrap(), 0, Via::Elsewhere),
+                ("10.9.0.0/16".parse().unwrap(), 20, Via::Elsewhere),
+                ("10.9.0.0/16".parse().unwrap(), 10, Via::Router(address("10.1.0.9"))),
+            ],
+            [(address("10.1.0.9"), mac)],
+            vec![address("10.1.0.1")],
+        );
+        assert_eq!(hops.resolve(address("10.1.0.7")), NextHop::Unresolved(address("10.1.0.7")));
+        assert_eq!(hops.resolve(address("10.9.3.4")), NextHop::Mac(mac));
+        assert_eq!(hops.resolve(address("10.1.0.1")), NextHop::Own);
+        assert_eq!(hops.resolve(address("192.0.2.1")), NextHop::NoRoute);
+        assert_eq!(hops.resolve(address("fd00::1")), NextHop::NoRoute);
+    }
+}

@@ -1,0 +1,89 @@
+//! What the configuration asks of packets: an immutable snapshot that workers share.
+
+mod acl;
+mod compile;
+mod hits;
+mod nat;
+mod routes;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use gridway_config::FlowTimeouts;
+use ipnet::IpNet;
+
+use crate::ids::VnetId;
+use crate::prefix::PrefixTable;
+
+pub use acl::{Acl, Ruling};
+pub use hits::Hits;
+pub use nat::{Nat, NatRule, Translation};
+pub use routes::{Candidate, Choice, Routes};
+
+/// Everything the packet path asks, compiled from one configuration.
+#[derive(Debug)]
+pub struct Policy {
+    /// Counts the policies of this process, from 1.
+    pub generation: u64,
+    /// Idle limits of flows.
+    pub timeouts: FlowTimeouts,
+    vnets: Vec<Option<Arc<Vnet>>>,
+    selectors: PrefixTable<VnetId>,
+}
+
+/// One virtual network on this node.
+#[derive(Debug)]
+pub struct Vnet {
+    /// Its number.
+    pub id: VnetId,
+    /// Its name, the same on every node.
+    pub name: String,
+    /// This node's own address in it.
+    pub address: Option<IpAddr>,
+    /// Upper limit of the size of its packets, in bytes.
+    pub mtu: u16,
+    /// Address translation.
+    pub nat: Nat,
+    /// Access policy.
+    pub acl: Acl,
+    /// Routes to peers.
+    pub routes: Routes,
+    proxied: Vec<IpNet>,
+}
+
+impl Policy {
+    /// The vnet of a packet from a local host: the one whose selectors match its destination.
+    #[must_use]
+    pub fn select(&self, destination: IpAddr) -> Option<&Vnet> {
+        self.vnet(*self.selectors.longest(destination)?)
+    }
+
+    /// The vnet with this number, if it is configured.
+    #[must_use]
+    pub fn vnet(&self, id: VnetId) -> Option<&Vnet> {
+        self.vnets.get(id.index())?.as_deref()
+    }
+
+    /// The vnet with this name, if it is configured.
+    #[must_use]
+    pub fn vnet_named(&self, name: &str) -> Option<&Vnet> {
+        self.vnets().find(|vnet| vnet.name == name)
+    }
+
+    /// All configured vnets.
+    pub fn vnets(&self) -> impl Iterator<Item = &Vnet> {
+        self.vnets.iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// Prefixes on the data link that this node answers ARP and neighbour solicitations for.
+    #[must_use]
+    pub fn proxied(&self) -> Vec<IpNet> {
+        self.vnets().flat_map(|vnet| vnet.proxied.iter().copied()).collect()
+    }
+
+    /// Whether this node answers ARP and neighbour solicitations for `address`.
+    #[must_use]
+    pub fn is_proxied(&self, address: IpAddr) -> bool {
+        self.vnets().any(|vnet| vnet.proxied.iter().any(|prefix| prefix.contains(&address)))
+    }
+}

@@ -1,0 +1,232 @@
+//! The peers of this node: who is configured, which connections are up, and why others are not.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gridway_config::Peer;
+use gridway_forwarding::ids::MAX_PEERS;
+use gridway_forwarding::{PeerId, Peers};
+use gridway_tunnel::arbiter::Claim;
+use gridway_tunnel::{Arbiter, ConnectionId, Verdict};
+use gridway_wire::time::Nanos;
+
+use crate::link::Link;
+
+/// Refusals of strangers that are remembered for operators.
+const REFUSALS: usize = 32;
+
+/// All that is known of the peers.
+#[derive(Debug)]
+pub(crate) struct Book {
+    links: Box<[ArcSwap<Vec<Arc<Link>>>]>,
+    peers: Arc<Peers>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    arbiter: Arbiter,
+    entries: HashMap<String, Entry>,
+    refusals: VecDeque<Refusal>,
+    next_connection: u64,
+}
+
+/// A configured peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: PeerId,
+    pub(crate) config: Peer,
+    /// Why it is not up, or why it last went down.
+    pub(crate) reason: Option<String>,
+    pub(crate) since: Nanos,
+    pub(crate) connecting: u32,
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) instance: Option<[u8; 16]>,
+    pub(crate) address: Option<String>,
+    /// Packets and bytes sent, then received, on connections that have ended.
+    pub(crate) past: [u64; 4],
+}
+
+/// A connection that was refused and belongs to no configured peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// Who it claimed to be, or where it came from.
+    pub(crate) name: String,
+    pub(crate) reason: String,
+    pub(crate) at: Nanos,
+    pub(crate) count: u64,
+}
+
+impl Book {
+    pub(crate) fn new(peers: Arc<Peers>) -> Self {
+        let none: Arc<Vec<Arc<Link>>> = Arc::default();
+        let links = (0..MAX_PEERS).map(|_| ArcSwap::new(none.clone())).collect();
+        Self { links, peers, inner: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every update is complete before anything that could panic.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over the configured peers; returns the ids of those that are gone.
+    pub(crate) fn configure(&self, configured: Vec<(PeerId, Peer)>, now: Nanos) -> Vec<PeerId> {
+        let mut inner = self.lock();
+        let mut old = std::mem::take(&mut inner.entries);
+        for (id, config) in configured {
+            let mut entry = old.remove(config.name.as_str()).unwrap_or_else(|| Entry {
+                id,
+                config: config.clone(),
+                reason: None,
+                since: now,
+                connecting: 0,
+                round_trip: None,
+                instance: None,
+                address: None,
+                past: [0; 4],
+            });
+            entry.config = config;
+            inner.entries.insert(entry.config.name.as_str().to_owned(), entry);
+        }
+        old.into_values().map(|entry| entry.id).collect()
+    }
+
+    /// The configured peer of that name.
+    pub(crate) fn find(&self, name: &str) -> Option<(PeerId, Peer)> {
+        self.lock().entries.get(name).map(|entry| (entry.id, entry.config.clone()))
+    }
+
+    /// All configured peers, by name.
+    pub(crate) fn entries(&self) -> Vec<(String, Entry)> {
+        let mut entries: Vec<_> =
+            self.lock().entries.iter().map(|(name, entry)| (name.clone(), entry.clone())).collect();
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        entries
+    }
+
+    /// Strangers that were refused lately.
+    pub(crate) fn refusals(&self) -> Vec<Refusal> {
+        self.lock().refusals.iter().cloned().collect()
+    }
+
+    /// Connections of a peer that are up.
+    pub(crate) fn links(&self, peer: PeerId) -> Arc<Vec<Arc<Link>>> {
+        self.links[peer.index()].load_full()
+    }
+
+    /// A number for a new connection.
+    pub(crate) fn next_connection(&self) -> ConnectionId {
+        let mut inner = self.lock();
+        inner.next_connection += 1;
+        ConnectionId(inner.next_connection)
+    }
+
+    /// Whether the connection `index` with `peer` is up, so that dialling it is pointless.
+    pub(crate) fn holds(&self, peer: &str, index: u8) -> bool {
+        self.lock().arbiter.holds(peer, index)
+    }
+
+    /// A dial attempt begins or ends.
+    pub(crate) fn set_connecting(&self, peer: &str, begins: bool) {
+        if let Some(entry) = self.lock().entries.get_mut(peer) {
+            entry.connecting = if begins { entry.connecting + 1 } else { entry.connecting.saturating_sub(1) };
+        }
+    }
+
+    /// Judges a connection whose hello fits its certificate; when it stays it is up from now on.
+    pub(crate) fn claim(
+        &self,
+        peer: &str,
+        claim: Claim,
+        mtu: u16,
+        address: String,
+        link: &Arc<Link>,
+        now: Nanos,
+    ) -> Option<Verdict> {
+        let mut inner = self.lock();
+        let Inner { arbiter, entries, .. } = &mut *inner;
+        let entry = entries.get_mut(peer)?;
+        let verdict = arbiter.claim(peer, link.id, claim);
+        if let Verdict::Keep { close } = &verdict {
+            let slot = &self.links[entry.id.index()];
+            let mut links = slot.load().as_ref().clone();
+            links.retain(|other| !close.contains(&other.id));
+            if links.is_empty() {
+                entry.since = now;
+            }
+            links.push(link.clone());
+            links.sort_by_key(|link| link.id);
+            slot.store(links.into());
+            entry.reason = None;
+            entry.instance = Some(claim.instance);
+            entry.address = Some(address);
+            self.peers.set_mtu(entry.id, mtu);
+            self.peers.set_up(entry.id, true);
+            self.peers.start_epoch();
+        }
+        Some(verdict)
+    }
+
+    /// A connection has ended for `reason`.
+    pub(crate) fn ended(&self, peer: &str, link: &Arc<Link>, reason: &str, now: Nanos) {
+        link.mark_closed();
+        let mut inner = self.lock();
+        inner.arbiter.forget(peer, link.id);
+        let slot = &self.links[link.peer.index()];
+        let mut links = slot.load().as_ref().clone();
+        let before = links.len();
+        links.retain(|other| other.id != link.id);
+        let was_up = before != links.len();
+        let last = links.is_empty();
+        slot.store(links.into());
+        if let Some(entry) = inner.entries.get_mut(peer) {
+            let traffic = &link.traffic;
+            let counters = [&traffic.tx_packets, &traffic.tx_bytes, &traffic.rx_packets, &traffic.rx_bytes];
+            for (sum, counter) in entry.past.iter_mut().zip(counters) {
+                *sum += counter.get();
+            }
+            if last {
+                entry.reason = Some(reason.to_owned());
+                entry.round_trip = None;
+                if was_up {
+                    entry.since = now;
+                }
+            }
+        }
+        if was_up && last {
+            self.peers.set_up(link.peer, false);
+        }
+        self.peers.start_epoch();
+    }
+
+    /// Records why `peer`, which is not up, cannot be reached or was refused. A name that is not
+    /// configured goes to the list of strangers.
+    pub(crate) fn refused(&self, peer: &str, reason: &str, now: Nanos) {
+        let mut inner = self.lock();
+        if let Some(entry) = inner.entries.get_mut(peer) {
+            if self.links[entry.id.index()].load().is_empty() {
+                entry.reason = Some(reason.to_owned());
+            }
+            return;
+        }
+        let refusals = &mut inner.refusals;
+        if let Some(known) = refusals.iter_mut().find(|known| known.name == peer && known.reason == reason) {
+            known.at = now;
+            known.count += 1;
+            return;
+        }
+        if refusals.len() >= REFUSALS {
+            refusals.pop_front();
+        }
+        refusals.push_back(Refusal { name: peer.to_owned(), reason: reason.to_owned(), at: now, count: 1 });
+    }
+
+    /// A ping was answered.
+    pub(crate) fn round_trip(&self, peer: &str, time: Duration) {
+        if let Some(entry) = self.lock().entries.get_mut(peer) {
+            entry.round_trip = Some(time);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a machine must have before the node starts, and how to mend what is missing.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use caps::{CapSet, Capability};
+use gridway_config::{Config, InterfaceName};
+
+/// Oldest kernel that has what the data path needs.
+const OLDEST_KERNEL: (u32, u32) = (6, 1);
+/// Needed to start.
+const NEEDED: [Capability; 5] = [
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_BPF,
+    Capability::CAP_IPC_LOCK,
+    Capability::CAP_NET_BIND_SERVICE,
+];
+/// Kept after start-up: neighbour entries, and low ports at a reload.
+const KEPT: [Capability; 2] = [Capability::CAP_NET_ADMIN, Capability::CAP_NET_BIND_SERVICE];
+
+/// Checks everything, and reports all that is wrong at once.
+pub(crate) fn machine(config: &Config) -> Result<()> {
+    let interfaces = [Some(&config.management.interface), config.data.as_ref().map(|data| &data.interface)];
+    let problems: Vec<String> = [kernel(), capabilities()]
+        .into_iter()
+        .chain(interfaces.into_iter().flatten().map(interface))
+        .filter_map(|check| check.err().map(|error| format!("{error:#}")))
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    bail!("this machine is not ready:\n  - {}", problems.join("\n  - "));
+}
+
+fn kernel() -> Result<()> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version < OLDEST_KERNEL {
+        let (major, minor) = OLDEST_KERNEL;
+        bail!("kernel {release} is too old: install {major}.{minor} or newer");
+    }
+    Ok(())
+}
+
+fn capabilities() -> Result<()> {
+    let missing: Vec<String> = NEEDED
+        .into_iter()
+        .filter(|capability| !caps::has_cap(None, CapSet::Effective, *capability).unwrap_or(false))
+        .map(|capability| capability.to_string())
+        .collect();
+    if !missing.is_empty() {
+        bail!("capabilities missing: {}; run as root, or grant them in the service's unit", missing.join(", "));
+    }
+    Ok(())
+}
+
+fn interface(name: &InterfaceName) -> Result<()> {
+    let folder = Path::new("/sys/class/net").join(name.as_str());
+    if !folder.exists() {
+        bail!("there is no interface {name}: see `ip link`, and [data] and [management] in the configuration");
+    }
+    let flags = std::fs::read_to_string(folder.join("flags")).unwrap_or_default();
+    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap_or(0);
+    if flags & 1 == 0 {
+        bail!("interface {name} is down: `ip link set {name} up`");
+    }
+    Ok(())
+}
+
+/// Receive queues of an interface.
+pub(crate) fn receive_queues(interface: &str) -> u32 {
+    let queues = std::fs::read_dir(Path::new("/sys/class/net").join(interface).join("queues"));
+    let count = queues.map(|entries| {
+        entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("rx-")).count()
+    });
+    u32::try_from(count.unwrap_or(1)).unwrap_or(1).max(1)
+}
+
+/// Gives up every privilege that is not needed any more. Threads started later inherit what is left.
+pub(crate) fn drop_privileges() -> Result<()> {
+    let kept = KEPT.into_iter().collect();
+    for capability in caps::all() {
+        if !KEPT.contains(&capability) && caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false) {
+            caps::drop(None, CapSet::Bounding, capability)
+                .with_context(|| format!("cannot drop {capability} from the bounding set"))?;
+        }
+    }
+    caps::clear(None, CapSet::Inheritable).context("cannot clear inheritable capabilities")?;
+    caps::set(None, CapSet::Effective, &kept).context("cannot bound effective capabilities")?;
+    caps::set(None, CapSet::Permitted, &kept).context("cannot bound permitted capabilities")?;
+    rustix::thread::set_no_new_privs(true).context("cannot set no_new_privs")?;
+    Ok(())
+}

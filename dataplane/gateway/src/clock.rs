@@ -1,0 +1,28 @@
+//! The one clock of the process.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use gridway_wire::time::Nanos;
+
+/// Monotonic time since the start, and what that is on the wall.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    wall: SystemTime,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self { start: Instant::now(), wall: SystemTime::now() }
+    }
+
+    pub(crate) fn now(&self) -> Nanos {
+        Nanos::from(self.start.elapsed())
+    }
+
+    /// Seconds of the Unix epoch.
+    pub(crate) fn unix(&self, time: Nanos) -> u64 {
+        let wall = self.wall + Duration::from_nanos(time.0);
+        wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+}

@@ -1,0 +1,69 @@
+//! Packets that wait for the kernel to resolve their neighbour.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use gridway_wire::time::Nanos;
+use gridway_xsk::Frame;
+
+/// How long a packet waits: the kernel gives a neighbour up after three probes, a second apart.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Packets that wait for one neighbour, so that one dead host cannot fill the place of all.
+const PER_NEIGHBOUR: usize = 32;
+
+/// The waiting place of one data worker, bounded in total.
+#[derive(Debug)]
+pub(crate) struct Held {
+    limit: usize,
+    waiting: HashMap<IpAddr, Vec<(Nanos, Frame)>>,
+    count: usize,
+}
+
+impl Held {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, waiting: HashMap::new(), count: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Takes a packet for `neighbour`; gives it back when there is no room.
+    pub(crate) fn hold(&mut self, neighbour: IpAddr, frame: Frame, now: Nanos) -> Result<(), Frame> {
+        let frames = self.waiting.entry(neighbour).or_default();
+        if self.count >= self.limit || frames.len() >= PER_NEIGHBOUR {
+            return Err(frame);
+        }
+        frames.push((now, frame));
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Takes out the packets whose neighbour `resolved` knows.
+    pub(crate) fn take_resolved<T>(
+        &mut self,
+        resolved: impl Fn(IpAddr) -> Option<T>,
+        mut send: impl FnMut(&T, Frame),
+    ) {
+        let count = &mut self.count;
+        self.waiting.retain(|neighbour, frames| {
+            let Some(found) = resolved(*neighbour) else { return true };
+            *count -= frames.len();
+            frames.drain(..).for_each(|(_, frame)| send(&found, frame));
+            false
+        });
+    }
+
+    /// Takes out the packets that waited for too long.
+    pub(crate) fn take_expired(&mut self, now: Nanos, mut give_up: impl FnMut(Frame)) {
+        let count = &mut self.count;
+        self.waiting.retain(|_, frames| {
+            for (_, frame) in frames.extract_if(.., |(since, _)| now.since(*since) >= PATIENCE) {
+                *count -= 1;
+                give_up(frame);
+            }
+            !frames.is_empty()
+        });
+    }
+}

@@ -1,0 +1,151 @@
+//! `gridway-dataplane`: forwards packets between the data NIC and the tunnels of one node.
+
+mod book;
+mod checks;
+mod clock;
+mod control;
+mod dialler;
+mod handshakes;
+mod held;
+mod layout;
+mod link;
+mod neighbours;
+mod node;
+mod pool;
+mod reload;
+mod socket;
+mod start;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use gridway_config::{Config, Log, LogFormat};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::node::Control;
+use crate::reload::IdentityWatch;
+use crate::start::Running;
+
+// The packet path does not allocate; handshakes and control do, and glibc's arenas grow with threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How often signals, failures and changed certificates are looked for.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The data plane of a Gridway node. Runs in the foreground and logs to standard error. SIGHUP
+/// reloads the configuration, SIGTERM ends cleanly.
+#[derive(Parser, Debug)]
+#[command(version, about)]
+struct Arguments {
+    /// The node's configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match Config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::FAILURE;
+        }
+    };
+    log_to_stderr(config.log);
+    match run(config, &arguments.config) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr(log: Log) {
+    let level: tracing::Level = log.level.as_str().parse().expect("levels have the names that tracing gives them");
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => subscriber.with_target(false).init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// Runs the node. True when it was told to end, false when a thread failed.
+fn run(config: Config, file: &Path) -> Result<bool> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot handle signals")?;
+    let mut watch = IdentityWatch::new(&config.identity);
+    let socket = config.control.socket.clone();
+    let mut running = start::start(config)?;
+    announce(&running);
+    let told = 'wait: loop {
+        std::thread::sleep(LOOK);
+        for signal in signals.pending() {
+            match signal {
+                SIGHUP => {
+                    notify(&[sd_notify::NotifyState::Reloading]);
+                    reload::reload(&running.node, file, &mut running.registry);
+                    notify(&[sd_notify::NotifyState::Ready]);
+                }
+                _ => break 'wait true,
+            }
+        }
+        if running.node.stopping.load(Ordering::Acquire) {
+            break false;
+        }
+        watch.check(&running.node);
+    };
+    stop(running);
+    start::remove_socket(&socket);
+    Ok(told)
+}
+
+fn announce(running: &Running) {
+    let node = &running.node;
+    let config = node.config.load();
+    if let Some(data) = &node.data {
+        tracing::info!(
+            interface = data.interface,
+            xdp = data.attach_mode,
+            rings = data.ring_mode,
+            pages = data.pages,
+            mtu = data.mtu,
+            queues = data.queues,
+            "data NIC open"
+        );
+    }
+    for (index, worker) in node.workers.iter().enumerate() {
+        let (data, tunnels) = (worker.has_queues, worker.has_tunnels);
+        tracing::info!(worker = index, cpu = worker.cpu, data, tunnels, "worker");
+    }
+    tracing::info!(node = %config.node.name, peers = config.peers.len(), vnets = config.vnets.len(), "ready");
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Tells the service manager, if there is one.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "cannot notify the service manager");
+    }
+}
+
+/// Ends all threads in order: tunnels say good-bye, frames come home, neighbours are given back.
+fn stop(running: Running) {
+    tracing::info!("stopping");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    let Running { node, workers, others, handshake_waker, .. } = running;
+    node.tell_all(|| Control::Stop);
+    node.stopping.store(true, Ordering::Release);
+    drop(handshake_waker.wake());
+    for thread in workers.into_iter().chain(others) {
+        // A thread that panicked has been reported.
+        drop(thread.join());
+    }
+}

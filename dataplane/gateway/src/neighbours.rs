@@ -1,0 +1,59 @@
+//! The thread that follows the kernel's view of the data link.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gridway_forwarding::next_hop::{NextHops, Via};
+use gridway_netlink::{NetlinkError, Snapshot, Watcher};
+use gridway_wire::mac::MacAddr;
+
+use crate::node::Node;
+
+/// How soon the end of the node is noticed.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Follows the kernel until the node stops, then takes back the neighbour entries that were asked for.
+pub(crate) fn run(node: &Node, mut watcher: Watcher) -> io::Result<()> {
+    while !node.stopping.load(Ordering::Acquire) {
+        match watcher.wait(PATIENCE) {
+            Ok(false) => {}
+            Ok(true) => publish(node, &watcher.snapshot()),
+            Err(error) => {
+                report(&error);
+                std::thread::sleep(PATIENCE);
+            }
+        }
+    }
+    watcher.withdraw();
+    Ok(())
+}
+
+fn report(error: &NetlinkError) {
+    tracing::error!(%error, "cannot follow the kernel's routes and neighbours");
+}
+
+/// The packet path's form of a snapshot.
+pub(crate) fn next_hops(snapshot: &Snapshot) -> NextHops {
+    let routes = snapshot.routes.iter().map(|(prefix, metric, via)| {
+        let via = match via {
+            gridway_netlink::Via::OnLink => Via::OnLink,
+            gridway_netlink::Via::Router(router) => Via::Router(*router),
+            gridway_netlink::Via::Elsewhere => Via::Elsewhere,
+        };
+        (*prefix, *metric, via)
+    });
+    let neighbours = snapshot.neighbours.iter().map(|(address, mac)| (*address, MacAddr(*mac)));
+    NextHops::new(routes, neighbours, snapshot.own.clone())
+}
+
+fn publish(node: &Node, snapshot: &Snapshot) {
+    node.next_hops.store(Arc::new(next_hops(snapshot)));
+    // Packets may wait for just this news.
+    node.workers.iter().filter(|worker| worker.has_queues).for_each(crate::node::WorkerHandle::wake);
+    let set = node.lock_steer().map(|mut steer| steer.set_own_addresses(&snapshot.own));
+    if let Some(Err(error)) = set {
+        tracing::error!(%error, "the steering program does not know the data NIC's addresses");
+    }
+}

@@ -1,0 +1,159 @@
+//! What all threads of a node share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use crossbeam::channel::Sender;
+use crossbeam::queue::ArrayQueue;
+use gridway_config::Config;
+use gridway_forwarding::flow::FlowTable;
+use gridway_forwarding::next_hop::NextHops;
+use gridway_forwarding::policy::Policy;
+use gridway_forwarding::{Counters, Peers, VnetId};
+use gridway_netlink::Resolver;
+use gridway_steer::Steer;
+use gridway_tunnel::{ConnectionId, Credentials, RecordBuffer};
+use gridway_wire::frame::{self, CloseReason};
+
+use crate::book::Book;
+use crate::clock::Clock;
+use crate::link::Link;
+use crate::pool::{Chunk, Pools};
+use crate::worker::connection::NewConnection;
+
+/// State that outlives a reload, reachable from every thread.
+pub(crate) struct Node {
+    pub(crate) clock: Clock,
+    /// Random id of this process, in every hello.
+    pub(crate) instance: [u8; 16],
+    pub(crate) config: ArcSwap<Config>,
+    pub(crate) credentials: ArcSwap<Credentials>,
+    pub(crate) policy: Arc<ArcSwap<Policy>>,
+    pub(crate) flows: Arc<FlowTable>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) book: Book,
+    pub(crate) pools: Pools,
+    pub(crate) next_hops: Arc<ArcSwap<NextHops>>,
+    pub(crate) resolver: Option<Resolver>,
+    pub(crate) steer: Option<Mutex<Steer>>,
+    pub(crate) data: Option<DataPort>,
+    pub(crate) workers: Vec<WorkerHandle>,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) last_reload_error: Mutex<Option<String>>,
+    pub(crate) handshakes: HandshakeCounters,
+}
+
+/// The data NIC as it was opened.
+#[derive(Clone, Debug)]
+pub(crate) struct DataPort {
+    pub(crate) interface: String,
+    pub(crate) attach_mode: String,
+    pub(crate) ring_mode: String,
+    pub(crate) pages: String,
+    pub(crate) mac: [u8; 6],
+    pub(crate) mtu: u16,
+    pub(crate) queues: u32,
+}
+
+/// Numbers of the handshake thread.
+#[derive(Debug, Default)]
+pub(crate) struct HandshakeCounters {
+    pub(crate) running: AtomicU64,
+    pub(crate) refused: AtomicU64,
+}
+
+/// The way to one worker.
+pub(crate) struct WorkerHandle {
+    pub(crate) cpu: usize,
+    pub(crate) has_queues: bool,
+    pub(crate) has_tunnels: bool,
+    /// Records of other workers' packets for connections that this one owns.
+    pub(crate) records: ArrayQueue<(Arc<Link>, RecordBuffer)>,
+    /// Opened chunks that this worker delivers.
+    pub(crate) chunks: ArrayQueue<(Arc<Link>, Chunk)>,
+    /// Everything that is rare.
+    pub(crate) control: Sender<Control>,
+    pub(crate) waker: mio::Waker,
+    pub(crate) sleeping: AtomicBool,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) port: PortNumbers,
+}
+
+/// What a worker's port says of itself, published now and then.
+#[derive(Debug, Default)]
+pub(crate) struct PortNumbers {
+    /// Packets the kernel dropped because the ring was full.
+    pub(crate) ring_full: AtomicU64,
+    /// Packets the kernel dropped for want of a frame, or because they did not fit.
+    pub(crate) no_frame: AtomicU64,
+    /// Frames on loan to nobody that should be home; always 0.
+    pub(crate) leaked: AtomicU64,
+}
+
+/// Rare messages to a worker.
+pub(crate) enum Control {
+    /// A connection whose handshake is complete.
+    Adopt(Box<NewConnection>),
+    /// Connections that lost their place.
+    Close(Vec<ConnectionId>, CloseReason, String),
+    /// The vnets to announce have changed.
+    Announce(Vec<(frame::VnetId, String)>),
+    /// Certificates or revocations have changed: judge every connection again.
+    Rejudge,
+    /// The configuration of peers has changed: connections of others must go.
+    Reconfigured,
+    /// End: tell the peers, and stop.
+    Stop,
+}
+
+impl WorkerHandle {
+    /// Wakes the worker if it sleeps. Once a batch.
+    pub(crate) fn wake(&self) {
+        if self.sleeping.swap(false, Ordering::AcqRel)
+            && let Err(error) = self.waker.wake()
+        {
+            tracing::error!(%error, cpu = self.cpu, "cannot wake a worker");
+        }
+    }
+
+    /// Sends a rare message.
+    pub(crate) fn tell(&self, message: Control) {
+        // A worker that has ended does not mind.
+        drop(self.control.send(message));
+        self.wake();
+    }
+}
+
+impl Node {
+    /// Sends a rare message to every worker.
+    pub(crate) fn tell_all(&self, message: impl Fn() -> Control) {
+        self.workers.iter().for_each(|worker| worker.tell(message()));
+    }
+
+    /// A thread has failed: the node ends.
+    pub(crate) fn fail(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// The vnets to announce to peers.
+    pub(crate) fn announced_vnets(&self) -> Vec<(frame::VnetId, String)> {
+        self.policy.load().vnets().map(|vnet| (frame::VnetId(vnet.id.0), vnet.name.clone())).collect()
+    }
+
+    /// Our id of the vnet called `name`.
+    pub(crate) fn vnet_named(&self, name: &str) -> Option<VnetId> {
+        self.policy.load().vnet_named(name).map(|vnet| vnet.id)
+    }
+
+    /// Largest packet that the data NIC takes; for a node without one, what Ethernet does.
+    pub(crate) fn data_mtu(&self) -> u16 {
+        self.data.as_ref().map_or(1500, |data| data.mtu)
+    }
+
+    /// The steering program, for a moment.
+    pub(crate) fn lock_steer(&self) -> Option<MutexGuard<'_, Steer>> {
+        let steer = self.steer.as_ref()?;
+        Some(steer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,112 @@
+//! Live change: a new configuration or new certificates, all of it or none.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail};
+use gridway_config::{Config, Identity};
+use gridway_forwarding::policy::Policy;
+use gridway_forwarding::{PeerId, Registry};
+use gridway_tunnel::Credentials;
+use gridway_tunnel::credentials::PemFiles;
+
+use crate::node::{Control, Node};
+
+/// Reads and verifies the credentials that `config` names.
+pub(crate) fn read_credentials(config: &Config) -> Result<Credentials> {
+    let identity = &config.identity;
+    gridway_config::check_private_key(&identity.private_key)?;
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let (ca, certificate, private_key) =
+        (read(&identity.ca)?, read(&identity.certificate)?, read(&identity.private_key)?);
+    let crl = identity.crl.as_deref().map(read).transpose()?;
+    let files = PemFiles { ca: &ca, certificate: &certificate, private_key: &private_key, crl: crl.as_deref() };
+    let own_name = format!("{}.{}", config.node.name, config.node.domain);
+    Credentials::from_pem(&files, &own_name).context("identity")
+}
+
+/// The peers of a configuration with their numbers.
+pub(crate) fn numbered_peers(
+    config: &Config,
+    registry: &mut Registry,
+) -> Result<Vec<(PeerId, gridway_config::Peer)>> {
+    config.peers.iter().map(|peer| Ok((registry.peer(peer.name.as_str())?, peer.clone()))).collect()
+}
+
+/// Takes the configuration in `file` into force, unless anything about it is wrong.
+pub(crate) fn reload(node: &Node, file: &Path, registry: &mut Registry) {
+    let outcome = try_reload(node, file, registry);
+    let error = outcome.err().map(|error| format!("{error:#}"));
+    match &error {
+        None => tracing::info!(generation = node.policy.load().generation, "configuration reloaded"),
+        Some(error) => tracing::error!("configuration not reloaded, the old one stays in force: {error}"),
+    }
+    *node.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+}
+
+fn try_reload(node: &Node, file: &Path, registry: &mut Registry) -> Result<()> {
+    let config = Config::load(file)?;
+    let fields = Config::restart_fields(&node.config.load(), &config);
+    if !fields.is_empty() {
+        bail!("these fields need a restart: {}", fields.join(", "));
+    }
+    let credentials = read_credentials(&config)?;
+    let policy = Policy::compile(&config, registry, Some(&node.policy.load()))?;
+    let peers = numbered_peers(&config, registry)?;
+    // The maps are the only part that can fail from here on; they are set first.
+    if let Some(mut steer) = node.lock_steer() {
+        steer.set_proxied(&policy.proxied())?;
+    }
+    let vnets_before = node.announced_vnets();
+    node.book.configure(peers, node.clock.now());
+    node.config.store(Arc::new(config));
+    node.credentials.store(Arc::new(credentials));
+    node.policy.store(Arc::new(policy));
+    // After the policy: a worker that sees the new epoch sees the new policy too.
+    node.peers.start_epoch();
+    node.tell_all(|| Control::Rejudge);
+    node.tell_all(|| Control::Reconfigured);
+    let vnets = node.announced_vnets();
+    if vnets != vnets_before {
+        node.tell_all(|| Control::Announce(vnets.clone()));
+    }
+    Ok(())
+}
+
+/// Notices certificates and revocation lists that were replaced in place.
+#[derive(Debug)]
+pub(crate) struct IdentityWatch {
+    seen: Vec<Option<SystemTime>>,
+}
+
+impl IdentityWatch {
+    pub(crate) fn new(identity: &Identity) -> Self {
+        Self { seen: modified(identity) }
+    }
+
+    /// Loads the credentials again when a file of theirs has changed, and judges live tunnels by them.
+    pub(crate) fn check(&mut self, node: &Node) {
+        let config = node.config.load();
+        let now = modified(&config.identity);
+        if now == self.seen {
+            return;
+        }
+        self.seen = now;
+        match read_credentials(&config) {
+            Ok(credentials) => {
+                node.credentials.store(Arc::new(credentials));
+                node.tell_all(|| Control::Rejudge);
+                tracing::info!("certificates and revocations reloaded");
+            }
+            Err(error) => tracing::error!("new certificates not loaded, the old ones stay in force: {error:#}"),
+        }
+    }
+}
+
+fn modified(identity: &Identity) -> Vec<Option<SystemTime>> {
+    let files = [&identity.ca, &identity.certificate, &identity.private_key];
+    let all = files.into_iter().chain(&identity.crl);
+    all.map(|file| std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok()).collect()
+}

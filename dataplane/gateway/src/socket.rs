@@ -1,0 +1,58 @@
+//! Tunnel sockets: bound to the management device, tuned for short queues.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+/// Bytes not yet sent at which the kernel calls a socket full: what waits longer waits with us, where
+/// the queue is measured and kept short.
+const NOTSENT_LOWAT: u32 = 128 * 1024;
+const CONGESTION: &[u8] = b"bbr";
+const BACKLOG: i32 = 1024;
+/// Unacknowledged data ends a connection after this; pings notice earlier.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+fn bound(address: SocketAddr, device: &str) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.bind_device(Some(device.as_bytes()))?;
+    Ok(socket)
+}
+
+/// A listening socket at `address` that only hears `device`.
+pub(crate) fn listen(address: SocketAddr, device: &str) -> io::Result<mio::net::TcpListener> {
+    let socket = bound(address, device)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(mio::net::TcpListener::from_std(socket.into()))
+}
+
+/// Starts to connect to `address` through `device`.
+pub(crate) fn connect(address: SocketAddr, device: &str) -> io::Result<mio::net::TcpStream> {
+    let socket = bound(address, device)?;
+    match socket.connect(&address.into()) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(mio::net::TcpStream::from_std(socket.into()))
+}
+
+/// Tunes a connected tunnel socket. Congestion control that the kernel does not have is left at its
+/// default.
+pub(crate) fn tune(stream: &mio::net::TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    if let Err(error) = socket.set_tcp_congestion(CONGESTION) {
+        tracing::debug!(%error, "BBR is not available; the kernel's default congestion control stays");
+    }
+    Ok(())
+}

@@ -1,0 +1,367 @@
+//! One tunnel connection: its socket, its records, its session.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gridway_tunnel::record::record_len;
+use gridway_tunnel::{
+    Closed, Opened, PeerIdentity, RecordBuffer, RecordError, RecordLayer, Session,
+};
+use gridway_tunnel::buffer::HEADER_LEN;
+use gridway_wire::frame::VnetId;
+use gridway_wire::time::Nanos;
+
+use crate::link::Link;
+use crate::pool::{CHUNK_LEN, Chunk, Pools};
+
+/// Sealed records that may wait for the socket: what is sealed cannot be taken back.
+const SEALED_AHEAD: usize = 8;
+/// Bytes read from one connection before others have their turn.
+const READ_BUDGET: usize = 4 * CHUNK_LEN;
+
+/// What the handshake thread hands over.
+pub(crate) struct NewConnection {
+    pub(crate) stream: mio::net::TcpStream,
+    pub(crate) address: String,
+    pub(crate) peer: String,
+    pub(crate) identity: PeerIdentity,
+    pub(crate) dialled: bool,
+    pub(crate) link: Arc<Link>,
+    pub(crate) records: RecordLayer,
+    pub(crate) session: Session,
+    /// Bytes received behind the handshake.
+    pub(crate) leftover: Vec<u8>,
+}
+
+/// A connection of this worker.
+pub(crate) struct Connection {
+    pub(crate) stream: mio::net::TcpStream,
+    pub(crate) address: String,
+    pub(crate) peer: String,
+    pub(crate) identity: PeerIdentity,
+    pub(crate) dialled: bool,
+    pub(crate) link: Arc<Link>,
+    pub(crate) session: Session,
+    /// The peer's vnets, as it announced them.
+    pub(crate) peer_vnets: Vec<(VnetId, String)>,
+    records: RecordLayer,
+    waiting: VecDeque<Outgoing>,
+    sealed: VecDeque<Outgoing>,
+    /// Bytes of the first sealed record that the socket has taken.
+    sent: usize,
+    writable: bool,
+    readable: bool,
+    chunk: Option<Chunk>,
+    /// A key update that the peer asked for waits to be written.
+    owes_update: bool,
+    pub(crate) dirty: bool,
+}
+
+/// A record on its way out. Those of data workers hold a claim on the connection's quota.
+struct Outgoing {
+    record: RecordBuffer,
+    claimed: bool,
+}
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    #[error("{0}")]
+    Session(#[from] Closed),
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    #[error("connection lost: {0}")]
+    Socket(#[from] io::Error),
+    #[error("peer closed the connection")]
+    Eof,
+}
+
+/// Where opened records go.
+pub(crate) trait Deliver {
+    /// Whether this very worker delivers what comes on `link`.
+    fn is_here(&self, link: &Link) -> bool;
+    /// Delivers the frames of one record now.
+    fn here(&mut self, link: &Arc<Link>, frames: &mut [u8]);
+    /// Gives opened records to the worker that delivers them.
+    fn hand_over(&mut self, link: &Arc<Link>, chunk: Chunk);
+}
+
+/// Packets and bytes that went out with whole records.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Connection {
+    pub(crate) fn new(new: NewConnection) -> Self {
+        let chunk = (!new.leftover.is_empty()).then(|| {
+            let mut chunk = Chunk::new();
+            // A handshake's input is bounded below the size of a chunk.
+            chunk.bytes[..new.leftover.len()].copy_from_slice(&new.leftover);
+            chunk.filled = new.leftover.len();
+            chunk
+        });
+        Self {
+            stream: new.stream,
+            address: new.address,
+            peer: new.peer,
+            identity: new.identity,
+            dialled: new.dialled,
+            link: new.link,
+            session: new.session,
+            peer_vnets: Vec::new(),
+            records: new.records,
+            waiting: VecDeque::new(),
+            sealed: VecDeque::new(),
+            sent: 0,
+            writable: true,
+            readable: true,
+            chunk,
+            owes_update: false,
+            dirty: true,
+        }
+    }
+
+    /// Notes what the poll says. Returns whether there is something to read now that was not before.
+    pub(crate) fn set_ready(&mut self, readable: bool, writable: bool) -> bool {
+        let news = readable && !self.readable;
+        self.readable |= readable;
+        self.writable |= writable;
+        news
+    }
+
+    /// Whether something must be written that no data worker sent.
+    pub(crate) fn owes(&self) -> bool {
+        self.session.owes() || self.owes_update
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Takes a record of a data worker.
+    pub(crate) fn enqueue(&mut self, record: RecordBuffer) {
+        self.waiting.push_back(Outgoing { record, claimed: true });
+    }
+
+    /// Seals and writes what waits, as far as the socket takes it.
+    pub(crate) fn flush(&mut self, now: Nanos, pools: &Pools) -> Result<Written, End> {
+        self.owes_update = false;
+        self.add_control_record(now);
+        let mut written = Written::default();
+        while self.writable {
+            self.seal_ahead()?;
+            if self.sealed.is_empty() {
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); SEALED_AHEAD + 1];
+            let mut count = 0;
+            for (slice, outgoing) in slices.iter_mut().zip(&self.sealed) {
+                let skip = if count == 0 { self.sent } else { 0 };
+                *slice = IoSlice::new(&outgoing.record.sealed()[skip..]);
+                count += 1;
+            }
+            match self.stream.write_vectored(&slices[..count]) {
+                Ok(0) => return Err(End::Eof),
+                Ok(bytes) => self.advance(bytes, pools, &mut written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let oldest = self.sealed.front().or(self.waiting.front());
+        self.link.publish_wait(oldest.map_or(Duration::ZERO, |oldest| now.since(oldest.record.closed_at)));
+        Ok(written)
+    }
+
+    /// Control frames go in a record of their own, ahead of what waits: a ping must not measure our
+    /// own queue.
+    fn add_control_record(&mut self, now: Nanos) {
+        if self.session.owes() {
+            let mut record = RecordBuffer::new();
+            self.session.write_owed(&mut record, now);
+            record.closed_at = now;
+            self.waiting.push_front(Outgoing { record, claimed: false });
+        }
+    }
+
+    fn seal_ahead(&mut self) -> Result<(), RecordError> {
+        while self.sealed.len() < SEALED_AHEAD
+            && let Some(mut outgoing) = self.waiting.pop_front()
+        {
+            if self.records.update_due() {
+                let mut update = RecordBuffer::new();
+                self.records.update_key(&mut update)?;
+                update.closed_at = outgoing.record.closed_at;
+                self.sealed.push_back(Outgoing { record: update, claimed: false });
+            }
+            self.records.seal(&mut outgoing.record)?;
+            self.sealed.push_back(outgoing);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, bytes: usize, pools: &Pools, written: &mut Written) {
+        self.sent += bytes;
+        while let Some(front) = self.sealed.front()
+            && self.sent >= front.record.sealed().len()
+        {
+            self.sent -= front.record.sealed().len();
+            let Some(Outgoing { record, claimed }) = self.sealed.pop_front() else { return };
+            let (packets, bytes) = record.forwarded();
+            written.packets += packets;
+            written.bytes += bytes;
+            if claimed {
+                self.link.release();
+                pools.give_record(record);
+            }
+        }
+    }
+
+    /// Reads what has arrived and opens it in place.
+    pub(crate) fn read(&mut self, now: Nanos, pools: &Pools, deliver: &mut impl Deliver) -> Result<usize, End> {
+        let mut total = 0;
+        let mut first = true;
+        while self.readable && total < READ_BUDGET {
+            let mut chunk = self.chunk.take().or_else(|| pools.take_chunk()).unwrap_or_else(Chunk::new);
+            if !(first && chunk.filled > 0 && has_whole_record(&chunk)?) {
+                match self.stream.read(&mut chunk.bytes[chunk.filled..]) {
+                    Ok(0) => return Err(End::Eof),
+                    Ok(count) => {
+                        // A read that does not fill the buffer has emptied the socket.
+                        self.readable = chunk.filled + count == chunk.bytes.len();
+                        chunk.filled += count;
+                        total += count;
+                        self.link.traffic.rx_bytes.add(count as u64);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            first = false;
+            self.process(chunk, now, pools, deliver)?;
+        }
+        Ok(total)
+    }
+
+    /// Opens the whole records of `chunk`, and keeps the part of the last one that is not complete.
+    fn process(
+        &mut self,
+        mut chunk: Chunk,
+        now: Nanos,
+        pools: &Pools,
+        deliver: &mut impl Deliver,
+    ) -> Result<(), End> {
+        let (mut at, mut packets) = (0, false);
+        while let Some(len) = record_len(&chunk.bytes[at..chunk.filled])?
+            && at + len <= chunk.filled
+        {
+            packets |= self.open(&mut chunk.bytes[at..at + len], now)?;
+            at += len;
+        }
+        let rest = at..chunk.filled;
+        if packets && !deliver.is_here(&self.link) {
+            if !rest.is_empty() {
+                let mut next = pools.take_chunk().unwrap_or_else(Chunk::new);
+                next.filled = rest.len();
+                next.bytes[..rest.len()].copy_from_slice(&chunk.bytes[rest]);
+                self.chunk = Some(next);
+            }
+            chunk.filled = at;
+            deliver.hand_over(&self.link, chunk);
+            return Ok(());
+        }
+        if packets {
+            opened_records(&mut chunk.bytes[..at], |frames| deliver.here(&self.link, frames));
+        }
+        chunk.filled = rest.len();
+        if chunk.filled > 0 {
+            chunk.bytes.copy_within(rest, 0);
+            self.chunk = Some(chunk);
+        } else {
+            pools.give_chunk(chunk);
+        }
+        Ok(())
+    }
+
+    /// Opens one record and handles what is not packets. Leaves the length of the frames in the
+    /// record's header, for [`opened_records`]. Returns whether the data worker must look at it.
+    fn open(&mut self, record: &mut [u8], now: Nanos) -> Result<bool, End> {
+        let frames = match self.records.open(record)? {
+            Opened::Frames(len) => len,
+            Opened::Internal { update_requested } => {
+                if update_requested {
+                    let mut update = RecordBuffer::new();
+                    self.records.update_key(&mut update)?;
+                    self.sealed.push_back(Outgoing { record: update, claimed: false });
+                    self.owes_update = true;
+                }
+                0
+            }
+            Opened::CloseNotify => return Err(End::Eof),
+        };
+        if frames > 0 {
+            self.session.handle_record(&record[HEADER_LEN..HEADER_LEN + frames], now)?;
+        }
+        // Packets before the hello was accepted are nobody's.
+        let deliver = if self.session.is_up() { frames } else { 0 };
+        mark_opened(record, deliver);
+        Ok(deliver > 0)
+    }
+
+    /// Ends the connection: tells the peer `notice` if the socket takes it, and returns how many
+    /// packets were lost with it.
+    pub(crate) fn end(mut self, now: Nanos, pools: &Pools) -> u64 {
+        // Best effort: the peer may be gone.
+        drop(self.flush(now, pools));
+        let mut last = RecordBuffer::new();
+        if self.sealed.is_empty() && self.records.close_notify(&mut last).is_ok() {
+            drop(self.stream.write(last.sealed()));
+        }
+        let mut lost = 0;
+        for Outgoing { record, claimed } in self.sealed.drain(..).chain(self.waiting.drain(..)) {
+            lost += record.forwarded().0;
+            if claimed {
+                self.link.release();
+                pools.give_record(record);
+            }
+        }
+        if let Some(chunk) = self.chunk.take() {
+            pools.give_chunk(chunk);
+        }
+        lost
+    }
+
+    /// Key updates sent and received.
+    pub(crate) fn key_updates(&self) -> (u64, u64) {
+        self.records.key_updates()
+    }
+}
+
+/// Writes the length of an opened record's frames over its version field, which nobody needs any more.
+fn mark_opened(record: &mut [u8], frames: usize) {
+    let frames = u16::try_from(frames).expect("a record has at most 16,384 bytes of frames");
+    record[1..3].copy_from_slice(&frames.to_be_bytes());
+}
+
+/// Visits the frames of every opened record in `records`.
+pub(crate) fn opened_records(records: &mut [u8], mut visit: impl FnMut(&mut [u8])) {
+    let mut rest = records;
+    while let [_, f1, f0, l1, l0, ..] = *rest {
+        let frames = usize::from(u16::from_be_bytes([f1, f0]));
+        let len = HEADER_LEN + usize::from(u16::from_be_bytes([l1, l0]));
+        let (record, behind) = rest.split_at_mut(len);
+        if frames > 0 {
+            visit(&mut record[HEADER_LEN..HEADER_LEN + frames]);
+        }
+        rest = behind;
+    }
+}
+
+fn has_whole_record(chunk: &Chunk) -> Result<bool, RecordError> {
+    Ok(record_len(&chunk.bytes[..chunk.filled])?.is_some_and(|len| len <= chunk.filled))
+}

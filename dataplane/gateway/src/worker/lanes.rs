@@ -1,0 +1,147 @@
+//! Records under construction: one lane for each connection that a data worker writes to.
+
+use std::sync::Arc;
+
+use gridway_forwarding::{Counters, DropReason, PeerId, VnetId};
+use gridway_tunnel::aqm::CoDel;
+use gridway_tunnel::{ConnectionId, RecordBuffer};
+use gridway_wire::ecn::set_ecn_ce;
+use gridway_wire::frame;
+use gridway_wire::packet::parse;
+use gridway_wire::time::Nanos;
+
+use crate::link::Link;
+use crate::node::Node;
+
+/// Records that are closed and on their way to the workers that own their connections.
+pub(crate) type Outbox = Vec<(Arc<Link>, RecordBuffer)>;
+
+/// A packet on its way into a record.
+pub(crate) struct Packet<'a> {
+    pub(crate) vnet: VnetId,
+    pub(crate) bytes: &'a mut [u8],
+    /// This node made it: it was never received, and does not count as forwarded.
+    pub(crate) own: bool,
+}
+
+struct Lane {
+    link: Arc<Link>,
+    record: Option<RecordBuffer>,
+    early_drop: CoDel,
+}
+
+/// All lanes of one data worker.
+pub(crate) struct Lanes {
+    node: Arc<Node>,
+    lanes: Vec<Lane>,
+    /// Lanes of each peer, by peer id, as of the epoch beside them.
+    by_peer: Vec<(u32, Vec<usize>)>,
+    /// Lanes whose record has packets in it.
+    open: Vec<usize>,
+}
+
+impl Lanes {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        Self { node, lanes: Vec::new(), by_peer: Vec::new(), open: Vec::new() }
+    }
+
+    /// Copies a packet into the record of one of the peer's connections. `spread` chooses it.
+    ///
+    /// # Errors
+    /// The reason to drop the packet.
+    pub(crate) fn push(
+        &mut self,
+        peer: PeerId,
+        spread: usize,
+        packet: Packet<'_>,
+        at: (u32, Nanos),
+        counters: &Counters,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        let (epoch, now) = at;
+        let Packet { vnet, bytes, own } = packet;
+        let lane = self.choose(peer, spread, epoch).ok_or(DropReason::PeerDown)?;
+        let Self { node, lanes, open, .. } = self;
+        let Lane { link, record, early_drop } = &mut lanes[lane];
+        if early_drop.signal(link.wait(), now) {
+            if !parse(bytes).is_ok_and(|parsed| set_ecn_ce(bytes, &parsed)) {
+                return Err(DropReason::EarlyDrop);
+            }
+            counters.outbound.ecn_marked.add(1);
+        }
+        let vnet = frame::VnetId(vnet.0);
+        if let Some(current) = record {
+            if current.push_packet(vnet, bytes, own).is_ok() {
+                return Ok(());
+            }
+            // Full: it goes, and the packet begins the next one.
+            if let Some(full) = record.take() {
+                outbox.push((link.clone(), full));
+            }
+            open.retain(|index| *index != lane);
+        }
+        if !link.claim() {
+            return Err(DropReason::QueueFull);
+        }
+        let Some(mut fresh) = node.pools.take_record() else {
+            link.release();
+            return Err(DropReason::QueueFull);
+        };
+        if fresh.push_packet(vnet, bytes, own).is_err() {
+            link.release();
+            node.pools.give_record(fresh);
+            return Err(DropReason::TooBig);
+        }
+        *record = Some(fresh);
+        open.push(lane);
+        Ok(())
+    }
+
+    /// Closes every record that has packets in it: a record never waits to fill.
+    pub(crate) fn close_all(&mut self, now: Nanos, outbox: &mut Outbox) {
+        for lane in self.open.drain(..) {
+            let Lane { link, record, .. } = &mut self.lanes[lane];
+            if let Some(mut record) = record.take() {
+                record.closed_at = now;
+                outbox.push((link.clone(), record));
+            }
+        }
+    }
+
+    /// Forgets lanes of connections that have ended. Only between bursts.
+    pub(crate) fn tidy(&mut self) {
+        debug_assert!(self.open.is_empty(), "records are closed at the end of every burst");
+        if self.lanes.iter().any(|lane| lane.link.is_closed()) {
+            self.lanes.retain(|lane| !lane.link.is_closed());
+            self.by_peer.clear();
+        }
+    }
+
+    fn choose(&mut self, peer: PeerId, spread: usize, epoch: u32) -> Option<usize> {
+        let index = peer.index();
+        if self.by_peer.get(index).is_none_or(|(known, _)| *known != epoch) {
+            self.look_up(peer, epoch);
+        }
+        let lanes = &self.by_peer[index].1;
+        lanes.get(spread % lanes.len().max(1)).copied()
+    }
+
+    /// Finds the peer's connections anew. Once an epoch and peer.
+    fn look_up(&mut self, peer: PeerId, epoch: u32) {
+        let links = self.node.book.links(peer);
+        let lanes = links.iter().map(|link| self.lane_of(link)).collect();
+        if self.by_peer.len() <= peer.index() {
+            // Epochs start at 1.
+            self.by_peer.resize_with(peer.index() + 1, || (0, Vec::new()));
+        }
+        self.by_peer[peer.index()] = (epoch, lanes);
+    }
+
+    fn lane_of(&mut self, link: &Arc<Link>) -> usize {
+        let is = |id: ConnectionId| move |lane: &Lane| lane.link.id == id;
+        self.lanes.iter().position(is(link.id)).unwrap_or_else(|| {
+            self.lanes.push(Lane { link: link.clone(), record: None, early_drop: CoDel::default() });
+            self.lanes.len() - 1
+        })
+    }
+}

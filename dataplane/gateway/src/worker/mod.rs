@@ -1,0 +1,337 @@
+//! A worker: one pinned thread that owns queues of the data NIC, tunnel connections, or both.
+
+pub(crate) mod connection;
+mod data;
+mod lanes;
+mod tunnel;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossbeam::channel::Receiver;
+use gridway_config::Polling;
+use gridway_forwarding::Counters;
+use gridway_wire::time::Nanos;
+use gridway_xsk::Port;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::link::Link;
+use crate::node::{Control, Node};
+use crate::pool::Chunk;
+use connection::{Deliver, opened_records};
+use data::DataRole;
+use lanes::Outbox;
+use tunnel::TunnelRole;
+
+/// Token of the waker of every worker's poll.
+pub(crate) const WAKER_TOKEN: Token = Token(usize::MAX);
+/// How often a worker does what need not be done with every burst.
+const TICK: Duration = Duration::from_millis(250);
+/// Flows looked at for expiry at every tick, at least; a large table is walked within a minute.
+const EXPIRY_BUDGET: usize = 4096;
+/// How soon packets that the kernel did not take are offered again.
+const RETRY: Duration = Duration::from_micros(200);
+
+/// What a worker is started with.
+pub(crate) struct Start {
+    pub(crate) index: usize,
+    pub(crate) poll: Poll,
+    pub(crate) control: Receiver<Control>,
+    pub(crate) port: Option<Port>,
+}
+
+/// The worker's own state.
+struct Worker {
+    node: Arc<Node>,
+    index: usize,
+    poll: Poll,
+    control: Receiver<Control>,
+    counters: Arc<Counters>,
+    data: Option<DataRole>,
+    tunnel: Option<TunnelRole>,
+    outbox: Outbox,
+    next_tick: Nanos,
+    expiry_cursor: usize,
+    stopping: bool,
+}
+
+/// Runs a worker until the node stops.
+pub(crate) fn run(node: Arc<Node>, start: Start) -> io::Result<()> {
+    let handle = &node.workers[start.index];
+    if !core_affinity::set_for_current(core_affinity::CoreId { id: handle.cpu }) {
+        tracing::warn!(worker = start.index, cpu = handle.cpu, "cannot pin the worker to its CPU");
+    }
+    let tunnel = match handle.has_tunnels {
+        true => Some(TunnelRole::new(node.clone(), start.index, start.poll.registry().try_clone()?)),
+        false => None,
+    };
+    let data = start.port.map(|port| DataRole::new(node.clone(), start.index, port));
+    let mut worker = Worker {
+        counters: handle.counters.clone(),
+        index: start.index,
+        poll: start.poll,
+        control: start.control,
+        data,
+        tunnel,
+        outbox: Vec::with_capacity(64),
+        next_tick: Nanos(0),
+        expiry_cursor: 0,
+        stopping: false,
+        node,
+    };
+    worker.register_queues()?;
+    worker.run()
+}
+
+impl Worker {
+    fn register_queues(&self) -> io::Result<()> {
+        for (index, socket) in self.data.iter().flat_map(DataRole::sockets).enumerate() {
+            self.poll.registry().register(&mut SourceFd(&socket), Token(index), Interest::READABLE)?;
+        }
+        Ok(())
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(256);
+        let busy = self.node.config.load().workers.polling == Polling::Busy;
+        let mut worked = true;
+        while !self.stopping {
+            self.wait(&mut events, worked || busy)?;
+            let now = self.node.clock.now();
+            worked = self.iterate(now);
+        }
+        self.finish();
+        Ok(())
+    }
+
+    /// Learns which sockets are ready; sleeps first if there is nothing to do.
+    fn wait(&mut self, events: &mut Events, awake: bool) -> io::Result<()> {
+        let mut timeout = Duration::ZERO;
+        if !awake {
+            self.me().sleeping.store(true, Ordering::SeqCst);
+            // Whoever put something into a queue before it saw the flag does not wake us.
+            if self.inboxes_are_empty() {
+                timeout = self.time_to_sleep();
+                self.counters.sleeps.add(1);
+            }
+        }
+        let polled = self.poll.poll(events, Some(timeout));
+        self.me().sleeping.store(false, Ordering::Release);
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        if let Some(tunnel) = &mut self.tunnel {
+            events.iter().for_each(|event| tunnel.set_ready(event));
+        }
+        Ok(())
+    }
+
+    fn me(&self) -> &crate::node::WorkerHandle {
+        &self.node.workers[self.index]
+    }
+
+    fn inboxes_are_empty(&self) -> bool {
+        let me = self.me();
+        me.records.is_empty() && me.chunks.is_empty() && self.control.is_empty()
+    }
+
+    fn time_to_sleep(&self) -> Duration {
+        let due = self.tunnel.as_ref().map_or(self.next_tick, |tunnel| tunnel.next_timeout().min(self.next_tick));
+        // Rounded up to what the poll can express, or it would be called again and again just before.
+        due.since(self.node.clock.now()) + Duration::from_millis(1)
+    }
+
+    /// One turn of the loop. Returns whether there was anything to do.
+    fn iterate(&mut self, now: Nanos) -> bool {
+        let mut worked = self.handle_control(now);
+        if let Some(data) = &mut self.data {
+            data.begin_burst();
+            worked |= data.receive(now, &mut self.outbox) > 0;
+            data.close_records(now, &mut self.outbox);
+        }
+        worked |= self.take_records();
+        self.dispatch();
+        worked |= self.receive_from_tunnels(now);
+        worked |= self.take_chunks(now);
+        let mut again = false;
+        if let Some(data) = &mut self.data {
+            // Answers to the overlay.
+            data.close_records(now, &mut self.outbox);
+            again = data.flush();
+        }
+        self.dispatch();
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.handle_timeouts(now);
+            tunnel.flush(now);
+        }
+        self.tick(now);
+        if again && !worked {
+            std::thread::sleep(RETRY);
+        }
+        worked || again
+    }
+
+    /// Sends closed records to the workers that own their connections, waking each once.
+    fn dispatch(&mut self) {
+        let mut woken = 0_u64;
+        for (link, record) in self.outbox.drain(..) {
+            if link.owner == self.index {
+                if let Some(tunnel) = &mut self.tunnel {
+                    tunnel.enqueue(&link, record);
+                }
+                continue;
+            }
+            let owner = &self.node.workers[link.owner];
+            if let Err((_, record)) = owner.records.push((link.clone(), record)) {
+                // The ring has a place for every buffer there is.
+                unreachable!("no room for a record of {} packets", record.forwarded().0);
+            }
+            woken |= 1 << (link.owner % 64);
+        }
+        for (index, worker) in self.node.workers.iter().enumerate() {
+            if woken & 1 << (index % 64) != 0 {
+                worker.wake();
+            }
+        }
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.flush(self.node.clock.now());
+        }
+    }
+
+    /// Takes the records that other workers wrote for our connections.
+    fn take_records(&mut self) -> bool {
+        let (Some(tunnel), mut taken) = (&mut self.tunnel, false) else { return false };
+        while let Some((link, record)) = self.node.workers[self.index].records.pop() {
+            tunnel.enqueue(&link, record);
+            taken = true;
+        }
+        taken
+    }
+
+    fn receive_from_tunnels(&mut self, now: Nanos) -> bool {
+        let Some(tunnel) = &mut self.tunnel else { return false };
+        let mut delivery = Delivery {
+            node: &self.node,
+            index: self.index,
+            data: self.data.as_mut(),
+            outbox: &mut self.outbox,
+            now,
+            woken: 0,
+        };
+        let bytes = tunnel.read(now, &mut delivery);
+        delivery.wake();
+        bytes > 0
+    }
+
+    /// Delivers what other workers opened.
+    fn take_chunks(&mut self, now: Nanos) -> bool {
+        let (Some(data), mut taken) = (&mut self.data, false) else { return false };
+        while let Some((link, mut chunk)) = self.node.workers[self.index].chunks.pop() {
+            opened_records(&mut chunk.bytes[..chunk.filled], |frames| {
+                data.inbound(&link, frames, now, &mut self.outbox);
+            });
+            self.node.pools.give_chunk(chunk);
+            taken = true;
+        }
+        taken
+    }
+
+    fn handle_control(&mut self, now: Nanos) -> bool {
+        let mut handled = false;
+        while let Ok(message) = self.control.try_recv() {
+            handled = true;
+            if let Control::Stop = message {
+                self.stopping = true;
+            }
+            if let Some(tunnel) = &mut self.tunnel {
+                match message {
+                    Control::Adopt(connection) => tunnel.adopt(*connection, now),
+                    Control::Close(ids, reason, text) => tunnel.close(&ids, reason, &text, now),
+                    Control::Announce(vnets) => tunnel.announce(&vnets),
+                    Control::Rejudge => tunnel.rejudge(now),
+                    Control::Reconfigured => tunnel.drop_unconfigured(now),
+                    Control::Stop => tunnel.stop(now),
+                }
+            }
+        }
+        handled
+    }
+
+    fn tick(&mut self, now: Nanos) {
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = now + TICK;
+        if let Some(data) = &mut self.data {
+            data.tick(now);
+        }
+        // Flows belong to nobody; one worker looks after them.
+        if self.index == 0 {
+            let (flows, policy) = (&self.node.flows, self.node.policy.load());
+            let budget = EXPIRY_BUDGET.max(flows.len() / 128);
+            flows.expire(&mut self.expiry_cursor, budget, &policy.timeouts, now);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.take_records();
+        self.dispatch();
+        let now = self.node.clock.now();
+        self.take_chunks(now);
+        if let Some(data) = &mut self.data {
+            data.flush();
+            data.finish();
+        }
+    }
+}
+
+/// Delivers opened records: here if this worker has the link's data role, else over there.
+struct Delivery<'a> {
+    node: &'a Node,
+    index: usize,
+    data: Option<&'a mut DataRole>,
+    outbox: &'a mut Outbox,
+    now: Nanos,
+    woken: u64,
+}
+
+impl Deliver for Delivery<'_> {
+    fn is_here(&self, link: &Link) -> bool {
+        link.data_worker == self.index
+    }
+
+    fn here(&mut self, link: &Arc<Link>, frames: &mut [u8]) {
+        if let Some(data) = &mut self.data {
+            data.inbound(link, frames, self.now, self.outbox);
+        }
+    }
+
+    fn hand_over(&mut self, link: &Arc<Link>, chunk: Chunk) {
+        self.woken |= 1 << (link.data_worker % 64);
+        if let Err((link, mut chunk)) = self.node.workers[link.data_worker].chunks.push((link.clone(), chunk)) {
+            // Sockets are always read: what the data worker has no room for is dropped here.
+            let counters = &self.node.workers[self.index].counters.inbound;
+            opened_records(&mut chunk.bytes[..chunk.filled], |frames| {
+                let packets = data::count_packets(frames);
+                counters.received.add(packets);
+                counters.drop(gridway_forwarding::DropReason::QueueFull, packets);
+            });
+            tracing::debug!(connection = link.id.0, "data worker is behind");
+            self.node.pools.give_chunk(chunk);
+        }
+    }
+}
+
+impl Delivery<'_> {
+    fn wake(&self) {
+        for (index, worker) in self.node.workers.iter().enumerate() {
+            if self.woken & 1 << (index % 64) != 0 {
+                worker.wake();
+            }
+        }
+    }
+}

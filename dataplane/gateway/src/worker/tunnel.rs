@@ -1,0 +1,326 @@
+//! The tunnel role of a worker: the connections it owns.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use gridway_forwarding::{Counters, DropReason};
+use gridway_tunnel::arbiter::Claim;
+use gridway_tunnel::{ConnectionId, Event, PeerHello, RecordBuffer, Verdict};
+use gridway_wire::frame::{CloseReason, ConnectionKind, VnetId};
+use gridway_wire::time::Nanos;
+use mio::{Interest, Registry, Token};
+
+use super::connection::{Connection, Deliver, End, NewConnection};
+use crate::link::Link;
+use crate::node::{Control, Node};
+
+/// Tokens of connections lie above those of queues and the waker.
+const FIRST_TOKEN: usize = 1 << 16;
+
+/// The connections of one worker.
+pub(crate) struct TunnelRole {
+    node: Arc<Node>,
+    counters: Arc<Counters>,
+    registry: Registry,
+    connections: HashMap<ConnectionId, Connection>,
+    /// Connections with something to write or to find out by writing.
+    dirty: Vec<ConnectionId>,
+    /// Connections with something to read.
+    readable: Vec<ConnectionId>,
+    next_timeout: Nanos,
+}
+
+impl TunnelRole {
+    pub(crate) fn new(node: Arc<Node>, worker: usize, registry: Registry) -> Self {
+        let counters = node.workers[worker].counters.clone();
+        Self {
+            node,
+            counters,
+            registry,
+            connections: HashMap::new(),
+            dirty: Vec::new(),
+            readable: Vec::new(),
+            next_timeout: Nanos(u64::MAX),
+        }
+    }
+
+    /// Takes a connection over from the handshake thread.
+    pub(crate) fn adopt(&mut self, new: NewConnection, now: Nanos) {
+        let mut connection = Connection::new(new);
+        let id = connection.link.id;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.registry.register(&mut connection.stream, token(id), interest) {
+            tracing::error!(%error, peer = connection.peer, "cannot poll a tunnel socket");
+            self.node.book.refused(&connection.peer, &error.to_string(), now);
+            return;
+        }
+        self.next_timeout = self.next_timeout.min(connection.session.next_timeout());
+        self.readable.push(id);
+        self.dirty.push(id);
+        self.connections.insert(id, connection);
+    }
+
+    /// Notes what the poll says of a connection.
+    pub(crate) fn set_ready(&mut self, event: &mio::event::Event) {
+        if let Some(id) = connection_of(event.token())
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
+            let ended = event.is_read_closed() || event.is_write_closed() || event.is_error();
+            if connection.set_ready(event.is_readable() || ended, event.is_writable() || ended) {
+                self.readable.push(id);
+            }
+            mark_dirty(&mut self.dirty, connection);
+        }
+    }
+
+    /// Takes a record for one of the connections.
+    pub(crate) fn enqueue(&mut self, link: &Link, record: RecordBuffer) {
+        match self.connections.get_mut(&link.id) {
+            Some(connection) => {
+                connection.enqueue(record);
+                mark_dirty(&mut self.dirty, connection);
+            }
+            None => {
+                // The connection ended while the record was on its way.
+                self.count_lost(record.forwarded().0);
+                link.release();
+                self.node.pools.give_record(record);
+            }
+        }
+    }
+
+    fn count_lost(&self, packets: u64) {
+        self.counters.outbound.dequeued.add(packets);
+        self.counters.outbound.drop(DropReason::ConnectionLost, packets);
+    }
+
+    /// Writes to every connection that has something to send.
+    pub(crate) fn flush(&mut self, now: Nanos) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        let mut ended = Vec::new();
+        for id in self.dirty.drain(..) {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            connection.dirty = false;
+            match connection.flush(now, &self.node.pools) {
+                Ok(written) => {
+                    let (counters, traffic) = (&self.counters.outbound, &connection.link.traffic);
+                    counters.forwarded.add(written.packets);
+                    counters.forwarded_bytes.add(written.bytes);
+                    counters.dequeued.add(written.packets);
+                    traffic.tx_packets.add(written.packets);
+                    traffic.tx_bytes.add(written.bytes);
+                }
+                Err(end) => ended.push((connection.link.id, end)),
+            }
+        }
+        self.end_all(ended, now);
+    }
+
+    /// Reads from every connection that has something to say. Returns how many bytes came.
+    pub(crate) fn read(&mut self, now: Nanos, deliver: &mut impl Deliver) -> usize {
+        let (mut ended, mut events, mut total) = (Vec::new(), Vec::new(), 0);
+        let mut still_readable = 0;
+        for index in 0..self.readable.len() {
+            let id = self.readable[index];
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            match connection.read(now, &self.node.pools, deliver) {
+                Ok(count) => total += count,
+                Err(end) => ended.push((connection.link.id, end)),
+            }
+            while let Some(event) = connection.session.poll_event() {
+                events.push((connection.link.id, event));
+            }
+            self.counters.unknown_frames.add(connection.session.take_unknown_frames());
+            if connection.owes() {
+                mark_dirty(&mut self.dirty, connection);
+            }
+            if connection.is_readable() {
+                self.readable[still_readable] = id;
+                still_readable += 1;
+            }
+        }
+        self.readable.truncate(still_readable);
+        // What a peer said before it left still counts.
+        for (id, event) in events {
+            self.handle_event(id, event, now);
+        }
+        self.end_all(ended, now);
+        total
+    }
+
+    fn handle_event(&mut self, id: ConnectionId, event: Event, now: Nanos) {
+        match event {
+            Event::Hello(hello) => self.handle_hello(id, &hello, now),
+            Event::VnetMap(vnets) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.peer_vnets = vnets;
+                    set_vnets(&self.node, connection);
+                }
+            }
+            Event::RoundTrip(time) => {
+                if let Some(connection) = self.connections.get(&id) {
+                    self.node.book.round_trip(&connection.peer, time);
+                }
+            }
+        }
+    }
+
+    fn handle_hello(&mut self, id: ConnectionId, hello: &PeerHello, now: Nanos) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if hello.node != connection.peer {
+            let text = format!("hello says {}, the certificate {}", hello.node, connection.peer);
+            return self.close(&[id], CloseReason::NameMismatch, &text, now);
+        }
+        if hello.kind != ConnectionKind::Packets {
+            let text = "this node does not carry streams";
+            return self.close(&[id], CloseReason::ProtocolError, text, now);
+        }
+        let own = &self.node.config.load().node.name;
+        let dialler_is_smaller = (own.as_str() < connection.peer.as_str()) == connection.dialled;
+        let claim =
+            Claim { instance: hello.instance, index: hello.index, dialled_by_smaller: dialler_is_smaller };
+        let (book, address) = (&self.node.book, connection.address.clone());
+        match book.claim(&connection.peer, claim, hello.data_mtu, address, &connection.link, now) {
+            Some(Verdict::Keep { close }) => {
+                connection.session.accept();
+                tracing::info!(peer = connection.peer, address = connection.address, index = hello.index, "peer up");
+                if !close.is_empty() {
+                    self.node.tell_all(|| {
+                        let text = "a newer connection took this place".to_owned();
+                        Control::Close(close.clone(), CloseReason::Duplicate, text)
+                    });
+                }
+            }
+            Some(Verdict::Refuse) => {
+                self.close(&[id], CloseReason::Duplicate, "another connection has this place", now);
+            }
+            None => self.close(&[id], CloseReason::UnknownPeer, "not configured here", now),
+        }
+    }
+
+    /// Closes those of `ids` that are this worker's, telling the peer why.
+    pub(crate) fn close(&mut self, ids: &[ConnectionId], reason: CloseReason, text: &str, now: Nanos) {
+        for id in ids {
+            if let Some(mut connection) = self.connections.remove(id) {
+                connection.session.close(reason, text);
+                let why = if text.is_empty() { reason.name().to_owned() } else { format!("{}: {text}", reason.name()) };
+                self.bury(connection, &why, now);
+            }
+        }
+    }
+
+    fn end_all(&mut self, ended: Vec<(ConnectionId, End)>, now: Nanos) {
+        for (id, end) in ended {
+            let Some(mut connection) = self.connections.remove(&id) else { continue };
+            if let End::Session(closed) = &end
+                && let Some(notice) = closed.notice()
+            {
+                connection.session.close(notice, &closed.to_string());
+            }
+            self.bury(connection, &end.to_string(), now);
+        }
+    }
+
+    fn bury(&mut self, mut connection: Connection, why: &str, now: Nanos) {
+        let was_up = connection.session.is_up();
+        let (peer, link) = (connection.peer.clone(), connection.link.clone());
+        let (updates_sent, updates_received) = connection.key_updates();
+        tracing::info!(peer, address = connection.address, was_up, updates_sent, updates_received, "connection ended: {why}");
+        // The registry forgets a socket that is closed; this only spares it a stale event.
+        drop(self.registry.deregister(&mut connection.stream));
+        self.node.book.ended(&peer, &link, why, now);
+        let lost = connection.end(now, &self.node.pools);
+        self.count_lost(lost);
+    }
+
+    /// Keeps time for the sessions.
+    pub(crate) fn handle_timeouts(&mut self, now: Nanos) {
+        if now < self.next_timeout {
+            return;
+        }
+        let mut ended = Vec::new();
+        self.next_timeout = Nanos(u64::MAX);
+        for connection in self.connections.values_mut() {
+            match connection.session.handle_timeout(now) {
+                Ok(()) => {
+                    if connection.owes() {
+                        mark_dirty(&mut self.dirty, connection);
+                    }
+                    self.next_timeout = self.next_timeout.min(connection.session.next_timeout());
+                }
+                Err(closed) => ended.push((connection.link.id, End::Session(closed))),
+            }
+        }
+        self.end_all(ended, now);
+    }
+
+    /// When [`Self::handle_timeouts`] has something to do.
+    pub(crate) fn next_timeout(&self) -> Nanos {
+        self.next_timeout
+    }
+
+    /// Announces vnets anew, and resolves those of the peers by today's configuration.
+    pub(crate) fn announce(&mut self, vnets: &[(VnetId, String)]) {
+        for connection in self.connections.values_mut() {
+            connection.session.announce(vnets.to_vec());
+            mark_dirty(&mut self.dirty, connection);
+            set_vnets(&self.node, connection);
+        }
+    }
+
+    /// Closes connections whose certificate is no longer good.
+    pub(crate) fn rejudge(&mut self, now: Nanos) {
+        let credentials = self.node.credentials.load();
+        let wall = SystemTime::now();
+        let rejected: Vec<_> = self
+            .connections
+            .values()
+            .filter_map(|connection| Some((connection.link.id, credentials.rejects(&connection.identity, wall)?)))
+            .collect();
+        for (id, why) in rejected {
+            let reason = if why.ends_with("revoked") { CloseReason::Revoked } else { CloseReason::Expired };
+            self.close(&[id], reason, why, now);
+        }
+    }
+
+    /// Closes connections to peers that are not configured any more.
+    pub(crate) fn drop_unconfigured(&mut self, now: Nanos) {
+        let gone: Vec<_> = self
+            .connections
+            .values()
+            .filter(|connection| self.node.book.find(&connection.peer).is_none())
+            .map(|connection| connection.link.id)
+            .collect();
+        self.close(&gone, CloseReason::Policy, "no longer configured", now);
+    }
+
+    /// Tells every peer that the node stops, and closes all connections.
+    pub(crate) fn stop(&mut self, now: Nanos) {
+        let all: Vec<_> = self.connections.keys().copied().collect();
+        self.close(&all, CloseReason::ShuttingDown, "", now);
+    }
+}
+
+/// Makes packets that the peer sends in its vnets packets of ours, by name.
+fn set_vnets(node: &Node, connection: &Connection) {
+    let known = connection.peer_vnets.iter().filter_map(|(theirs, name)| Some((*theirs, node.vnet_named(name)?)));
+    connection.link.set_vnets(known.collect());
+}
+
+fn mark_dirty(dirty: &mut Vec<ConnectionId>, connection: &mut Connection) {
+    if !connection.dirty {
+        connection.dirty = true;
+        dirty.push(connection.link.id);
+    }
+}
+
+fn token(id: ConnectionId) -> Token {
+    Token(FIRST_TOKEN + usize::try_from(id.0).unwrap_or(usize::MAX - FIRST_TOKEN))
+}
+
+fn connection_of(token: Token) -> Option<ConnectionId> {
+    token.0.checked_sub(FIRST_TOKEN).map(|id| ConnectionId(id as u64))
+}

@@ -1,0 +1,132 @@
+//! The buffer a record is written into, sealed in and sent from.
+
+use gridway_wire::frame::{FrameWriter, Full, PacketsBuilder, VnetId};
+use gridway_wire::time::Nanos;
+
+/// Bytes of a TLS record header (RFC 8446, 5.1).
+pub const HEADER_LEN: usize = 5;
+/// Most plaintext of one record (RFC 8446, 5.1).
+pub const MAX_PLAINTEXT: usize = 16_384;
+/// Content type byte and AEAD tag that follow the plaintext inside a record (RFC 8446, 5.2).
+pub const TRAILER_LEN: usize = 1 + TAG_LEN;
+/// Bytes of an AEAD tag of every TLS 1.3 cipher suite offered here.
+pub const TAG_LEN: usize = 16;
+/// A full record on the wire.
+pub const MAX_RECORD: usize = HEADER_LEN + MAX_PLAINTEXT + TRAILER_LEN;
+
+/// One record under construction or on its way to the socket.
+///
+/// Header room in front and trailer room behind let the record be sealed where the packets were
+/// written, so the copy out of the receive ring is the only one.
+#[derive(Debug)]
+pub struct RecordBuffer {
+    bytes: Box<[u8]>,
+    packets: PacketsBuilder,
+    forwarded: u32,
+    forwarded_bytes: u64,
+    plaintext_len: usize,
+    sealed_len: usize,
+    /// When the data worker closed the record: the start of its wait for the socket.
+    pub closed_at: Nanos,
+}
+
+impl Default for RecordBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RecordBuffer {
+    /// An empty record. Allocates; the packet path takes its buffers from a pool.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            bytes: vec![0; MAX_RECORD].into_boxed_slice(),
+            packets: PacketsBuilder::new(),
+            forwarded: 0,
+            forwarded_bytes: 0,
+            plaintext_len: 0,
+            sealed_len: 0,
+            closed_at: Nanos::default(),
+        }
+    }
+
+    /// Makes the buffer empty again; its bytes are overwritten by the next record.
+    pub fn clear(&mut self) {
+        self.packets = PacketsBuilder::new();
+        self.forwarded = 0;
+        self.forwarded_bytes = 0;
+        self.plaintext_len = 0;
+        self.sealed_len = 0;
+    }
+
+    /// Appends an IP packet of the vnet that the sender announced as `vnet`. One of the node's `own` is
+    /// not counted as forwarded.
+    ///
+    /// # Errors
+    /// [`Full`] when the packet does not fit; the record is unchanged.
+    pub fn push_packet(&mut self, vnet: VnetId, packet: &[u8], own: bool) -> Result<(), Full> {
+        let room = &mut self.bytes[HEADER_LEN..HEADER_LEN + MAX_PLAINTEXT];
+        self.packets.append(room, vnet, packet)?;
+        self.plaintext_len = self.packets.len();
+        if !own {
+            self.forwarded += 1;
+            self.forwarded_bytes += packet.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Appends control frames that `write` puts behind what is there.
+    ///
+    /// # Errors
+    /// [`Full`] when a frame does not fit; those before it stay.
+    pub fn push_frames(
+        &mut self,
+        write: impl FnOnce(&mut FrameWriter<'_>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        let room = &mut self.bytes[HEADER_LEN..HEADER_LEN + MAX_PLAINTEXT];
+        let mut writer = FrameWriter::at(room, self.plaintext_len);
+        let result = write(&mut writer);
+        self.plaintext_len = writer.len();
+        self.packets = PacketsBuilder::at(self.plaintext_len);
+        result
+    }
+
+    /// Forwarded packets in the record, and their bytes.
+    #[must_use]
+    pub fn forwarded(&self) -> (u64, u64) {
+        (u64::from(self.forwarded), self.forwarded_bytes)
+    }
+
+    /// Whether nothing was written yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.plaintext_len == 0
+    }
+
+    /// The frames written so far.
+    #[must_use]
+    pub fn plaintext(&self) -> &[u8] {
+        &self.bytes[HEADER_LEN..HEADER_LEN + self.plaintext_len]
+    }
+
+    /// The record as it goes on the wire; empty until it was sealed.
+    #[must_use]
+    pub fn sealed(&self) -> &[u8] {
+        &self.bytes[..self.sealed_len]
+    }
+
+    pub(crate) fn parts(&mut self) -> (&mut [u8], usize) {
+        (&mut self.bytes, self.plaintext_len)
+    }
+
+    pub(crate) fn set_sealed(&mut self, len: usize) {
+        self.sealed_len = len;
+    }
+
+    pub(crate) fn set_plaintext(&mut self, bytes: &[u8]) {
+        self.clear();
+        self.bytes[HEADER_LEN..HEADER_LEN + bytes.len()].copy_from_slice(bytes);
+        self.plaintext_len = bytes.len();
+    }
+}

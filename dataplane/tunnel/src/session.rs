@@ -1,0 +1,327 @@
+//! What two nodes say to each other over an established connection, besides packets.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use gridway_wire::frame::{
+    Close, CloseReason, ConnectionKind, Frame, FrameError, FrameReader, FrameType, Full, Hello,
+    MAX_VNET_MAP_ENTRIES, VnetId, VnetMapEntry,
+};
+use gridway_wire::time::Nanos;
+
+use crate::buffer::RecordBuffer;
+
+/// How long a peer may take from the end of the handshake to its hello.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a connection says of this node and expects of the peer.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// Name of this node.
+    pub node: String,
+    /// Random id of this process.
+    pub instance: [u8; 16],
+    /// Index of this connection among those with the peer.
+    pub index: u8,
+    /// Connections that are meant to exist with the peer.
+    pub count: u8,
+    /// MTU of the data NIC, in bytes.
+    pub data_mtu: u16,
+    /// Time between pings.
+    pub ping_interval: Duration,
+    /// Silence after which the peer is dead.
+    pub dead_after: Duration,
+}
+
+/// A hello, as received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerHello {
+    /// Name the peer gives itself; must be that of its certificate.
+    pub node: String,
+    /// Random id of the peer's process.
+    pub instance: [u8; 16],
+    /// Index of the connection.
+    pub index: u8,
+    /// What the connection carries.
+    pub kind: ConnectionKind,
+    /// MTU of the peer's data NIC, in bytes.
+    pub data_mtu: u16,
+}
+
+/// Something the owner of the connection must act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The peer introduced itself: judge it, then [`Session::accept`] or [`Session::close`].
+    Hello(PeerHello),
+    /// The peer's vnets, by the ids it uses; replaces what it said before.
+    VnetMap(Vec<(VnetId, String)>),
+    /// A ping was answered after this time.
+    RoundTrip(Duration),
+}
+
+/// Why a connection ends.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Closed {
+    /// Nothing was received for `dead_after`.
+    #[error("nothing received for {0:?}")]
+    Dead(Duration),
+    /// No hello in time.
+    #[error("no hello within {HELLO_TIMEOUT:?}")]
+    NoHello,
+    /// The peer said why it ends the connection.
+    #[error("peer closed: {}{}{text}", reason.name(), if text.is_empty() { "" } else { ": " })]
+    ByPeer {
+        /// Its reason.
+        reason: CloseReason,
+        /// Its words.
+        text: String,
+    },
+    /// The peer speaks another version of the protocol.
+    #[error("peer speaks version {found} of the tunnel protocol, this node {}", gridway_wire::frame::PROTOCOL_VERSION)]
+    Version {
+        /// The peer's version.
+        found: u16,
+    },
+    /// The peer's frames do not parse.
+    #[error("peer broke the protocol: {0}")]
+    Frame(FrameError),
+    /// The peer's frames come in an order that makes no sense.
+    #[error("peer broke the protocol: {0}")]
+    Order(&'static str),
+}
+
+impl Closed {
+    /// What the peer is told, if there is a point in telling it.
+    #[must_use]
+    pub fn notice(&self) -> Option<CloseReason> {
+        match self {
+            Self::Dead(_) | Self::ByPeer { .. } => None,
+            Self::Version { .. } => Some(CloseReason::VersionMismatch),
+            Self::NoHello | Self::Frame(_) | Self::Order(_) => Some(CloseReason::ProtocolError),
+        }
+    }
+}
+
+/// The protocol state of one connection.
+#[derive(Debug)]
+pub struct Session {
+    options: SessionOptions,
+    up: bool,
+    hello_seen: bool,
+    opened: Nanos,
+    last_received: Nanos,
+    next_ping: Nanos,
+    owed: Owed,
+    partial_map: Vec<(VnetId, String)>,
+    events: VecDeque<Event>,
+    unknown_frames: u64,
+}
+
+/// Control frames that are due.
+#[derive(Debug, Default)]
+struct Owed {
+    hello: bool,
+    vnets: Option<Vec<(VnetId, String)>>,
+    ping: bool,
+    pong: Option<u64>,
+    close: Option<(CloseReason, String)>,
+}
+
+impl Session {
+    /// A session on a connection whose handshake ended now. `vnets` are announced behind the hello.
+    #[must_use]
+    pub fn new(options: SessionOptions, vnets: Vec<(VnetId, String)>, now: Nanos) -> Self {
+        let next_ping = now + options.ping_interval;
+        Self {
+            options,
+            up: false,
+            hello_seen: false,
+            opened: now,
+            last_received: now,
+            next_ping,
+            owed: Owed { hello: true, vnets: Some(vnets), ..Owed::default() },
+            partial_map: Vec::new(),
+            events: VecDeque::new(),
+            unknown_frames: 0,
+        }
+    }
+
+    /// Whether the peer's hello was accepted: only then do packets pass.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// The owner accepts the peer.
+    pub fn accept(&mut self) {
+        self.up = true;
+    }
+
+    /// The owner ends the connection: the peer is told why by the next [`Self::write_owed`].
+    pub fn close(&mut self, reason: CloseReason, text: &str) {
+        self.owed = Owed { close: Some((reason, text.to_owned())), ..Owed::default() };
+    }
+
+    /// Announces vnets anew, after a change of configuration.
+    pub fn announce(&mut self, vnets: Vec<(VnetId, String)>) {
+        self.owed.vnets = Some(vnets);
+    }
+
+    /// The next thing to act on.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Frames of unknown types since the last call.
+    pub fn take_unknown_frames(&mut self) -> u64 {
+        std::mem::take(&mut self.unknown_frames)
+    }
+
+    /// Handles the control frames of an opened record; packets frames are the data worker's.
+    ///
+    /// # Errors
+    /// [`Closed`]: the connection must end.
+    pub fn handle_record(&mut self, plaintext: &[u8], now: Nanos) -> Result<(), Closed> {
+        self.last_received = now;
+        for frame in FrameReader::new(plaintext) {
+            self.handle_frame(frame.map_err(closed_by)?, now)?;
+        }
+        Ok(())
+    }
+
+    fn handle_frame(&mut self, frame: Frame<'_>, now: Nanos) -> Result<(), Closed> {
+        match frame {
+            Frame::Close(Close { reason, text }) => Err(Closed::ByPeer { reason, text: printable(text) }),
+            Frame::Hello(_) if self.hello_seen => Err(Closed::Order("a second hello")),
+            Frame::Hello(hello) => {
+                self.hello_seen = true;
+                self.events.push_back(Event::Hello(PeerHello {
+                    node: hello.node.to_ascii_lowercase(),
+                    instance: hello.instance,
+                    index: hello.connection_index,
+                    kind: hello.connection_kind,
+                    data_mtu: hello.data_mtu,
+                }));
+                Ok(())
+            }
+            _ if !self.hello_seen => Err(Closed::Order("a frame before the hello")),
+            Frame::VnetMap(map) => {
+                if self.partial_map.len() + map.len() > MAX_VNET_MAP_ENTRIES {
+                    return Err(Closed::Order("more vnets than the protocol allows"));
+                }
+                self.partial_map.extend(map.iter().map(|entry| (entry.id, entry.name.to_owned())));
+                if !map.more {
+                    // Only the latest matters: a peer cannot make the queue of events grow.
+                    self.events.retain(|event| !matches!(event, Event::VnetMap(_)));
+                    self.events.push_back(Event::VnetMap(std::mem::take(&mut self.partial_map)));
+                }
+                Ok(())
+            }
+            Frame::Ping(token) => {
+                self.owed.pong = Some(token);
+                Ok(())
+            }
+            Frame::Pong(token) => {
+                // The token is our own clock; a peer that invents one only lies about itself.
+                self.events.retain(|event| !matches!(event, Event::RoundTrip(_)));
+                self.events.push_back(Event::RoundTrip(now.since(Nanos(token))));
+                Ok(())
+            }
+            Frame::Packets(_) => Ok(()),
+            Frame::Other { frame_type: FrameType::Unknown(_), .. } => {
+                self.unknown_frames += 1;
+                Ok(())
+            }
+            // Reserved types of functions this version does not have.
+            Frame::Other { .. } => {
+                self.unknown_frames += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps time: decides what is due.
+    ///
+    /// # Errors
+    /// [`Closed::Dead`] or [`Closed::NoHello`].
+    pub fn handle_timeout(&mut self, now: Nanos) -> Result<(), Closed> {
+        if now.since(self.last_received) >= self.options.dead_after {
+            return Err(Closed::Dead(self.options.dead_after));
+        }
+        if !self.hello_seen && now.since(self.opened) >= HELLO_TIMEOUT {
+            return Err(Closed::NoHello);
+        }
+        if now >= self.next_ping {
+            self.owed.ping = true;
+            self.next_ping = now + self.options.ping_interval;
+        }
+        Ok(())
+    }
+
+    /// When [`Self::handle_timeout`] should be called next.
+    #[must_use]
+    pub fn next_timeout(&self) -> Nanos {
+        self.next_ping.min(self.last_received + self.options.dead_after)
+    }
+
+    /// Whether control frames are due.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        let owed = &self.owed;
+        owed.hello || owed.vnets.is_some() || owed.ping || owed.pong.is_some() || owed.close.is_some()
+    }
+
+    /// Writes the control frames that are due into `record`, as many as fit.
+    pub fn write_owed(&mut self, record: &mut RecordBuffer, now: Nanos) {
+        // What does not fit stays owed and goes into the next record.
+        let Self { options, owed, .. } = self;
+        let _full: Result<(), Full> = record.push_frames(|writer| {
+            if owed.hello {
+                writer.hello(&Hello {
+                    features: 0,
+                    instance: options.instance,
+                    connection_index: options.index,
+                    connection_count: options.count,
+                    connection_kind: ConnectionKind::Packets,
+                    data_mtu: options.data_mtu,
+                    node: &options.node,
+                })?;
+                owed.hello = false;
+            }
+            if let Some(vnets) = &mut owed.vnets {
+                let entries: Vec<_> =
+                    vnets.iter().map(|(id, name)| VnetMapEntry { id: *id, name }).collect();
+                let written = writer.vnet_map(&entries)?;
+                vnets.drain(..written);
+                if vnets.is_empty() {
+                    owed.vnets = None;
+                }
+            }
+            if owed.ping {
+                writer.ping(now.0)?;
+                owed.ping = false;
+            }
+            if let Some(token) = owed.pong {
+                writer.pong(token)?;
+                owed.pong = None;
+            }
+            if let Some((reason, text)) = &owed.close {
+                writer.close(&Close { reason: *reason, text })?;
+                owed.close = None;
+            }
+            Ok(())
+        });
+    }
+}
+
+fn closed_by(error: FrameError) -> Closed {
+    match error {
+        FrameError::UnsupportedVersion { found } => Closed::Version { found },
+        error => Closed::Frame(error),
+    }
+}
+
+/// Text from a peer, safe for a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}

@@ -1,0 +1,107 @@
+//! What the tests share: private network namespaces, running the program on one frame, an AF_XDP socket.
+//!
+//! They need root, and fail without it.
+
+pub(crate) mod frames;
+pub(crate) mod netns;
+pub(crate) mod test_run;
+pub(crate) mod xsk;
+
+use std::{net::IpAddr, os::fd::AsRawFd};
+
+use gridway_steer::{Attach, Fate, Kind, Listener, ListenerProtocol, Steer, SteerError, SteerOptions};
+
+use self::{
+    test_run::{Action, Verdict},
+    xsk::Xsk,
+};
+
+/// What the tables of cases are judged against.
+pub(crate) const OWN: [&str; 4] = ["10.1.0.1", "10.1.0.255", "2001:db8:1::1", "fe80::1"];
+pub(crate) const PROXIED: [&str; 2] = ["172.16.2.0/24", "2001:db8:2::/64"];
+/// `::/96` would hold IPv4 if families were not kept apart; so would a denied `::/0`, see its own test.
+pub(crate) const DENIED: [&str; 3] = ["203.0.113.0/24", "2001:db8:bad::/48", "::/96"];
+pub(crate) const LISTENERS: [(&str, ListenerProtocol, u16); 3] = [
+    ("172.16.9.1", ListenerProtocol::Tcp, 443),
+    ("172.16.9.1", ListenerProtocol::Udp, 53),
+    ("2001:db8:9::1", ListenerProtocol::Udp, 53),
+];
+
+/// The program on one end of a veth pair that is otherwise silent, so that only test runs count.
+/// Queue 0 has a socket, queue 1 has none.
+pub(crate) struct Bench {
+    pub(crate) steer: Steer,
+    _socket: Xsk,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        netns::silent_veth();
+        let mut steer = attach(Attach::Native).expect("attach natively to veth");
+        let socket = Xsk::bind(steer.ifindex(), 0);
+        steer.register_socket(0, socket.as_raw_fd()).expect("register the socket");
+        steer.set_own_addresses(&OWN.map(address)).expect("own addresses");
+        steer.set_proxied(&PROXIED.map(net)).expect("proxied prefixes");
+        steer.set_deny(&DENIED.map(net)).expect("deny list");
+        steer.set_listeners(&LISTENERS.map(listener)).expect("listeners");
+        Self { steer, _socket: socket }
+    }
+
+    /// Runs the program on a frame of receive queue `queue`; the fates that were counted, and what came out.
+    pub(crate) fn run(&self, frame: &[u8], queue: u32) -> (Vec<Fate>, Verdict) {
+        let before = self.steer.counters().expect("counters");
+        let program = self.steer.program_fd().expect("program");
+        let verdict = test_run::run(program, frame, self.steer.ifindex(), queue);
+        let after = self.steer.counters().expect("counters");
+        let counted = after
+            .iter()
+            .zip(before.iter())
+            .flat_map(|((fate, after), (_, before))| {
+                vec![fate; usize::try_from(after - before).expect("a small number")]
+            })
+            .collect();
+        (counted, verdict)
+    }
+}
+
+/// Attaches the program to the data end.
+pub(crate) fn attach(attach: Attach) -> Result<Steer, SteerError> {
+    Steer::attach(&SteerOptions { interface: netns::DATA, attach })
+}
+
+/// A description, a frame, and the fate that it must have.
+pub(crate) type Case = (&'static str, Vec<u8>, Fate);
+
+/// Runs the cases on queue 0: each counts its fate once, gets the verdict of that fate, and a frame that no
+/// worker gets is left as it was.
+pub(crate) fn check(bench: &Bench, cases: Vec<Case>) {
+    for (description, frame, fate) in cases {
+        let (counted, verdict) = bench.run(&frame, 0);
+        assert_eq!(counted, [fate], "{description}");
+        assert_eq!(verdict.action, action_of(fate), "{description}");
+        if verdict.action != Action::Redirect {
+            assert_eq!(verdict.frame, frame, "{description}: left as it was");
+        }
+    }
+}
+
+/// The verdict that belongs to a fate.
+pub(crate) fn action_of(fate: Fate) -> Action {
+    match fate.kind() {
+        Kind::Drop => Action::Drop,
+        Kind::Kernel => Action::Pass,
+        Kind::Worker => Action::Redirect,
+    }
+}
+
+pub(crate) fn address(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+pub(crate) fn net(text: &str) -> ipnet::IpNet {
+    text.parse().expect("a prefix")
+}
+
+pub(crate) fn listener((addr, protocol, port): (&str, ListenerProtocol, u16)) -> Listener {
+    Listener { addr: address(addr), protocol, port }
+}

@@ -1,0 +1,206 @@
+//! Commands and their options.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
+use gridway_config::{Domain, NodeName, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ServiceName};
+use gridway_control::{FlowFilter, Request};
+use gridway_pki::{CRL_DAYS, OperatorRole};
+
+/// Operate a Gridway node.
+#[derive(Debug, Parser)]
+#[command(name = "gridway", version, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Certificates for a laboratory or a small site.
+    #[command(subcommand)]
+    Pki(PkiCommand),
+    /// Check a file, or show what is in force.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    #[command(flatten)]
+    Live(LiveCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PkiCommand {
+    /// Create the authorities of nodes and of operators.
+    Init {
+        /// Domain that all nodes share.
+        #[arg(long)]
+        domain: Domain,
+        /// Folder to create them in.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Issue key and certificate.
+    Issue {
+        /// Folder of the authorities.
+        #[arg(long)]
+        dir: PathBuf,
+        #[command(flatten)]
+        subject: Subject,
+        /// What the operator may do: viewer or operator.
+        #[arg(long, requires = "operator", required_unless_present = "node", conflicts_with = "node")]
+        role: Option<OperatorRole>,
+        /// Replace the files of an earlier certificate, which stays valid until it ends or is revoked.
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Revoke every certificate of a node or operator and renew the revocation list.
+    Revoke {
+        /// Folder of the authorities.
+        #[arg(long)]
+        dir: PathBuf,
+        #[command(flatten)]
+        subject: Subject,
+    },
+    /// Renew the revocation list before it expires: nodes refuse new tunnels with an expired one.
+    Crl {
+        /// Folder of the authorities.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The list of operators instead of that of nodes.
+        #[arg(long)]
+        operators: bool,
+        /// Days that the list holds.
+        #[arg(long, default_value_t = CRL_DAYS, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: u32,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("subject").required(true))]
+pub(crate) struct Subject {
+    /// Name of a node.
+    #[arg(long, group = "subject")]
+    pub(crate) node: Option<NodeName>,
+    /// Name of an operator of the management API.
+    #[arg(long, group = "subject")]
+    pub(crate) operator: Option<ServiceName>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say every error of a file.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Show the configuration that the node runs with.
+    Show {
+        /// Values that equal their default, too.
+        #[arg(long)]
+        defaults: bool,
+        #[command(flatten)]
+        reading: Reading,
+    },
+}
+
+/// Options of every command that reads from a node.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Reading {
+    /// Control socket of the node [default: the only one in /run/gridway]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// JSON with stable keys.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LiveCommand {
+    /// The node at a glance.
+    Status(Reading),
+    /// Tunnels to other nodes.
+    Peers(Reading),
+    /// Routes of all vnets.
+    Routes(Reading),
+    /// Live flows; every filter given must match.
+    Flows {
+        #[command(flatten)]
+        filter: Filter,
+        /// Most flows shown.
+        #[arg(long, default_value_t = Request::DEFAULT_FLOW_LIMIT)]
+        limit: u32,
+        #[command(flatten)]
+        reading: Reading,
+    },
+    /// Packets by fate, and drops by reason.
+    Counters(Reading),
+    /// NAT entries and their hits.
+    Nat(Reading),
+    /// Access rules and their hits.
+    Acl(Reading),
+    /// How full the bounded tables are.
+    Limits(Reading),
+}
+
+impl LiveCommand {
+    /// What to ask, and how.
+    pub(crate) fn into_parts(self) -> (Request, Reading) {
+        match self {
+            Self::Status(reading) => (Request::Status, reading),
+            Self::Peers(reading) => (Request::Peers, reading),
+            Self::Routes(reading) => (Request::Routes, reading),
+            Self::Flows { filter, limit, reading } => {
+                (Request::Flows { filter: filter.into(), limit }, reading)
+            }
+            Self::Counters(reading) => (Request::Counters, reading),
+            Self::Nat(reading) => (Request::Nat, reading),
+            Self::Acl(reading) => (Request::Acl, reading),
+            Self::Limits(reading) => (Request::Limits, reading),
+        }
+    }
+}
+
+/// Fields of a flow, of its local or its virtual tuple.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Filter {
+    /// Name of the vnet.
+    #[arg(long)]
+    vnet: Option<String>,
+    /// Name of the peer.
+    #[arg(long)]
+    peer: Option<String>,
+    /// Source address.
+    #[arg(long)]
+    src: Option<IpAddr>,
+    /// Destination address.
+    #[arg(long)]
+    dst: Option<IpAddr>,
+    /// Protocol: tcp, udp, icmp or a number.
+    #[arg(long, value_parser = protocol)]
+    proto: Option<u8>,
+    /// Source port.
+    #[arg(long)]
+    sport: Option<u16>,
+    /// Destination port.
+    #[arg(long)]
+    dport: Option<u16>,
+    /// State, such as established.
+    #[arg(long)]
+    state: Option<String>,
+}
+
+impl From<Filter> for FlowFilter {
+    fn from(filter: Filter) -> Self {
+        let Filter { vnet, peer, src, dst, proto, sport, dport, state } = filter;
+        Self { vnet, peer, src, dst, proto, sport, dport, state }
+    }
+}
+
+fn protocol(text: &str) -> Result<u8, String> {
+    match text {
+        "tcp" => Ok(PROTOCOL_TCP),
+        "udp" => Ok(PROTOCOL_UDP),
+        "icmp" => Ok(PROTOCOL_ICMP),
+        _ => text.parse().map_err(|_| "expected tcp, udp, icmp or a number from 0 to 255".to_owned()),
+    }
+}

@@ -1,0 +1,35 @@
+//! `gridway config`.
+
+use std::io::Write;
+use std::path::Path;
+
+use gridway_config::{Config, check_private_key};
+use gridway_control::Request;
+
+use crate::args::ConfigCommand;
+use crate::error::CliError;
+use crate::node;
+
+pub(crate) fn run(command: ConfigCommand, out: &mut impl Write) -> Result<(), CliError> {
+    match command {
+        ConfigCommand::Check { file } => check(&file, out),
+        ConfigCommand::Show { defaults, reading } => node::show(&Request::Config { defaults }, &reading, out),
+    }
+}
+
+/// A file is judged where the node runs or before it gets there: credentials that are missing are
+/// worth a warning, a key that others can read is an error.
+fn check(file: &Path, out: &mut impl Write) -> Result<(), CliError> {
+    let config = Config::load(file)?;
+    let identity = &config.identity;
+    let needed =
+        [&identity.ca, &identity.certificate, &identity.private_key].into_iter().chain(&identity.crl);
+    for path in needed.filter(|path| !path.exists()) {
+        eprintln!("warning: {} does not exist; the node will not start without it", path.display());
+    }
+    if identity.private_key.exists() {
+        check_private_key(&identity.private_key).map_err(|error| CliError::Check(error.to_string()))?;
+    }
+    writeln!(out, "{}: good", file.display())?;
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! `gridway`: the operator's command line.
+//!
+//! Exit status: 0 done, 1 the answer is no (a check failed, nothing found), 2 usage, 3 the node
+//! cannot be reached.
+
+mod args;
+mod config;
+mod error;
+mod node;
+mod pki;
+mod show;
+mod table;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::error::CliError;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // Locked and buffered: a table of many flows is one write, not thousands.
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let done = run(args, &mut out).and_then(|()| out.flush().map_err(CliError::from));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough, as `head` does.
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn run(args: Args, out: &mut impl Write) -> Result<(), CliError> {
+    match args.command {
+        Command::Pki(command) => pki::run(command, out),
+        Command::Config(command) => config::run(command, out),
+        Command::Live(command) => node::run(command, out),
+    }
+}

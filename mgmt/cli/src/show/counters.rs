@@ -1,0 +1,44 @@
+//! `gridway counters`.
+
+use std::io::{self, Write};
+
+use gridway_control::{Counters, Drops};
+
+use crate::table::Table;
+
+pub(super) fn counters(counters: &Counters, out: &mut impl Write) -> io::Result<()> {
+    let (outbound, inbound) = (&counters.outbound, &counters.inbound);
+    let mut table = Table::new(["PACKETS", "LOCAL TO OVERLAY>", "OVERLAY TO LOCAL>"]);
+    let mut row =
+        |name: &str, outbound: String, inbound: String| table.row([name.to_owned(), outbound, inbound]);
+    row("received", outbound.rx_packets.to_string(), inbound.rx_packets.to_string());
+    row("forwarded", outbound.tunnelled.to_string(), inbound.delivered.to_string());
+    row("to kernel", outbound.to_kernel.to_string(), String::new());
+    row("answered", outbound.answered.to_string(), inbound.answered.to_string());
+    row("held", outbound.held.to_string(), inbound.held.to_string());
+    let sum = |drops: &Drops| drops.values().map(|count| u128::from(*count)).sum::<u128>().to_string();
+    row("dropped", sum(&outbound.drops), sum(&inbound.drops));
+    row("unaccounted", outbound.unaccounted().to_string(), inbound.unaccounted().to_string());
+    row("received bytes", outbound.rx_bytes.to_string(), inbound.rx_bytes.to_string());
+    row("forwarded bytes", outbound.tunnelled_bytes.to_string(), inbound.delivered_bytes.to_string());
+    table.write(out)?;
+
+    let mut reasons: Vec<&String> = outbound.drops.keys().chain(inbound.drops.keys()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    let count = |drops: &Drops, reason: &String| drops.get(reason).copied().unwrap_or(0);
+    let mut table = Table::new(["DROPPED", "LOCAL TO OVERLAY>", "OVERLAY TO LOCAL>"]);
+    let mut any = false;
+    for reason in reasons {
+        let (outbound, inbound) = (count(&outbound.drops, reason), count(&inbound.drops, reason));
+        if outbound > 0 || inbound > 0 {
+            table.row([reason.clone(), outbound.to_string(), inbound.to_string()]);
+            any = true;
+        }
+    }
+    if any {
+        writeln!(out)?;
+        table.write(out)?;
+    }
+    Ok(())
+}

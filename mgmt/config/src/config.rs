@@ -1,0 +1,100 @@
+//! The configuration as a whole.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::{ConfigError, ConfigErrors, Problem};
+use crate::model::{
+    Control, Data, FlowTimeouts, Identity, Limits, Log, Management, Node, Object, Peer, Throttle, Tunnel,
+    Vnet, Workers,
+};
+use crate::read;
+
+/// A configuration in which every field and every cross reference was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// The node.
+    pub node: Node,
+    /// Its credentials.
+    pub identity: Identity,
+    /// The NIC of local hosts. Always there on a gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
+    /// The NIC of tunnels.
+    pub management: Management,
+    /// Threads.
+    pub workers: Workers,
+    /// Tunnels of all peers.
+    pub tunnel: Tunnel,
+    /// Limits of the node.
+    pub throttle: Throttle,
+    /// Timers of flows.
+    pub flows: FlowTimeouts,
+    /// Table sizes.
+    pub limits: Limits,
+    /// Log.
+    pub log: Log,
+    /// Control socket.
+    pub control: Control,
+    /// Peers; names are unique and differ from the node's.
+    #[serde(rename = "peer", skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Peer>,
+    /// Objects, already resolved into the rules that use them; kept so that they can be shown.
+    #[serde(rename = "object", skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<Object>,
+    /// Virtual networks; names are unique and selectors disjoint.
+    #[serde(rename = "vnet", skip_serializing_if = "Vec::is_empty")]
+    pub vnets: Vec<Vnet>,
+}
+
+impl Config {
+    /// Longest file that is read, in bytes.
+    pub const MAX_FILE: u64 = 4 << 20;
+
+    /// Reads and validates a file. Paths within it become absolute, so that a later change of the
+    /// working directory does not matter.
+    ///
+    /// # Errors
+    /// Every error of the file, or the one reason why it could not be read.
+    pub fn load(file: &Path) -> Result<Self, ConfigErrors> {
+        let whole_file = |problem| {
+            let error = ConfigError { file: file.to_owned(), line: None, field: String::new(), problem };
+            ConfigErrors::new(vec![error]).expect("one error was given")
+        };
+        let unreadable = |error: io::Error| whole_file(Problem::Unreadable { reason: error.to_string() });
+        let mut bytes = Vec::new();
+        let handle = File::open(file).map_err(unreadable)?;
+        // The length is taken from what was read: metadata says 0 for a pipe and may change.
+        handle.take(Self::MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > Self::MAX_FILE {
+            return Err(whole_file(Problem::TooLong { limit: Self::MAX_FILE }));
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|error| whole_file(Problem::Syntax { message: error.utf8_error().to_string() }))?;
+        let absolute = std::path::absolute(file).map_err(unreadable)?;
+        read::config(&text, file, absolute.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// Validates `text`. `file` is named in errors, and paths are resolved against its folder.
+    ///
+    /// # Errors
+    /// Every error of the text.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigErrors> {
+        read::config(text, file, file.parent().unwrap_or(Path::new("")))
+    }
+
+    /// The vnet of that name.
+    #[must_use]
+    pub fn vnet(&self, name: &str) -> Option<&Vnet> {
+        self.vnets.iter().find(|vnet| vnet.name.as_str() == name)
+    }
+
+    /// The peer of that name.
+    #[must_use]
+    pub fn peer(&self, name: &str) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.name.as_str() == name)
+    }
+}

@@ -1,0 +1,29 @@
+//! Configuration of a Gridway node: TOML text in, validated types or every error of the file out.
+//!
+//! The road is `text -> document (values with their places) -> read (one module a subject) -> model`.
+//! The document is walked by hand and not by serde's derive, because serde stops at the first
+//! error and an operator wants all of them, each with its line, field, value and remedy.
+
+mod config;
+mod document;
+mod error;
+mod key_file;
+mod leaf;
+mod model;
+mod name;
+mod prefixes;
+mod read;
+mod restart;
+mod show;
+
+pub use config::Config;
+pub use error::{ConfigError, ConfigErrors, Problem};
+pub use key_file::{KeyFileError, check_private_key};
+pub use model::{
+    AclAction, AclRule, AddressMatch, Attach, Control, Cpus, Data, DialTarget, FlowTimeouts, Identity,
+    InsideNat, Limits, Log, LogFormat, LogLevel, Management, Node, Object, OutsideNat, PROTOCOL_ICMP,
+    PROTOCOL_TCP, PROTOCOL_UDP, Peer, Polling, Rings, Role, Roles, Route, Throttle, Tunnel, Vnet, Workers,
+    format_duration, parse_duration,
+};
+pub use name::{Domain, InterfaceName, NameError, NodeName, ObjectName, ServiceName, VnetName};
+pub use show::Detail;

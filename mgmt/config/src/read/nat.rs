@@ -1,0 +1,144 @@
+//! `[[vnet.inside_nat]]` and `[[vnet.outside_nat]]`.
+
+use ipnet::IpNet;
+
+use crate::document::{Place, Section};
+use crate::error::Problem;
+use crate::model::{InsideNat, OutsideNat};
+use crate::prefixes::{list, overlaps, within};
+use crate::read::object::{Objects, PrefixOrObject};
+
+/// What the vnet around a NAT entry says.
+pub(crate) struct Space<'a> {
+    pub(crate) cidr: &'a [IpNet],
+    pub(crate) nat: bool,
+}
+
+pub(crate) fn inside(vnet: &Section<'_>, space: &Space<'_>) -> Vec<InsideNat> {
+    let mut entries = Vec::new();
+    let (mut locals, mut virtuals) = (Vec::new(), Vec::new());
+    for section in vnet.tables("inside_nat") {
+        refuse_without_nat(&section, space);
+        let local: Option<IpNet> = section.required("local");
+        let virtual_prefix: Option<IpNet> = section.required("virtual");
+        section.finish();
+        locals.extend(local.map(|prefix| (section.place_of("local"), prefix)));
+        virtuals.extend(virtual_prefix.map(|prefix| (section.place_of("virtual"), prefix)));
+        check_cidr(&section, virtual_prefix, space);
+        let (Some(local), Some(virtual_prefix)) = (local, virtual_prefix) else {
+            continue;
+        };
+        if check_families(&section, local, virtual_prefix)
+            && local.prefix_len() != virtual_prefix.prefix_len()
+        {
+            section.refuse_key("virtual", unequal(local, virtual_prefix));
+        }
+        entries.push(InsideNat { local, virtual_prefix });
+    }
+    refuse_overlaps(vnet, &locals);
+    refuse_overlaps(vnet, &virtuals);
+    entries
+}
+
+pub(crate) fn outside(vnet: &Section<'_>, space: &Space<'_>, objects: &Objects) -> Vec<(Place, OutsideNat)> {
+    let mut entries = Vec::new();
+    let (mut locals, mut virtuals) = (Vec::new(), Vec::new());
+    for section in vnet.tables("outside_nat") {
+        refuse_without_nat(&section, space);
+        let local: Option<IpNet> = section.required("local");
+        let virtual_prefix = virtual_side(&section, objects);
+        let proxy_arp = section.optional("proxy_arp").unwrap_or(true);
+        section.finish();
+        locals.extend(local.map(|prefix| (section.place_of("local"), prefix)));
+        virtuals.extend(virtual_prefix.map(|prefix| (section.place_of("virtual"), prefix)));
+        check_cidr(&section, virtual_prefix, space);
+        let (Some(local), Some(virtual_prefix)) = (local, virtual_prefix) else {
+            continue;
+        };
+        if check_families(&section, local, virtual_prefix) {
+            // A shorter prefix is the larger side.
+            if local.prefix_len() < virtual_prefix.prefix_len() {
+                section.refuse_key("virtual", unequal(local, virtual_prefix));
+            } else if local.prefix_len() > virtual_prefix.prefix_len() {
+                section.refuse_key("virtual", Problem::NotSupportedYet { what: MANY_TO_ONE });
+            }
+        }
+        entries.push((section.place_of("local"), OutsideNat { virtual_prefix, local, proxy_arp }));
+    }
+    refuse_overlaps(vnet, &locals);
+    refuse_overlaps(vnet, &virtuals);
+    entries
+}
+
+const MANY_TO_ONE: &str = "a virtual side larger than the local one (many-to-one translation)";
+
+/// The virtual side of an outside NAT where it is a prefix; an object makes it many-to-one.
+fn virtual_side(section: &Section<'_>, objects: &Objects) -> Option<IpNet> {
+    match section.required("virtual")? {
+        PrefixOrObject::Prefix(prefix) => Some(prefix),
+        PrefixOrObject::Object(name) => {
+            let what = "an object as virtual side (many-to-one translation)";
+            let problem = objects.resolve(&name).err().unwrap_or(Problem::NotSupportedYet { what });
+            section.refuse_key("virtual", problem);
+            None
+        }
+    }
+}
+
+fn refuse_without_nat(section: &Section<'_>, space: &Space<'_>) {
+    if !space.nat {
+        let expected = "none, because the vnet has nat = false".to_owned();
+        section.refuse(Problem::Invalid { found: "a NAT entry".to_owned(), expected });
+    }
+}
+
+fn check_cidr(section: &Section<'_>, prefix: Option<IpNet>, space: &Space<'_>) {
+    if let Some(prefix) = prefix
+        && !space.cidr.is_empty()
+        && !within(prefix, space.cidr)
+    {
+        let cidr = list(space.cidr);
+        section.refuse_key(
+            "virtual",
+            Problem::OutsideCidr { found: prefix.to_string(), what: "a prefix", cidr },
+        );
+    }
+}
+
+/// Whether both sides are IPv4; anything else is reported.
+fn check_families(section: &Section<'_>, local: IpNet, virtual_prefix: IpNet) -> bool {
+    match (local, virtual_prefix) {
+        (IpNet::V4(_), IpNet::V4(_)) => true,
+        (IpNet::V6(_), IpNet::V6(_)) => {
+            section.refuse_key(
+                "virtual",
+                Problem::NotSupportedYet { what: "translation of IPv6 prefixes (RFC 6296)" },
+            );
+            false
+        }
+        _ => {
+            let (found, other) = (virtual_prefix.to_string(), local.to_string());
+            section.refuse_key("virtual", Problem::MixedFamilies { found, other });
+            false
+        }
+    }
+}
+
+fn unequal(local: IpNet, virtual_prefix: IpNet) -> Problem {
+    Problem::UnequalLengths { local: local.to_string(), virtual_prefix: virtual_prefix.to_string() }
+}
+
+/// Refuses prefixes that overlap an earlier one of the same list.
+pub(crate) fn refuse_overlaps(section: &Section<'_>, prefixes: &[(Place, IpNet)]) {
+    let bare: Vec<IpNet> = prefixes.iter().map(|(_, prefix)| *prefix).collect();
+    for (later, earlier) in overlaps(&bare) {
+        let (place, found) = &prefixes[later];
+        let (other_place, other) = &prefixes[earlier];
+        section.refuse_at(place, overlap(*found, *other, other_place));
+    }
+}
+
+pub(crate) fn overlap(found: IpNet, other: IpNet, other_place: &Place) -> Problem {
+    let (other_field, line) = (other_place.field.clone(), other_place.line);
+    Problem::Overlap { found: found.to_string(), other: other.to_string(), other_field, line }
+}

@@ -1,0 +1,102 @@
+//! The example file is accepted, means what it says, and survives being shown.
+
+use std::path::Path;
+use std::time::Duration;
+
+use gridway_config::{AclAction, Config, Cpus, Detail, Limits, Rings, Role};
+
+fn example() -> Config {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway.toml");
+    Config::load(&file).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn every_table_is_read() {
+    let config = example();
+    assert_eq!(config.node.name.san(&config.node.domain), "gw-a.lab.example");
+    assert_eq!(config.node.role, Role::Gateway);
+    assert_eq!(config.identity.ca, Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pki/ca.crt"));
+    let data = config.data.as_ref().unwrap();
+    assert_eq!((data.interface.as_str(), data.rings, data.deny.len()), ("data0", Rings::Auto, 1));
+    assert_eq!(config.management.interface.as_str(), "wan0");
+    assert_eq!(config.workers.cpus, Cpus::Auto);
+    assert_eq!(config.tunnel.listen, Some("192.0.2.1:8443".parse().unwrap()));
+    assert_eq!(config.tunnel.dead_after, Duration::from_secs(3));
+    assert_eq!(config.flows.tcp_established, Duration::from_secs(7440));
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.control.socket, Path::new("/run/gridway/gw-a.sock"));
+    let peer = config.peer("gw-b").unwrap();
+    assert_eq!((peer.dial.len(), peer.dial[1].host.as_str(), peer.connections), (2, "gw-b.lab.example", 2));
+    assert!(config.peer("edge-c").unwrap().dial.is_empty());
+}
+
+#[test]
+fn rules_hold_the_prefixes_of_their_objects() {
+    let config = example();
+    let corp = config.vnet("corp").unwrap();
+    let [first, second, third, fourth] = corp.acl.as_slice() else { panic!("four rules") };
+    assert_eq!(first.action, AclAction::Drop);
+    assert!(first.source.negated);
+    assert_eq!(first.source.to_string(), "!servers");
+    let servers = ["10.200.2.10/32", "10.200.2.64/28"].map(|prefix| prefix.parse().unwrap());
+    assert_eq!(first.source.prefixes, servers);
+    assert!(!first.source.matches("10.200.2.70".parse().unwrap()));
+    assert!(first.source.matches("10.200.9.9".parse().unwrap()));
+    assert_eq!((second.protocol, second.ports.clone()), (Some(6), Some(8000..=8999)));
+    assert_eq!(third.protocol, Some(gridway_config::PROTOCOL_ICMP));
+    assert!(third.source.is_any() && third.destination.is_any());
+    assert_eq!((fourth.protocol, fourth.protocol_text().as_str()), (Some(47), "47"));
+}
+
+#[test]
+fn selectors_are_the_local_sides_or_else_cidr_and_routes() {
+    let config = example();
+    let selectors = |vnet: &str| {
+        let vnet = config.vnet(vnet).unwrap();
+        vnet.selectors().map(|prefix| prefix.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(selectors("corp"), ["172.16.2.0/24", "172.16.3.0/24"]);
+    assert_eq!(selectors("lab"), ["10.210.0.0/16", "fd00:210::/48", "fd00:210:0:2::/64"]);
+}
+
+#[test]
+fn what_is_shown_reads_back_to_the_same_configuration() {
+    let mut config = example();
+    // Objects are shown resolved.
+    for detail in [Detail::All, Detail::Changed] {
+        let text = config.to_toml(detail);
+        let again =
+            Config::parse(&text, Path::new("shown.toml")).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        assert_eq!(again, config, "{text}");
+    }
+    config.limits.flows = 1000;
+    let shown = config.to_toml(Detail::Changed);
+    assert!(shown.contains("[limits]\nflows = 1000\n"), "{shown}");
+    assert!(!shown.contains("[workers]") && !shown.contains("records"), "{shown}");
+    assert!(config.to_toml(Detail::All).contains("records = 2048"));
+}
+
+#[test]
+fn changes_that_need_a_restart_are_named() {
+    let old = example();
+    assert_eq!(Config::restart_fields(&old, &old), Vec::<&str>::new());
+    let mut new = old.clone();
+    new.vnets.clear();
+    new.peers.clear();
+    new.tunnel.dead_after = Duration::from_secs(9);
+    assert_eq!(Config::restart_fields(&old, &new), Vec::<&str>::new());
+    new.workers.cpus = Cpus::List(vec![0, 0]);
+    new.limits.flows = 1;
+    new.tunnel.listen = None;
+    new.data.as_mut().unwrap().interface = "data1".parse().unwrap();
+    assert_eq!(
+        Config::restart_fields(&old, &new),
+        ["data.interface", "workers.cpus", "tunnel.listen", "limits.flows"]
+    );
+    new = old.clone();
+    new.data = None;
+    assert_eq!(
+        Config::restart_fields(&old, &new),
+        ["data.interface", "data.attach", "data.rings", "data.deny"]
+    );
+}

@@ -1,0 +1,103 @@
+//! A blocking client.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::codec::{CodecError, MAX_REPLY, decode_reply, encode_request};
+use crate::message::{Failure, Reply, Request};
+
+/// Longest silence of the node while it is expected to read or to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// Nobody listens at the socket, or access is denied.
+    #[error("cannot reach the node at {}: {source}", path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The connection broke, or the node fell silent for ten seconds.
+    #[error("lost the node: {0}")]
+    Lost(#[from] io::Error),
+    /// The node closed the connection without an answer.
+    #[error("the node closed the connection without an answer")]
+    Closed,
+    /// The node's answer could not be understood.
+    #[error("the node's answer: {0}")]
+    Codec(#[from] CodecError),
+    /// The node answered another request than the one asked.
+    #[error("the node answered with another kind of reply than was asked for")]
+    Mismatch,
+    /// The node refused.
+    #[error("the node refused: {0}")]
+    Refused(#[from] Failure),
+}
+
+/// A connection to a node's control socket.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Connects to the socket at `path`.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`].
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        let connected = UnixStream::connect(path).and_then(|stream| {
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            Ok(stream)
+        });
+        match connected {
+            Ok(stream) => Ok(Self { stream: BufReader::new(stream) }),
+            Err(source) => Err(ClientError::Connect { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Asks and waits for the answer, which is never [`Reply::Error`].
+    ///
+    /// # Errors
+    /// [`ClientError`]; after any but [`ClientError::Refused`] the connection is of no more use.
+    pub fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
+        self.stream.get_mut().write_all(&encode_request(request)?)?;
+        let mut line = Vec::new();
+        let limit = MAX_REPLY as u64 + 1;
+        (&mut self.stream).take(limit).read_until(b'\n', &mut line)?;
+        if line.last() != Some(&b'\n') {
+            return Err(match line.len() > MAX_REPLY {
+                true => CodecError::TooLong { limit: MAX_REPLY }.into(),
+                false => ClientError::Closed,
+            });
+        }
+        match decode_reply(&line)? {
+            Reply::Error(failure) => Err(failure.into()),
+            reply if fits(request, &reply) => Ok(reply),
+            _ => Err(ClientError::Mismatch),
+        }
+    }
+}
+
+fn fits(request: &Request, reply: &Reply) -> bool {
+    matches!(
+        (request, reply),
+        (Request::Status, Reply::Status(_))
+            | (Request::Peers, Reply::Peers(_))
+            | (Request::Routes, Reply::Routes(_))
+            | (Request::Flows { .. }, Reply::Flows(_))
+            | (Request::Counters, Reply::Counters(_))
+            | (Request::Nat, Reply::Nat(_))
+            | (Request::Acl, Reply::Acl(_))
+            | (Request::Config { .. }, Reply::Config(_))
+            | (Request::Limits, Reply::Limits(_))
+    )
+}

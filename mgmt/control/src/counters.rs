@@ -1,0 +1,150 @@
+//! Packet counters. The books balance: received = passed on + to kernel + answered + held + drops.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Dropped packets by reason; reasons that never occurred may be left out.
+pub type Drops = BTreeMap<String, u64>;
+
+/// Answer to `gridway counters`. The keys of both directions summed stand at the top.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Frames received on the data NIC.
+    pub rx_packets: u64,
+    /// Bytes received on the data NIC.
+    pub rx_bytes: u64,
+    /// Frames sent on the data NIC.
+    pub tx_packets: u64,
+    /// Bytes sent on the data NIC.
+    pub tx_bytes: u64,
+    /// Frames left to the kernel.
+    pub to_kernel: u64,
+    /// Packets the node answered itself: ARP, neighbour discovery, echo.
+    pub answered: u64,
+    /// Packets that wait now: for a neighbour, or for their first fragment.
+    pub held: u64,
+    /// Dropped, both directions.
+    pub drops: Drops,
+    /// Local to overlay.
+    pub outbound: OutboundCounters,
+    /// Overlay to local.
+    pub inbound: InboundCounters,
+}
+
+/// Local to overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OutboundCounters {
+    /// Frames received on the data NIC.
+    pub rx_packets: u64,
+    /// Bytes received on the data NIC.
+    pub rx_bytes: u64,
+    /// Packets that went into a tunnel.
+    pub tunnelled: u64,
+    /// Bytes of those packets, without the tunnel's own.
+    pub tunnelled_bytes: u64,
+    /// Frames left to the kernel.
+    pub to_kernel: u64,
+    /// Packets the node answered itself.
+    pub answered: u64,
+    /// Packets that wait now.
+    pub held: u64,
+    /// Dropped by reason.
+    pub drops: Drops,
+}
+
+/// Overlay to local.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct InboundCounters {
+    /// Packets out of tunnels.
+    pub rx_packets: u64,
+    /// Bytes of those packets, without the tunnel's own.
+    pub rx_bytes: u64,
+    /// Packets sent on the data NIC.
+    pub delivered: u64,
+    /// Bytes sent on the data NIC.
+    pub delivered_bytes: u64,
+    /// Packets the node answered itself.
+    pub answered: u64,
+    /// Packets that wait now.
+    pub held: u64,
+    /// Dropped by reason.
+    pub drops: Drops,
+}
+
+/// Received less every fate: 0 when the books balance and nothing is in flight.
+fn missing(rx_packets: u64, fates: &[u64], drops: &Drops) -> i128 {
+    let fates: i128 = fates.iter().chain(drops.values()).copied().map(i128::from).sum();
+    i128::from(rx_packets) - fates
+}
+
+impl OutboundCounters {
+    /// Packets that have no fate yet: 0 when the books balance and nothing is in flight. Negative
+    /// where more fates than packets were counted.
+    #[must_use]
+    pub fn unaccounted(&self) -> i128 {
+        missing(self.rx_packets, &[self.tunnelled, self.to_kernel, self.answered, self.held], &self.drops)
+    }
+}
+
+impl InboundCounters {
+    /// As [`OutboundCounters::unaccounted`].
+    #[must_use]
+    pub fn unaccounted(&self) -> i128 {
+        missing(self.rx_packets, &[self.delivered, self.answered, self.held], &self.drops)
+    }
+}
+
+impl Counters {
+    /// Fills the sums at the top from both directions. The data NIC receives what goes outbound and
+    /// sends what came inbound.
+    #[must_use]
+    pub fn from_directions(outbound: OutboundCounters, inbound: InboundCounters) -> Self {
+        let mut drops = outbound.drops.clone();
+        for (reason, count) in &inbound.drops {
+            *drops.entry(reason.clone()).or_default() += count;
+        }
+        Self {
+            rx_packets: outbound.rx_packets,
+            rx_bytes: outbound.rx_bytes,
+            tx_packets: inbound.delivered,
+            tx_bytes: inbound.delivered_bytes,
+            to_kernel: outbound.to_kernel,
+            answered: outbound.answered + inbound.answered,
+            held: outbound.held + inbound.held,
+            drops,
+            outbound,
+            inbound,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_both_directions_and_finds_what_is_missing() {
+        let drops = |count| Drops::from([("no_vnet".to_owned(), count)]);
+        let outbound = OutboundCounters {
+            rx_packets: 10,
+            tunnelled: 5,
+            to_kernel: 2,
+            answered: 1,
+            drops: drops(2),
+            ..OutboundCounters::default()
+        };
+        let inbound = InboundCounters {
+            rx_packets: 4,
+            delivered: 2,
+            held: 1,
+            drops: drops(3),
+            ..InboundCounters::default()
+        };
+        assert_eq!(outbound.unaccounted(), 0);
+        assert_eq!(inbound.unaccounted(), -2);
+        let counters = Counters::from_directions(outbound, inbound);
+        assert_eq!((counters.rx_packets, counters.tx_packets, counters.held), (10, 2, 1));
+        assert_eq!(counters.drops["no_vnet"], 5);
+    }
+}

@@ -1,0 +1,1 @@
+//! gridway-e2e

@@ -1,0 +1,19 @@
+//! The tools an engineer would reach for, run inside namespaces, with their answers as values.
+
+mod capture;
+mod echo;
+mod iperf3;
+mod marker;
+mod nmap;
+mod ping;
+mod raw;
+mod traceroute;
+
+pub use capture::{Capture, CaptureReport};
+pub use echo::{EchoServer, echo_tcp, echo_udp};
+pub use iperf3::{Iperf3, Iperf3Report, Iperf3Server};
+pub use marker::Marker;
+pub use nmap::{PortState, Scan, ScanReport};
+pub use ping::{Ping, PingReport};
+pub use raw::RawSender;
+pub use traceroute::{Hop, Probe, Traceroute};
