@@ -1,1 +1,53 @@
-fn main() {}
+//! `cargo xtask`: everything one does with the repository, on a machine with nothing but Rust.
+
+mod bench;
+mod demo;
+mod lint;
+mod run;
+mod setup;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Sets up, tests, shows and measures Gridway.
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand, Debug)]
+enum Task {
+    /// Installs what is missing: Debian packages and the BPF linker. Safe to repeat.
+    Setup,
+    /// Builds, runs two gateways on real XDP in network namespaces, sends real traffic, shows it.
+    Demo,
+    /// Formatting, clippy, then every test.
+    Test {
+        /// Leave out the tests that need root, XDP and network namespaces.
+        #[arg(long)]
+        unprivileged: bool,
+        /// Only tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// Formatting and clippy; warnings are errors.
+    Lint,
+    /// Measures, and prints ratios.
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
+}
+
+fn main() -> Result<()> {
+    run::enter_workspace()?;
+    match Arguments::parse().task {
+        Task::Setup => setup::setup(),
+        Task::Demo => demo::demo(),
+        Task::Test { unprivileged, filter } => test::test(unprivileged, filter.as_deref()),
+        Task::Lint => lint::lint(),
+        Task::Bench { what } => bench::bench(&what),
+    }
+}

@@ -1,6 +1,7 @@
 //! The thread that follows the kernel's view of the data link.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use gridway_forwarding::next_hop::{NextHops, Via};
 use gridway_netlink::{NetlinkError, Snapshot, Watcher};
 use gridway_wire::mac::MacAddr;
+use ipnet::IpNet;
 
 use crate::node::Node;
 
@@ -48,11 +50,23 @@ pub(crate) fn next_hops(snapshot: &Snapshot) -> NextHops {
     NextHops::new(routes, neighbours, snapshot.own.clone())
 }
 
+/// What the kernel must get as its own: the addresses of the data NIC, and the broadcast addresses of
+/// the IPv4 prefixes they lie in.
+pub(crate) fn own_addresses(snapshot: &Snapshot) -> Vec<IpAddr> {
+    let broadcast = |(prefix, _, via): &(IpNet, u32, gridway_netlink::Via)| match (prefix, via) {
+        (IpNet::V4(prefix), gridway_netlink::Via::OnLink) if prefix.prefix_len() < 31 => {
+            Some(IpAddr::V4(prefix.broadcast()))
+        }
+        _ => None,
+    };
+    snapshot.own.iter().copied().chain(snapshot.routes.iter().filter_map(broadcast)).collect()
+}
+
 fn publish(node: &Node, snapshot: &Snapshot) {
     node.next_hops.store(Arc::new(next_hops(snapshot)));
     // Packets may wait for just this news.
     node.workers.iter().filter(|worker| worker.has_queues).for_each(crate::node::WorkerHandle::wake);
-    let set = node.lock_steer().map(|mut steer| steer.set_own_addresses(&snapshot.own));
+    let set = node.lock_steer().map(|mut steer| steer.set_own_addresses(&own_addresses(snapshot)));
     if let Some(Err(error)) = set {
         tracing::error!(%error, "the steering program does not know the data NIC's addresses");
     }

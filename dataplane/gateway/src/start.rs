@@ -133,7 +133,7 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
     // The addresses are known before the first packet is steered.
     let watcher = Watcher::open(interface).with_context(|| format!("data.interface = \"{interface}\""))?;
     let mut steer = Steer::attach(&SteerOptions { interface, attach })?;
-    steer.set_own_addresses(&watcher.snapshot().own)?;
+    steer.set_own_addresses(&neighbours::own_addresses(&watcher.snapshot()))?;
     steer.set_proxied(&policy.proxied())?;
     steer.set_deny(&data.deny)?;
 

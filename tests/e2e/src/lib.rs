@@ -1,1 +1,125 @@
-//! gridway-e2e
+//! What every end-to-end test needs: a pair of real nodes in the laboratory, in either layout.
+
+use std::time::Duration;
+
+use gridway_lab::gateway::{Gateway, NodeConfig, check_books, check_mirror, start_pair, vnets};
+use gridway_lab::{Lab, Side};
+
+/// How a node divides its work. The whole suite runs with each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// One worker that owns one queue and all connections.
+    Combined,
+    /// Two data workers with a queue each, and a tunnel worker.
+    Separate,
+}
+
+impl Layout {
+    /// Queues of the data links.
+    #[must_use]
+    pub fn queues(self) -> u32 {
+        match self {
+            Self::Combined => 1,
+            Self::Separate => 2,
+        }
+    }
+
+    /// Gives `config` this layout.
+    #[must_use]
+    pub fn apply(self, config: NodeConfig, side: Side) -> NodeConfig {
+        match (self, side) {
+            (Self::Combined, Side::A) => config.roles("combined").cpus(&[0]),
+            (Self::Combined, Side::B) => config.roles("combined").cpus(&[1]),
+            (Self::Separate, _) => config.roles("separate").cpus(&[0, 1, 1]),
+        }
+    }
+}
+
+/// Two nodes that are up and connected: A waits, B dials.
+pub struct Pair {
+    /// The node of side A.
+    pub a: Gateway,
+    /// The node of side B.
+    pub b: Gateway,
+    /// The network around them; dropped last.
+    pub lab: Lab,
+}
+
+impl Pair {
+    /// Starts both with the vnet `corp` (NAT on both sides) and everything allowed.
+    ///
+    /// # Panics
+    /// When the laboratory or a node cannot be started: the test has failed.
+    #[must_use]
+    pub fn corp(layout: Layout) -> Self {
+        Self::with(layout, |side| vnets::corp(side))
+    }
+
+    /// Starts both with the configuration text that `fragment` gives for each side.
+    ///
+    /// # Panics
+    /// As [`Self::corp`].
+    #[must_use]
+    pub fn with(layout: Layout, fragment: impl Fn(Side) -> String) -> Self {
+        let lab = Lab::builder().queues(layout.queues()).build().expect("the laboratory can be built");
+        let configs = configs(layout, fragment);
+        let [a, b] = start_pair(&lab, configs).expect("both nodes start and connect");
+        Self { a, b, lab }
+    }
+
+    /// Checks that every packet is accounted for at both nodes, and that what one sent the other got.
+    ///
+    /// # Panics
+    /// When the books do not balance.
+    pub fn check_books(&self) {
+        for node in [&self.a, &self.b] {
+            check_books(node, LIMIT).expect("the books balance");
+        }
+        check_mirror(&self.a, &self.b, LIMIT).expect("what one tunnelled the other received");
+    }
+
+    /// Ends both nodes in order: exit code 0, all frames home.
+    ///
+    /// # Panics
+    /// When one of them does not end in order.
+    pub fn finish(mut self) {
+        self.check_books();
+        self.a.stop().expect("node A ends in order");
+        self.b.stop().expect("node B ends in order");
+    }
+}
+
+/// The usual pair of configurations in a layout.
+#[must_use]
+pub fn configs(layout: Layout, fragment: impl Fn(Side) -> String) -> [NodeConfig; 2] {
+    let [a, b] = NodeConfig::pair();
+    [layout.apply(a, Side::A).with(&fragment(Side::A)), layout.apply(b, Side::B).with(&fragment(Side::B))]
+}
+
+/// How long conditions are waited for.
+pub const LIMIT: Duration = Duration::from_secs(5);
+
+/// Makes one test for each layout: the body is given the layout.
+#[macro_export]
+macro_rules! in_both_layouts {
+    ($($(#[$doc:meta])* fn $name:ident($layout:ident) $body:block)+) => {
+        $(
+            mod $name {
+                #[expect(clippy::wildcard_imports, reason = "the body uses what its file imports")]
+                use super::*;
+
+                fn body($layout: $crate::Layout) $body
+
+                #[test]
+                fn combined() {
+                    body($crate::Layout::Combined);
+                }
+
+                #[test]
+                fn separate() {
+                    body($crate::Layout::Separate);
+                }
+            }
+        )+
+    };
+}

@@ -1,1 +1,0 @@
-//! gridway-bench

@@ -1,0 +1,46 @@
+//! The node's own address in a vnet.
+
+use gridway_forwarding::{DropReason, Inbound};
+use gridway_wire::tcp::TcpFlags;
+
+use crate::support::{ALLOW_ALL, CORP_A, HOST_B, Node, assert_addresses, echo, judged, tcp, udp};
+
+const OWN: &str = "10.200.1.254";
+
+#[test]
+fn echo_is_answered_with_a_fresh_ttl() {
+    let mut node = Node::new(&format!("{CORP_A}{ALLOW_ALL}"));
+    let mut request = echo(HOST_B[1], OWN, false);
+    // The node is the destination and does not forward: it may be the last hop.
+    request.ttl = 1;
+    let mut bytes = request.to_bytes();
+    let verdict = node.inbound("gw-b", &mut bytes);
+    assert_eq!(verdict, Inbound::Answer { len: bytes.len() });
+    let reply = judged(&bytes);
+    assert_addresses(&reply, OWN, HOST_B[1]);
+    assert!(reply.ttl >= 64);
+    assert_eq!(reply.transport, gridway_wire::packet::Transport::IcmpReply);
+    assert_eq!(reply.tuple.source_port, 0x1234);
+    assert!(bytes.ends_with(&request.payload));
+    assert!(node.flows.is_empty(), "the node keeps no flow with itself");
+}
+
+#[test]
+fn echo_is_subject_to_the_access_policy() {
+    let mut node = Node::new(CORP_A);
+    assert_eq!(node.inbound_refusal("gw-b", &echo(HOST_B[1], OWN, false)), Some(DropReason::AclNoMatch));
+}
+
+#[test]
+fn echo_from_a_source_of_another_peer_is_not_answered() {
+    let mut node = Node::new(&format!("{CORP_A}{ALLOW_ALL}"));
+    assert_eq!(node.inbound_refusal("gw-c", &echo(HOST_B[1], OWN, false)), Some(DropReason::SourceCheck));
+}
+
+#[test]
+fn nothing_but_echo_requests_is_for_the_node() {
+    let mut node = Node::new(&format!("{CORP_A}{ALLOW_ALL}"));
+    for spec in [udp(HOST_B[1], OWN), tcp(HOST_B[1], OWN, TcpFlags::SYN), echo(HOST_B[1], OWN, true)] {
+        assert_eq!(node.inbound_refusal("gw-b", &spec), Some(DropReason::ToOwnAddress), "{spec:?}");
+    }
+}

@@ -1,0 +1,34 @@
+//! Measurements.
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+
+use crate::demo::{bench_program, release_programs};
+use crate::run::{is_root, run, say};
+use crate::setup;
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum What {
+    /// TCP through two gateways against kernel forwarding, in four network namespaces.
+    Lab {
+        /// Three pairs of 4 s instead of seven of 10 s.
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+/// Builds what is measured, then measures.
+pub(crate) fn bench(what: &What) -> Result<()> {
+    if !is_root() {
+        bail!("the laboratory loads XDP programs and makes network namespaces: run it as root");
+    }
+    setup::setup()?;
+    say("Building (a few minutes the first time)");
+    run(&mut release_programs())?;
+    match what {
+        What::Lab { quick } => {
+            let words: &[&str] = if *quick { &["lab", "--quick"] } else { &["lab"] };
+            run(&mut bench_program(words))
+        }
+    }
+}

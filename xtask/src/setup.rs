@@ -1,0 +1,93 @@
+//! What the build and the tests need, installed when it is missing.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::run::{cargo, is_root, output, run, say, succeeds};
+
+/// Needed to build: C for AF_XDP's libraries, clang for its bindings.
+const BUILD: &[&str] =
+    &["build-essential", "clang", "llvm", "libclang-dev", "libelf-dev", "zlib1g-dev", "m4", "pkg-config"];
+/// Needed to build the XDP program when no toolchain of rustup has the library's source.
+const BPF: &[&str] = &["rustc-web", "rust-web-src", "llvm-22-dev", "libzstd-dev", "libxml2-dev"];
+/// Needed by the laboratory: tests, demonstration and benchmark.
+const LABORATORY: &[&str] = &[
+    "iproute2",
+    "iputils-ping",
+    "iperf3",
+    "tcpdump",
+    "nmap",
+    "nftables",
+    "ethtool",
+    "traceroute",
+    "strace",
+    "openssl",
+    "procps",
+    "util-linux",
+];
+/// The linker of BPF objects; its LLVM must be the one of the compiler in [`BPF`].
+const LINKER: (&str, &str) = ("bpf-linker", "0.13.0");
+const LLVM: &str = "/usr/lib/llvm-22";
+
+/// Installs what is missing.
+pub(crate) fn setup() -> Result<()> {
+    say("Checking what this machine has");
+    let mut packages: Vec<&str> = BUILD.iter().chain(LABORATORY).copied().collect();
+    let own_source = toolchain_has_source();
+    if own_source {
+        println!("    a nightly toolchain with rust-src is there: it builds the XDP program");
+    } else {
+        packages.extend(BPF);
+    }
+    install_packages(&packages)?;
+    install_linker(own_source)?;
+    println!("    everything is there");
+    Ok(())
+}
+
+/// Whether rustup's nightly can build `core` for BPF.
+fn toolchain_has_source() -> bool {
+    let sysroot = output(Command::new("rustc").args(["+nightly", "--print", "sysroot"]));
+    !sysroot.is_empty() && Path::new(&sysroot).join("lib/rustlib/src/rust/library/core").exists()
+}
+
+fn install_packages(wanted: &[&str]) -> Result<()> {
+    let installed = |package: &str| {
+        output(Command::new("dpkg-query").args(["-W", "-f", "${Status}", package])).contains("ok installed")
+    };
+    let missing: Vec<&str> = wanted.iter().copied().filter(|package| !installed(package)).collect();
+    if missing.is_empty() {
+        println!("    Debian packages: all {} there", wanted.len());
+        return Ok(());
+    }
+    if !succeeds(Command::new("apt-get").arg("--version")) {
+        bail!("this machine has no apt-get: install what is called here {}", missing.join(" "));
+    }
+    let as_root = |words: &[&str]| {
+        let mut command = if is_root() { Command::new(words[0]) } else { Command::new("sudo") };
+        command.args(if is_root() { &words[1..] } else { words }).env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    say(&format!("Installing Debian packages: {}", missing.join(" ")));
+    run(&mut as_root(&["apt-get", "update", "--quiet"]))?;
+    run(as_root(&["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]).args(&missing))
+}
+
+fn install_linker(own_source: bool) -> Result<()> {
+    let (name, version) = LINKER;
+    let has = output(Command::new(name).arg("--version"));
+    if has.split_whitespace().any(|word| word == version) || (own_source && !has.is_empty()) {
+        println!("    {name}: {version} there");
+        return Ok(());
+    }
+    say(&format!("Installing {name} {version} (about a minute)"));
+    let mut install = cargo();
+    install
+        .args(["install", name, "--version", version, "--locked", "--force"])
+        .args(["--no-default-features", "--features", "llvm-22"])
+        .env("LLVM_PREFIX", LLVM)
+        .env("RUSTFLAGS", format!("-L {LLVM}/lib"));
+    run(&mut install)
+}

@@ -1,0 +1,99 @@
+//! Every test, with counts.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{cargo, is_root, say};
+use crate::{lint, setup};
+
+/// Crates whose tests need root, XDP and network namespaces.
+const PRIVILEGED: [&str; 5] =
+    ["gridway-steer", "gridway-xsk", "gridway-netlink", "gridway-lab", "gridway-e2e"];
+
+#[derive(Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    broken: Vec<String>,
+}
+
+/// Lints, then runs all tests. A privileged test that cannot run fails, unless it was left out.
+pub(crate) fn test(unprivileged: bool, filter: Option<&str>) -> Result<()> {
+    setup::setup()?;
+    lint::lint()?;
+    let mut counts = Counts::default();
+
+    say("Tests that need no privileges");
+    let mut plain = cargo();
+    plain.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
+    PRIVILEGED.iter().for_each(|package| drop(plain.args(["--exclude", package])));
+    counts.run(&mut plain, filter, false)?;
+
+    say("The fuzzers' corpora, on the stable toolchain");
+    let mut corpora = cargo();
+    corpora.args(["test", "--locked", "--lib", "--manifest-path", "tests/fuzz/Cargo.toml"]);
+    counts.run(&mut corpora, filter, false)?;
+
+    if unprivileged {
+        say(&format!("Left out, as asked: {}", PRIVILEGED.join(", ")));
+    } else {
+        if !is_root() {
+            bail!("the other tests need root; `cargo xtask test --unprivileged` leaves them out");
+        }
+        say("Tests on real XDP, in network namespaces");
+        // End-to-end tests start the real programs.
+        let mut programs = cargo();
+        programs.args(["build", "--locked", "-p", "gridway-gateway", "-p", "gridway", "-p", "gridway-lab"]);
+        crate::run::run(&mut programs)?;
+        for package in PRIVILEGED {
+            let mut privileged = cargo();
+            privileged.args(["test", "--locked", "--no-fail-fast", "-p", package]);
+            counts.run(&mut privileged, filter, true)?;
+        }
+    }
+
+    println!("\n{} passed, {} failed", counts.passed, counts.failed);
+    if !counts.broken.is_empty() {
+        bail!("failed: {}", counts.broken.join(", "));
+    }
+    if counts.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(())
+}
+
+impl Counts {
+    /// Runs a `cargo test`, shows its output and adds up its results.
+    fn run(&mut self, command: &mut Command, filter: Option<&str>, one_at_a_time: bool) -> Result<()> {
+        command.arg("--").args(filter);
+        if one_at_a_time {
+            command.arg("--test-threads=1");
+        }
+        let name = format!("{command:?}").replace('"', "");
+        let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;
+        let stdout = child.stdout.take().context("standard output was piped")?;
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            println!("{line}");
+            self.add(&line);
+        }
+        if !child.wait()?.success() {
+            self.broken.push(name);
+        }
+        Ok(())
+    }
+
+    /// `test result: ok. 12 passed; 0 failed; …`
+    fn add(&mut self, line: &str) {
+        let Some(results) = line.strip_prefix("test result: ") else { return };
+        for part in results.split(['.', ';']) {
+            match part.trim().split_once(' ') {
+                Some((number, "passed")) => self.passed += number.parse::<u64>().unwrap_or(0),
+                Some((number, "failed")) => self.failed += number.parse::<u64>().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+}
