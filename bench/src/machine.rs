@@ -22,7 +22,10 @@ impl Machine {
         Self {
             cpu: model.map(|(_, name)| name.trim().to_owned()).unwrap_or_default(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             commit: said_by(Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"])),
             version: env!("CARGO_PKG_VERSION"),
         }

@@ -14,7 +14,9 @@ pub(crate) fn median(samples: &[f64]) -> f64 {
 
 /// The smallest and the largest sample.
 pub(crate) fn spread(samples: &[f64]) -> (f64, f64) {
-    samples.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), sample| (low.min(*sample), high.max(*sample)))
+    samples
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), sample| (low.min(*sample), high.max(*sample)))
 }
 
 #[cfg(test)]

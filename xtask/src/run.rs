@@ -35,15 +35,21 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Whether a program starts and ends well; its output is not shown.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// What a program prints; empty when it fails.
 pub(crate) fn output(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
-    output.ok().filter(|output| output.status.success()).map_or_else(String::new, |output| {
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    })
+    output
+        .ok()
+        .filter(|output| output.status.success())
+        .map_or_else(String::new, |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn show(command: &Command) -> String {

@@ -28,7 +28,7 @@ pub(crate) fn test(unprivileged: bool, filter: Option<&str>) -> Result<()> {
     say("Tests that need no privileges");
     let mut plain = cargo();
     plain.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
-    PRIVILEGED.iter().for_each(|package| drop(plain.args(["--exclude", package])));
+    plain.args(PRIVILEGED.iter().flat_map(|package| ["--exclude", package]));
     counts.run(&mut plain, filter, false)?;
 
     say("The fuzzers' corpora, on the stable toolchain");
@@ -72,7 +72,8 @@ impl Counts {
             command.arg("--test-threads=1");
         }
         let name = format!("{command:?}").replace('"', "");
-        let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;
+        let mut child =
+            command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;
         let stdout = child.stdout.take().context("standard output was piped")?;
         for line in BufReader::new(stdout).lines() {
             let line = line?;

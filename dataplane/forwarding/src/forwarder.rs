@@ -79,8 +79,9 @@ impl Forwarder {
 
     /// Takes in what changed since the last burst. The epoch is read first: a policy that is newer
     /// than its epoch is judged by once too often, never once too seldom.
-    pub fn begin_burst(&mut self, policy: &Arc<Policy>) {
+    pub fn begin_burst<'p>(&mut self, policy: impl FnOnce() -> &'p Arc<Policy>) {
         self.epoch = self.peers.epoch();
+        let policy = policy();
         if self.policy.generation != policy.generation {
             self.policy = policy.clone();
         }

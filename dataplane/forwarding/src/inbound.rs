@@ -34,7 +34,9 @@ impl Forwarder {
             Some(flow) if flow.epoch == self.epoch && flow.peer == peer => Some(flow),
             other => {
                 let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
-                if !vnet.routes.is_feasible(packet.tuple.source, peer, |peer| self.is_up(peer)) {
+                let source = packet.tuple.source;
+                if !vnet.is_remote(source) || !vnet.routes.is_feasible(source, peer, |peer| self.is_up(peer))
+                {
                     return Err(DropReason::SourceCheck);
                 }
                 if Some(packet.tuple.destination) == vnet.address {
@@ -60,7 +62,8 @@ impl Forwarder {
             return Err(DropReason::TooBig);
         }
         self.note_restart(&flow, &packet);
-        rewrite(bytes, &packet, &change(&flow.overlay, &flow.local.reversed())).map_err(|_| DropReason::NoInsideNat)?;
+        rewrite(bytes, &packet, &change(&flow.overlay, &flow.local.reversed()))
+            .map_err(|_| DropReason::NoInsideNat)?;
         self.flows.touch(flow.id, Side::Overlay, packet.total_len, tcp_flags(&packet), now);
         Ok(Inbound::Deliver { destination: flow.local.source, len: packet.total_len })
     }
@@ -111,7 +114,7 @@ impl Forwarder {
 
 /// The tuple of an overlay packet in local addresses.
 fn translate<'v>(vnet: &'v Vnet, overlay: &FiveTuple) -> Result<Translated<'v>, DropReason> {
-    if vnet.routes.contains(overlay.destination) {
+    if vnet.is_remote(overlay.destination) {
         return Err(DropReason::TransitRefused);
     }
     let destination = vnet.nat.inside.to_local(overlay.destination).ok_or(DropReason::NoInsideNat)?;

@@ -1,6 +1,7 @@
 //! From a local host to the overlay.
 
 use gridway_wire::packet::{Packet, parse};
+use gridway_wire::protocol::Protocol;
 use gridway_wire::rewrite::rewrite;
 use gridway_wire::time::Nanos;
 use gridway_wire::tuple::FiveTuple;
@@ -35,7 +36,8 @@ impl Forwarder {
             return Err(DropReason::TooBig);
         }
         self.note_restart(&flow, &packet);
-        rewrite(bytes, &packet, &change(&flow.local, &flow.overlay.reversed())).map_err(|_| DropReason::NoOutsideNat)?;
+        rewrite(bytes, &packet, &change(&flow.local, &flow.overlay.reversed()))
+            .map_err(|_| DropReason::NoOutsideNat)?;
         self.flows.touch(flow.id, Side::Local, packet.total_len, tcp_flags(&packet), now);
         Ok(Outbound::Tunnel {
             peer: flow.peer,
@@ -90,9 +92,7 @@ impl Forwarder {
             Side::Overlay => flow.overlay,
         };
         // Whether it was taken up in mid-stream is not remembered: TCP gets the benefit of the doubt.
-        let midstream = self.policy.timeouts.midstream
-            && begun.protocol == gridway_wire::protocol::Protocol::TCP
-            && flow.started_by == Side::Local;
+        let midstream = self.policy.timeouts.midstream && begun.protocol == Protocol::TCP;
         Self::judge_acl(vnet, &begun, midstream, now)?;
         self.route(vnet, &virtual_tuple, Some(flow.peer)).map(Again::Goes)
     }
@@ -157,6 +157,7 @@ impl Forwarder {
 }
 
 /// A later judgement of a flow.
+#[derive(Clone, Copy)]
 pub(crate) enum Again {
     /// It goes on, to this peer.
     Goes(PeerId),
@@ -168,7 +169,7 @@ pub(crate) enum Again {
 fn translate<'v>(vnet: &'v Vnet, local: &FiveTuple) -> Result<Translated<'v>, DropReason> {
     let source = vnet.nat.inside.to_virtual(local.source).ok_or(DropReason::NoInsideNat)?;
     let destination = vnet.nat.outside.to_virtual(local.destination).ok_or(DropReason::NoOutsideNat)?;
-    if vnet.routes.contains(source.address) {
+    if vnet.is_remote(source.address) {
         return Err(DropReason::SpoofedLocal);
     }
     Ok(Translated {

@@ -35,7 +35,8 @@ pub(crate) fn machine(config: &Config) -> Result<()> {
 
 fn kernel() -> Result<()> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version < OLDEST_KERNEL {
         let (major, minor) = OLDEST_KERNEL;
@@ -51,7 +52,10 @@ fn capabilities() -> Result<()> {
         .map(|capability| capability.to_string())
         .collect();
     if !missing.is_empty() {
-        bail!("capabilities missing: {}; run as root, or grant them in the service's unit", missing.join(", "));
+        bail!(
+            "capabilities missing: {}; run as root, or grant them in the service's unit",
+            missing.join(", ")
+        );
     }
     Ok(())
 }
@@ -59,7 +63,9 @@ fn capabilities() -> Result<()> {
 fn interface(name: &InterfaceName) -> Result<()> {
     let folder = Path::new("/sys/class/net").join(name.as_str());
     if !folder.exists() {
-        bail!("there is no interface {name}: see `ip link`, and [data] and [management] in the configuration");
+        bail!(
+            "there is no interface {name}: see `ip link`, and [data] and [management] in the configuration"
+        );
     }
     let flags = std::fs::read_to_string(folder.join("flags")).unwrap_or_default();
     let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap_or(0);

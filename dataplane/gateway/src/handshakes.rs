@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -75,8 +76,10 @@ enum Failure {
     Socket(#[from] io::Error),
     #[error("peer closed during the handshake")]
     Eof,
-    #[error("handshake not complete within {PATIENCE:?}")]
+    #[error("handshake not complete in time")]
     TimedOut,
+    #[error("internal error, see the log")]
+    Panic,
 }
 
 impl Handshakes {
@@ -221,7 +224,9 @@ impl Handshakes {
     /// Does what can be done for one handshake now.
     fn advance(&mut self, token: Token, now: Nanos) {
         let Some(pending) = self.pending.get_mut(&token) else { return };
-        let outcome = pending.advance();
+        // Strangers reach this code before anything is known of them: should a library panic over what
+        // they sent, it costs them their connection and not everybody the node.
+        let outcome = catch_unwind(AssertUnwindSafe(|| pending.advance())).unwrap_or(Err(Failure::Panic));
         match outcome {
             Ok(false) => {}
             Ok(true) if pending.leaving => self.remove(token),
@@ -289,6 +294,7 @@ impl Handshakes {
         let options = SessionOptions {
             node: config.node.name.as_str().to_owned(),
             instance: self.node.instance,
+            dialled: pending.attempt.is_some(),
             index,
             count: peer.connections.max(index + 1),
             data_mtu: self.node.data_mtu(),
@@ -318,9 +324,8 @@ impl Handshakes {
     }
 
     fn choose_owner(&mut self) -> usize {
-        let owners: Vec<usize> = (0..self.node.workers.len())
-            .filter(|index| self.node.workers[*index].has_tunnels)
-            .collect();
+        let owners: Vec<usize> =
+            (0..self.node.workers.len()).filter(|index| self.node.workers[*index].has_tunnels).collect();
         self.next_owner = (self.next_owner + 1) % owners.len();
         owners[self.next_owner]
     }
@@ -358,7 +363,8 @@ impl Handshakes {
             pending.output.extend_from_slice(record.sealed());
         }
         (pending.leaving, pending.deadline) = (true, now + FAREWELL);
-        let (address, dialled) = (pending.address, pending.attempt.as_ref().map(|attempt| attempt.peer.clone()));
+        let (address, dialled) =
+            (pending.address, pending.attempt.as_ref().map(|attempt| attempt.peer.clone()));
         let domain = self.node.config.load().node.domain.as_str().to_owned();
         let name = dialled.unwrap_or_else(|| {
             who.strip_suffix(&domain).and_then(|name| name.strip_suffix('.')).unwrap_or(&who).to_owned()
@@ -410,8 +416,12 @@ impl Handshakes {
     }
 
     fn expire(&mut self, now: Nanos) {
-        let late: Vec<Token> =
-            self.pending.iter().filter(|(_, pending)| pending.deadline <= now).map(|(token, _)| *token).collect();
+        let late: Vec<Token> = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.deadline <= now)
+            .map(|(token, _)| *token)
+            .collect();
         late.into_iter().for_each(|token| self.fail(token, &Failure::TimedOut, now));
     }
 

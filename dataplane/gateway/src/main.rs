@@ -70,8 +70,12 @@ fn main() -> ExitCode {
 }
 
 fn log_to_stderr(log: Log) {
-    let level: tracing::Level = log.level.as_str().parse().expect("levels have the names that tracing gives them");
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let level: tracing::Level =
+        log.level.as_str().parse().expect("levels have the names that tracing gives them");
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     match log.format {
         LogFormat::Text => subscriber.with_target(false).init(),
         LogFormat::Json => subscriber.json().init(),

@@ -54,7 +54,10 @@ pub(crate) fn next_hops(snapshot: &Snapshot) -> NextHops {
 /// the IPv4 prefixes they lie in.
 pub(crate) fn own_addresses(snapshot: &Snapshot) -> Vec<IpAddr> {
     let broadcast = |(prefix, _, via): &(IpNet, u32, gridway_netlink::Via)| match (prefix, via) {
-        (IpNet::V4(prefix), gridway_netlink::Via::OnLink) if prefix.prefix_len() < 31 => {
+        (IpNet::V4(prefix), gridway_netlink::Via::OnLink)
+            if prefix.prefix_len() < 31
+                && snapshot.own.iter().any(|own| IpNet::V4(*prefix).contains(own)) =>
+        {
             Some(IpAddr::V4(prefix.broadcast()))
         }
         _ => None,

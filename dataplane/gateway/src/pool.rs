@@ -32,8 +32,11 @@ impl Pools {
     /// Pools of `records` record buffers and `chunks` receive buffers. The memory behind them is
     /// claimed from the kernel when it is first written.
     pub(crate) fn new(records: usize, chunks: usize) -> Self {
-        let pools =
-            Self { records: ArrayQueue::new(records), record_limit: records, chunks: ArrayQueue::new(chunks) };
+        let pools = Self {
+            records: ArrayQueue::new(records),
+            record_limit: records,
+            chunks: ArrayQueue::new(chunks),
+        };
         for _ in 0..records {
             pools.give_record(RecordBuffer::new());
         }

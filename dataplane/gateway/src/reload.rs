@@ -22,7 +22,8 @@ pub(crate) fn read_credentials(config: &Config) -> Result<Credentials> {
     let (ca, certificate, private_key) =
         (read(&identity.ca)?, read(&identity.certificate)?, read(&identity.private_key)?);
     let crl = identity.crl.as_deref().map(read).transpose()?;
-    let files = PemFiles { ca: &ca, certificate: &certificate, private_key: &private_key, crl: crl.as_deref() };
+    let files =
+        PemFiles { ca: &ca, certificate: &certificate, private_key: &private_key, crl: crl.as_deref() };
     let own_name = format!("{}.{}", config.node.name, config.node.domain);
     Credentials::from_pem(&files, &own_name).context("identity")
 }
@@ -100,7 +101,9 @@ impl IdentityWatch {
                 node.tell_all(|| Control::Rejudge);
                 tracing::info!("certificates and revocations reloaded");
             }
-            Err(error) => tracing::error!("new certificates not loaded, the old ones stay in force: {error:#}"),
+            Err(error) => {
+                tracing::error!("new certificates not loaded, the old ones stay in force: {error:#}")
+            }
         }
     }
 }

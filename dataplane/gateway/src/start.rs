@@ -64,7 +64,8 @@ pub(crate) fn start(config: Config) -> Result<Running> {
     let device = config.management.interface.as_str();
     let listener = match config.tunnel.listen {
         Some(address) => Some(
-            socket::listen(address, device).with_context(|| format!("tunnel.listen = \"{address}\" on {device}"))?,
+            socket::listen(address, device)
+                .with_context(|| format!("tunnel.listen = \"{address}\" on {device}"))?,
         ),
         None => None,
     };
@@ -84,7 +85,9 @@ pub(crate) fn start(config: Config) -> Result<Running> {
 
     let mut seed = [0; 16];
     let mut instance = [0; 16];
-    let random = |bytes: &mut [u8]| aws_lc_rs::rand::fill(bytes).map_err(|_| anyhow!("the kernel gives no random numbers"));
+    let random = |bytes: &mut [u8]| {
+        aws_lc_rs::rand::fill(bytes).map_err(|_| anyhow!("the kernel gives no random numbers"))
+    };
     random(&mut seed)?;
     random(&mut instance)?;
     let (low, high) = seed.split_at(8);

@@ -8,9 +8,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime,
-};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -84,7 +82,8 @@ impl Credentials {
         }
         let roots = Arc::new(roots);
         let chain = certificates("certificate", files.certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(files.private_key).map_err(|error| pem("private_key", &error))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(files.private_key).map_err(|error| pem("private_key", &error))?;
         let crls = revocation_lists(files.crl)?;
         let revoked = revoked_serials(&crls)?;
 
@@ -92,8 +91,12 @@ impl Credentials {
         let mut server = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone());
         let mut client = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
         if !crls.is_empty() {
-            server = server.with_crls(crls.clone()).only_check_end_entity_revocation().enforce_revocation_expiration();
-            client = client.with_crls(crls).only_check_end_entity_revocation().enforce_revocation_expiration();
+            server = server
+                .with_crls(crls.clone())
+                .only_check_end_entity_revocation()
+                .enforce_revocation_expiration();
+            client =
+                client.with_crls(crls).only_check_end_entity_revocation().enforce_revocation_expiration();
         }
         let server_verifier = server.build().map_err(|error| verifier_error(&error))?;
         let client_verifier = client.build().map_err(|error| verifier_error(&error))?;
@@ -107,7 +110,8 @@ impl Credentials {
         client_verifier
             .verify_client_cert(&leaf, &chain[1..], UnixTime::now())
             .map_err(CredentialError::Chain)?;
-        let certified = CertifiedKey::from_der(chain, key, &provider).map_err(CredentialError::KeyMismatch)?;
+        let certified =
+            CertifiedKey::from_der(chain, key, &provider).map_err(CredentialError::KeyMismatch)?;
         let own = Arc::new(SingleCertAndKey::from(certified));
         Ok(Self { provider, own, identity, server_verifier, client_verifier, revoked })
     }
@@ -165,10 +169,7 @@ fn pem(what: &'static str, reason: &dyn std::fmt::Display) -> CredentialError {
     CredentialError::Pem { what, reason: reason.to_string() }
 }
 
-fn certificates(
-    what: &'static str,
-    text: &[u8],
-) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
+fn certificates(what: &'static str, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
     let found = CertificateDer::pem_slice_iter(text)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| pem(what, &error))?;

@@ -164,31 +164,41 @@ impl Handshake {
     fn step(&mut self) -> Result<Step, HandshakeError> {
         let input = &mut self.input[..self.shown];
         let output = &mut self.output;
-        let (discard, result) = match self.side.as_mut().expect("the side is there until the handshake is done") {
-            Side::Client(connection) => handle(connection.process_tls_records(input), output),
-            Side::Server(connection) => handle(connection.process_tls_records(input), output),
-        };
+        let (discard, result) =
+            match self.side.as_mut().expect("the side is there until the handshake is done") {
+                Side::Client(connection) => handle(connection.process_tls_records(input), output),
+                Side::Server(connection) => handle(connection.process_tls_records(input), output),
+            };
         self.input.drain(..discard);
         self.shown -= discard;
         match result {
             Ok(step) => Ok(step),
             Err(error) => {
-                self.collect_alert();
+                // Whoever sent an alert gets none.
+                if !matches!(error, HandshakeError::Tls(rustls::Error::AlertReceived(_))) {
+                    self.collect_alert();
+                }
                 Err(error)
             }
         }
     }
 
-    /// After an error rustls still has an alert to send; it tells the peer why.
+    /// After an error rustls still has an alert to send; it tells the peer why. Only asked while there
+    /// is something to send, because then rustls does not look at its input again.
     fn collect_alert(&mut self) {
-        for _ in 0..4 {
-            let output = &mut self.output;
-            let outcome = match self.side.as_mut() {
-                Some(Side::Client(connection)) => handle(connection.process_tls_records(&mut []), output),
-                Some(Side::Server(connection)) => handle(connection.process_tls_records(&mut []), output),
-                None => return,
+        let Self { side, input, shown, output, .. } = self;
+        loop {
+            let input = &mut input[..*shown];
+            let (_, outcome) = match side {
+                Some(Side::Client(connection)) if connection.wants_write() => {
+                    handle(connection.process_tls_records(input), output)
+                }
+                Some(Side::Server(connection)) if connection.wants_write() => {
+                    handle(connection.process_tls_records(input), output)
+                }
+                _ => return,
             };
-            if !matches!(outcome.1, Ok(Step::Continue)) {
+            if !matches!(outcome, Ok(Step::Continue)) {
                 return;
             }
         }

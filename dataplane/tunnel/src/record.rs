@@ -12,6 +12,7 @@ use rustls::{ConnectionTrafficSecrets, ExtractedSecrets};
 
 use crate::buffer::{HEADER_LEN, MAX_PLAINTEXT, MAX_RECORD, RecordBuffer, TAG_LEN, TRAILER_LEN};
 
+const CONTENT_CHANGE_CIPHER_SPEC: u8 = 20;
 const CONTENT_ALERT: u8 = 21;
 const CONTENT_HANDSHAKE: u8 = 22;
 const CONTENT_APPLICATION: u8 = 23;
@@ -41,7 +42,7 @@ pub enum RecordError {
     /// A record too short to hold a tag and a content type.
     #[error("record of {0} bytes is too short")]
     TooShort(usize),
-    /// An outer content type other than application data after the handshake.
+    /// An outer content type that TLS 1.3 does not have, or other than application data after the handshake.
     #[error("unexpected outer content type {0}")]
     UnexpectedOuterType(u8),
     /// An inner content type that has no place after the handshake.
@@ -351,11 +352,16 @@ fn body_len_field(len: usize) -> [u8; 2] {
 /// `Ok(None)` while the header is not complete yet.
 ///
 /// # Errors
+/// [`RecordError::UnexpectedOuterType`] for a content type that TLS 1.3 does not have,
 /// [`RecordError::TooLong`] or [`RecordError::TooShort`] for a length no record may have.
 pub fn record_len(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
-    let [_, _, _, high, low, ..] = *bytes else {
+    let [content_type, _, _, high, low, ..] = *bytes else {
         return Ok(None);
     };
+    // A peer that speaks something else would make us wait for what its text means as a length.
+    if !(CONTENT_CHANGE_CIPHER_SPEC..=CONTENT_APPLICATION).contains(&content_type) {
+        return Err(RecordError::UnexpectedOuterType(content_type));
+    }
     let body = usize::from(u16::from_be_bytes([high, low]));
     let len = HEADER_LEN + body;
     // RFC 8446, 5.2 allows 256 bytes of expansion; our own peers never use more than the trailer.

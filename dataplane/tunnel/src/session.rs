@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use gridway_wire::frame::{
-    Close, CloseReason, ConnectionKind, Frame, FrameError, FrameReader, FrameType, Full, Hello,
-    MAX_VNET_MAP_ENTRIES, VnetId, VnetMapEntry,
+    Close, CloseReason, ConnectionKind, Frame, FrameError, FrameReader, Full, Hello, MAX_VNET_MAP_ENTRIES,
+    VnetId, VnetMapEntry,
 };
 use gridway_wire::time::Nanos;
 
@@ -21,9 +21,12 @@ pub struct SessionOptions {
     pub node: String,
     /// Random id of this process.
     pub instance: [u8; 16],
-    /// Index of this connection among those with the peer.
+    /// Whether this node dialled. The dialler speaks first and numbers the connection; the acceptor
+    /// answers with the same numbers.
+    pub dialled: bool,
+    /// Index of a dialled connection among those with the peer.
     pub index: u8,
-    /// Connections that are meant to exist with the peer.
+    /// Connections that a dialler means to have with the peer.
     pub count: u8,
     /// MTU of the data NIC, in bytes.
     pub data_mtu: u16,
@@ -66,7 +69,7 @@ pub enum Closed {
     #[error("nothing received for {0:?}")]
     Dead(Duration),
     /// No hello in time.
-    #[error("no hello within {HELLO_TIMEOUT:?}")]
+    #[error("no hello in time")]
     NoHello,
     /// The peer said why it ends the connection.
     #[error("peer closed: {}{}{text}", reason.name(), if text.is_empty() { "" } else { ": " })]
@@ -77,7 +80,10 @@ pub enum Closed {
         text: String,
     },
     /// The peer speaks another version of the protocol.
-    #[error("peer speaks version {found} of the tunnel protocol, this node {}", gridway_wire::frame::PROTOCOL_VERSION)]
+    #[error(
+        "peer speaks version {found} of the tunnel protocol, this node {}",
+        gridway_wire::frame::PROTOCOL_VERSION
+    )]
     Version {
         /// The peer's version.
         found: u16,
@@ -108,6 +114,7 @@ pub struct Session {
     options: SessionOptions,
     up: bool,
     hello_seen: bool,
+    hello_sent: bool,
     opened: Nanos,
     last_received: Nanos,
     next_ping: Nanos,
@@ -115,6 +122,7 @@ pub struct Session {
     partial_map: Vec<(VnetId, String)>,
     events: VecDeque<Event>,
     unknown_frames: u64,
+    received: (u64, u64),
 }
 
 /// Control frames that are due.
@@ -122,6 +130,10 @@ pub struct Session {
 struct Owed {
     hello: bool,
     vnets: Option<Vec<(VnetId, String)>>,
+    /// Part of `vnets` was written.
+    vnets_begun: bool,
+    /// What is announced after `vnets`.
+    next_vnets: Option<Vec<(VnetId, String)>>,
     ping: bool,
     pong: Option<u64>,
     close: Option<(CloseReason, String)>,
@@ -133,16 +145,18 @@ impl Session {
     pub fn new(options: SessionOptions, vnets: Vec<(VnetId, String)>, now: Nanos) -> Self {
         let next_ping = now + options.ping_interval;
         Self {
+            owed: Owed { hello: options.dialled, vnets: Some(vnets), ..Owed::default() },
             options,
             up: false,
             hello_seen: false,
+            hello_sent: false,
             opened: now,
             last_received: now,
             next_ping,
-            owed: Owed { hello: true, vnets: Some(vnets), ..Owed::default() },
             partial_map: Vec::new(),
             events: VecDeque::new(),
             unknown_frames: 0,
+            received: (0, 0),
         }
     }
 
@@ -164,12 +178,26 @@ impl Session {
 
     /// Announces vnets anew, after a change of configuration.
     pub fn announce(&mut self, vnets: Vec<(VnetId, String)>) {
-        self.owed.vnets = Some(vnets);
+        // A map that was begun must end first: the peer would take both for one.
+        let owed = &mut self.owed;
+        *if owed.vnets_begun { &mut owed.next_vnets } else { &mut owed.vnets } = Some(vnets);
     }
 
     /// The next thing to act on.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Whether the owner must act before the next record is handled: it may hold packets that belong
+    /// behind the peer's acceptance or its vnets.
+    #[must_use]
+    pub fn needs_owner(&self) -> bool {
+        self.events.iter().any(|event| !matches!(event, Event::RoundTrip(_)))
+    }
+
+    /// Packets, and their bytes, received since the last call.
+    pub fn take_received(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.received)
     }
 
     /// Frames of unknown types since the last call.
@@ -195,6 +223,11 @@ impl Session {
             Frame::Hello(_) if self.hello_seen => Err(Closed::Order("a second hello")),
             Frame::Hello(hello) => {
                 self.hello_seen = true;
+                if !self.options.dialled {
+                    (self.options.index, self.options.count) =
+                        (hello.connection_index, hello.connection_count);
+                    self.owed.hello = true;
+                }
                 self.events.push_back(Event::Hello(PeerHello {
                     node: hello.node.to_ascii_lowercase(),
                     instance: hello.instance,
@@ -227,12 +260,12 @@ impl Session {
                 self.events.push_back(Event::RoundTrip(now.since(Nanos(token))));
                 Ok(())
             }
-            Frame::Packets(_) => Ok(()),
-            Frame::Other { frame_type: FrameType::Unknown(_), .. } => {
-                self.unknown_frames += 1;
+            Frame::Packets(packets) => {
+                self.received.0 += packets.len() as u64;
+                self.received.1 += packets.iter().map(|packet| packet.len() as u64).sum::<u64>();
                 Ok(())
             }
-            // Reserved types of functions this version does not have.
+            // Unknown types, and reserved ones of functions that this version does not have.
             Frame::Other { .. } => {
                 self.unknown_frames += 1;
                 Ok(())
@@ -245,11 +278,11 @@ impl Session {
     /// # Errors
     /// [`Closed::Dead`] or [`Closed::NoHello`].
     pub fn handle_timeout(&mut self, now: Nanos) -> Result<(), Closed> {
+        if !self.hello_seen && now.since(self.opened) >= self.options.dead_after.min(HELLO_TIMEOUT) {
+            return Err(Closed::NoHello);
+        }
         if now.since(self.last_received) >= self.options.dead_after {
             return Err(Closed::Dead(self.options.dead_after));
-        }
-        if !self.hello_seen && now.since(self.opened) >= HELLO_TIMEOUT {
-            return Err(Closed::NoHello);
         }
         if now >= self.next_ping {
             self.owed.ping = true;
@@ -261,20 +294,24 @@ impl Session {
     /// When [`Self::handle_timeout`] should be called next.
     #[must_use]
     pub fn next_timeout(&self) -> Nanos {
-        self.next_ping.min(self.last_received + self.options.dead_after)
+        let due = self.next_ping.min(self.last_received + self.options.dead_after);
+        if self.hello_seen { due } else { due.min(self.opened + self.options.dead_after.min(HELLO_TIMEOUT)) }
     }
 
     /// Whether control frames are due.
     #[must_use]
     pub fn owes(&self) -> bool {
         let owed = &self.owed;
+        if !self.hello_sent {
+            return owed.hello || owed.close.is_some();
+        }
         owed.hello || owed.vnets.is_some() || owed.ping || owed.pong.is_some() || owed.close.is_some()
     }
 
     /// Writes the control frames that are due into `record`, as many as fit.
     pub fn write_owed(&mut self, record: &mut RecordBuffer, now: Nanos) {
         // What does not fit stays owed and goes into the next record.
-        let Self { options, owed, .. } = self;
+        let Self { options, owed, hello_sent, .. } = self;
         let _full: Result<(), Full> = record.push_frames(|writer| {
             if owed.hello {
                 writer.hello(&Hello {
@@ -286,15 +323,23 @@ impl Session {
                     data_mtu: options.data_mtu,
                     node: &options.node,
                 })?;
-                owed.hello = false;
+                (owed.hello, *hello_sent) = (false, true);
+            }
+            if let Some((reason, text)) = &owed.close {
+                writer.close(&Close { reason: *reason, text })?;
+                owed.close = None;
+            }
+            // The hello is the first frame of either side.
+            if !*hello_sent {
+                return Ok(());
             }
             if let Some(vnets) = &mut owed.vnets {
-                let entries: Vec<_> =
-                    vnets.iter().map(|(id, name)| VnetMapEntry { id: *id, name }).collect();
+                let entries: Vec<_> = vnets.iter().map(|(id, name)| VnetMapEntry { id: *id, name }).collect();
                 let written = writer.vnet_map(&entries)?;
                 vnets.drain(..written);
-                if vnets.is_empty() {
-                    owed.vnets = None;
+                owed.vnets_begun = !vnets.is_empty();
+                if !owed.vnets_begun {
+                    owed.vnets = owed.next_vnets.take();
                 }
             }
             if owed.ping {
@@ -304,10 +349,6 @@ impl Session {
             if let Some(token) = owed.pong {
                 writer.pong(token)?;
                 owed.pong = None;
-            }
-            if let Some((reason, text)) = &owed.close {
-                writer.close(&Close { reason: *reason, text })?;
-                owed.close = None;
             }
             Ok(())
         });

@@ -87,10 +87,10 @@ name_type!(
     is_interface_name
 );
 name_type!(
-    /// Name of a virtual network.
+    /// Name of a virtual network: a DNS label, as the tunnel protocol carries it.
     VnetName,
-    "a name of letters, digits, '-', '_' and '.', at most 63, that starts with a letter or digit",
-    is_plain_name
+    "a DNS label: lower-case letters, digits and inner hyphens, at most 63",
+    is_dns_label
 );
 name_type!(
     /// Name of a service, connector or port forward.

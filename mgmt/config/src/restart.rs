@@ -33,6 +33,8 @@ impl Config {
             ("limits.held_packets", old.limits.held_packets != new.limits.held_packets),
             ("limits.handshakes", old.limits.handshakes != new.limits.handshakes),
             ("limits.control_clients", old.limits.control_clients != new.limits.control_clients),
+            ("log.format", old.log.format != new.log.format),
+            ("log.level", old.log.level != new.log.level),
             ("control.socket", old.control != new.control),
         ];
         changes.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field).collect()

@@ -89,6 +89,23 @@ impl Pair {
     }
 }
 
+impl Pair {
+    /// What both nodes count and say, for the message of a test that failed.
+    #[must_use]
+    pub fn evidence(&self) -> String {
+        let of = |node: &Gateway| {
+            let counters = node.counters().map(|mut counters| {
+                [&mut counters.drops, &mut counters.outbound.drops, &mut counters.inbound.drops]
+                    .into_iter()
+                    .for_each(|drops| drops.retain(|_, count| *count > 0));
+                counters
+            });
+            format!("{}: {counters:#?}\n{}\n", node.config().name(), node.log().unwrap_or_default())
+        };
+        of(&self.a) + &of(&self.b)
+    }
+}
+
 /// The usual pair of configurations in a layout.
 #[must_use]
 pub fn configs(layout: Layout, fragment: impl Fn(Side) -> String) -> [NodeConfig; 2] {

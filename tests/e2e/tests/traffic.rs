@@ -4,22 +4,48 @@
 //! h1 -- data -- gwa == wan == gwb -- data -- h2
 //! ```
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use gridway_e2e::{Pair, in_both_layouts};
+use gridway_e2e::{LIMIT, Layout, Pair, in_both_layouts};
 use gridway_lab::gateway::vnets;
-use gridway_lab::{Iperf3, Iperf3Server, Ping, Rate, Side};
+use gridway_lab::{
+    Capture, EchoServer, Iperf3, Iperf3Server, Marker, Namespace, Ping, Rate, Side, WAN_INTERFACE,
+};
+
+fn assert_ping(pair: &Pair, from: &Namespace, to: impl Into<IpAddr>) {
+    let report = Ping::new(to).count(20).interval(Duration::from_millis(10)).run(from).unwrap();
+    assert!(report.all_answered(), "{report:?}\n{}", pair.evidence());
+}
 
 in_both_layouts! {
     fn ping_crosses_nat_both_ways(layout) {
         let pair = Pair::corp(layout);
-        for (from, to) in [
-            (pair.lab.h1(), vnets::outside_host(Side::B, 0)),
-            (pair.lab.h2(), vnets::outside_host(Side::A, 0)),
-        ] {
-            let report = Ping::new(to).count(20).interval(Duration::from_millis(10)).run(from).unwrap();
-            assert!(report.all_answered(), "{report:?}");
+        assert_ping(&pair, pair.lab.h1(), vnets::outside_host(Side::B, 0));
+        assert_ping(&pair, pair.lab.h2(), vnets::outside_host(Side::A, 0));
+        for node in [&pair.a, &pair.b] {
+            let nat = node.nat().unwrap();
+            assert!(nat.iter().all(|rule| rule.hits >= 2), "{nat:?}");
         }
+        pair.finish();
+    }
+
+    fn ping_crosses_without_nat_in_both_families(layout) {
+        let pair = Pair::with(layout, vnets::plain);
+        assert_ping(&pair, pair.lab.h1(), Side::B.host(0));
+        assert_ping(&pair, pair.lab.h2(), Side::A.host(0));
+        assert_ping(&pair, pair.lab.h1(), Side::B.host6(0));
+        assert_ping(&pair, pair.lab.h2(), Side::A.host6(0));
+        pair.finish();
+    }
+
+    fn a_nodes_own_addresses_answer_ping(layout) {
+        let pair = Pair::corp(layout);
+        // h1 knows gw-b's address in the vnet, 10.200.2.254, as 172.16.2.254.
+        assert_ping(&pair, pair.lab.h1(), std::net::Ipv4Addr::new(172, 16, 2, 254));
+        // And its data address 10.2.0.1 as 172.16.2.1.
+        assert_ping(&pair, pair.lab.h1(), std::net::Ipv4Addr::new(172, 16, 2, 1));
+        assert_eq!(pair.b.counters().unwrap().inbound.answered, 40);
         pair.finish();
     }
 
@@ -36,4 +62,39 @@ in_both_layouts! {
         assert_eq!(udp.loss(), Some(0.0), "{udp:?}");
         pair.finish();
     }
+
+    fn payloads_are_not_on_the_wan_and_arrive_unchanged(layout) {
+        let pair = Pair::corp(layout);
+        let mut capture = Capture::start(pair.lab.gwa(), WAN_INTERFACE, "").unwrap();
+        let server = EchoServer::tcp(pair.lab.h2(), (Side::B.host(0), 7000).into()).unwrap();
+        let marker = Marker::random();
+        let payload = marker.payload(300_000);
+        let to = (vnets::outside_host(Side::B, 0), server.address().port()).into();
+        let echoed = gridway_lab::tools::echo_tcp(pair.lab.h1(), to, &payload, LIMIT).unwrap();
+        assert_eq!(echoed, payload);
+        capture.stop().unwrap();
+        // Both ways, so that the capture is known to have seen the traffic.
+        let size = capture.size().unwrap();
+        assert!(size > 2 * payload.len() as u64, "only {size} bytes captured");
+        assert!(!capture.contains(marker.bytes()).unwrap());
+        // The server saw the far hosts' local identity, not a real address of the other side.
+        assert!(server.clients().iter().all(|client| client.ip() == vnets::outside_host(Side::A, 0)));
+        pair.finish();
+    }
+}
+
+/// Flows whose answers come in on the other queue belong to the same flow table.
+#[test]
+fn queues_share_their_flows() {
+    let pair = Pair::corp(Layout::Separate);
+    let _server = Iperf3Server::start(pair.lab.h2(), 5201).unwrap();
+    let tcp = Iperf3::tcp(vnets::outside_host(Side::B, 0)).parallel(8).duration(Duration::from_secs(2));
+    tcp.run(pair.lab.h1()).unwrap();
+    let flows = pair.a.flows().unwrap();
+    let tcp_flows = flows.iter().filter(|flow| flow.local.proto == 6).count();
+    // Eight streams and iperf3's control connection: each once, though packets came by two queues.
+    assert_eq!(tcp_flows, 9, "{flows:?}");
+    assert!(flows.iter().all(|flow| flow.outbound.packets > 0 && flow.inbound.packets > 0), "{flows:?}");
+    assert_eq!(pair.a.status().unwrap().data.unwrap().queues, 2);
+    pair.finish();
 }

@@ -1,6 +1,6 @@
 //! Flow keys: a 5-tuple and its address space, packed into words that atomics can hold.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use gridway_wire::protocol::Protocol;
 use gridway_wire::tuple::FiveTuple;
@@ -71,8 +71,12 @@ fn address_words(address: IpAddr) -> [u64; 2] {
 }
 
 fn address(high: u64, low: u64) -> IpAddr {
-    let v6 = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
-    v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+    // By words: the library's way takes an address apart by bytes, twice for each packet.
+    if high == 0 && low >> 32 == 0xffff {
+        IpAddr::V4(Ipv4Addr::from_bits((low & 0xffff_ffff) as u32))
+    } else {
+        IpAddr::V6(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)))
+    }
 }
 
 #[cfg(test)]

@@ -238,13 +238,8 @@ impl FlowTable {
         };
         let slot_number = self.global(number, place);
         let slot = shard.slot(place).expect("a place that was taken has memory");
-        let identity = Identity {
-            keys,
-            vnet: new.vnet,
-            started_by: new.started_by,
-            peer: new.peer,
-            epoch: new.epoch,
-        };
+        let identity =
+            Identity { keys, vnet: new.vnet, started_by: new.started_by, peer: new.peer, epoch: new.epoch };
         slot.write(Some(&identity), now);
         let hashes = keys.map(|key| self.hash(&key));
         if self.index.insert(hashes[0], slot_number).is_err()

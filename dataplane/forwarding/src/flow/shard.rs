@@ -85,18 +85,22 @@ impl Shard {
     }
 
     /// The flow that should give way to a new one: expired before half-open before idle. Only a few
-    /// candidates are looked at, from where the last search ended.
+    /// candidates are looked at, spread over the shard: flows that came at one time lie together, and a
+    /// flood must not take established ones for want of others nearby.
     pub(super) fn victim(&self, state: &mut State, limits: &FlowTimeouts, now: Nanos) -> Option<u32> {
         let reached = self.reached();
+        let stride = (reached / CANDIDATES).max(1);
         let mut best: Option<(u64, u32)> = None;
-        for _ in 0..CANDIDATES.min(reached) {
-            state.hand = (state.hand + 1) % reached;
-            let place = u32::try_from(state.hand).expect("limits are validated to fit 32 bits");
+        state.hand = (state.hand + 1) % reached.max(1);
+        for step in 0..CANDIDATES.min(reached) {
+            let place = (state.hand + step * stride) % reached;
+            let place = u32::try_from(place).expect("limits are validated to fit 32 bits");
             let Some(slot) = self.slot(place) else { continue };
             let Some((_, identity)) = slot.read() else { continue };
             let view = view(slot, &identity);
             let idle = now.since(view.last_seen());
-            let half_open = matches!(FlowState::of(&view), FlowState::Opening | FlowState::Closing | FlowState::OneWay);
+            let half_open =
+                matches!(FlowState::of(&view), FlowState::Opening | FlowState::Closing | FlowState::OneWay);
             if !half_open && idle < BUSY {
                 continue;
             }

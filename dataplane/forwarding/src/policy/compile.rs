@@ -95,7 +95,7 @@ fn translation(
             .unwrap_or_default()
     };
     let rule = |(local, virtual_prefix)| NatRule { local, virtual_prefix, hits: hits(local, virtual_prefix) };
-    Translation::Netmap(Netmap::new(pairs.into_iter().map(rule).collect()))
+    Translation::Netmap(Box::new(Netmap::new(pairs.into_iter().map(rule).collect())))
 }
 
 fn acl_hits(rule: &AclRule, old: Option<&Vnet>) -> Arc<Hits> {

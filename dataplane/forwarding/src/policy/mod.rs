@@ -51,6 +51,17 @@ pub struct Vnet {
     proxied: Vec<IpNet>,
 }
 
+impl Vnet {
+    /// Whether a virtual address is behind a peer: routed there, and not by an inside NAT rule with a
+    /// longer prefix that of a local host. A route for the whole vnet is no claim on local hosts.
+    #[must_use]
+    pub fn is_remote(&self, address: IpAddr) -> bool {
+        self.routes.longest_prefix_len(address).is_some_and(|routed| {
+            self.nat.inside.virtual_prefix_len(address).is_none_or(|local| routed >= local)
+        })
+    }
+}
+
 impl Policy {
     /// The vnet of a packet from a local host: the one whose selectors match its destination.
     #[must_use]

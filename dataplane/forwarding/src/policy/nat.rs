@@ -25,7 +25,7 @@ pub enum Translation {
     /// An empty list: addresses within the vnet's `cidr` stand for themselves, others have no place.
     IdentityWithin(Vec<IpNet>),
     /// Pairs of prefixes.
-    Netmap(Netmap),
+    Netmap(Box<Netmap>),
 }
 
 /// Pairs of prefixes of equal length, found from either side.
@@ -96,6 +96,16 @@ impl Translation {
         }
     }
 
+    /// Length of the virtual prefix of the pair that an address belongs to.
+    pub(super) fn virtual_prefix_len(&self, virtual_address: IpAddr) -> Option<u8> {
+        match self {
+            Self::Off | Self::IdentityWithin(_) => None,
+            Self::Netmap(map) => {
+                map.by_virtual.longest_with_length(virtual_address).map(|(length, _)| length)
+            }
+        }
+    }
+
     /// The pairs, if there are any.
     #[must_use]
     pub fn rules(&self) -> &[NatRule] {
@@ -132,7 +142,7 @@ mod tests {
             virtual_prefix: virtual_prefix.parse().unwrap(),
             hits: Arc::default(),
         };
-        Translation::Netmap(Netmap::new(pairs.iter().map(rule).collect()))
+        Translation::Netmap(Box::new(Netmap::new(pairs.iter().map(rule).collect())))
     }
 
     #[test]

@@ -109,10 +109,10 @@ impl Routes {
         feasible
     }
 
-    /// Whether any route contains `address`.
+    /// Length of the longest prefix with a route that contains `address`.
     #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.table.longest(address).is_some()
+    pub fn longest_prefix_len(&self, address: IpAddr) -> Option<u8> {
+        self.table.longest_with_length(address).map(|(length, _)| length)
     }
 
     /// Routes as configured.

@@ -95,7 +95,11 @@ fn a_port_or_range_is_that_of_the_destination_with_both_ends() {
     ] {
         let rule = format!("action = \"allow\"\nprotocol = \"tcp\"\nports = \"{ports}\"");
         let expected = if matches { "allow" } else { "no match" };
-        assert_eq!(ruling(&[&rule], &tuple(Protocol::TCP, HOST_A[1], HOST_B[1], port)), expected, "{ports} {port}");
+        assert_eq!(
+            ruling(&[&rule], &tuple(Protocol::TCP, HOST_A[1], HOST_B[1], port)),
+            expected,
+            "{ports} {port}"
+        );
         assert_eq!(
             ruling(&[&rule], &tuple(Protocol::UDP, HOST_A[1], HOST_B[1], port)),
             "no match",
@@ -122,7 +126,8 @@ fn a_protocol_number_matches_that_protocol_only() {
 #[test]
 fn rules_see_virtual_addresses() {
     for (source, passes) in [(HOST_A[1], true), (HOST_A[0], false)] {
-        let rule = format!("action = \"allow\"\nsource = \"{source}/32\"\ndestination = \"{}/32\"", HOST_B[1]);
+        let rule =
+            format!("action = \"allow\"\nsource = \"{source}/32\"\ndestination = \"{}/32\"", HOST_B[1]);
         let refused = node(&[&rule]).refusal(&udp(HOST_A[0], HOST_B[2]));
         assert_eq!(refused.is_none(), passes, "{source}");
     }

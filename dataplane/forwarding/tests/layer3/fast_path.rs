@@ -21,7 +21,8 @@ fn segment(source: &str, destination: &str, flow: u16, flags: TcpFlags) -> Packe
 #[test]
 fn packets_of_flows_that_exist_allocate_nothing() {
     let mut node = Node::new(&format!("{CORP_A}{ALLOW_ALL}"));
-    let out: Vec<_> = (0..FLOWS).map(|n| segment(HOST_A[0], HOST_B[2], n, TcpFlags::ACK).to_bytes()).collect();
+    let out: Vec<_> =
+        (0..FLOWS).map(|n| segment(HOST_A[0], HOST_B[2], n, TcpFlags::ACK).to_bytes()).collect();
     let back: Vec<_> =
         (0..FLOWS).map(|n| answer(&segment(HOST_A[1], HOST_B[1], n, TcpFlags::ACK)).to_bytes()).collect();
     for flow in 0..FLOWS {
@@ -51,7 +52,7 @@ fn packets_of_flows_that_exist_allocate_nothing() {
 
 #[test]
 fn measuring_allocations_sees_them() {
-    assert_eq!(measure(|| drop(Box::new(std::hint::black_box(7)))).count_total, 1);
+    assert_eq!(measure(|| drop(std::hint::black_box(Box::new(7)))).count_total, 1);
 }
 
 #[test]

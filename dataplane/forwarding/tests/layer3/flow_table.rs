@@ -69,7 +69,10 @@ fn a_flow_is_found_from_both_sides_and_from_no_other() {
     assert_eq!(find(&table, &new), [None, None]);
     let flow = create(&table, &new, NOW);
     assert_eq!(find(&table, &new), [Some(flow), Some(flow)]);
-    assert_eq!((flow.local, flow.overlay, flow.vnet, flow.peer), (new.local, new.overlay, new.vnet, new.peer));
+    assert_eq!(
+        (flow.local, flow.overlay, flow.vnet, flow.peer),
+        (new.local, new.overlay, new.vnet, new.peer)
+    );
     assert_eq!(table.find(Side::Overlay, &Key::local(&new.local)), None);
     assert_eq!(table.find(Side::Overlay, &Key::overlay(VnetId(4), &new.overlay)), None);
     assert_eq!(table.find(Side::Local, &Key::local(&new.local.reversed())), None);
@@ -139,7 +142,8 @@ fn flows_expire_after_the_idle_limit_of_their_protocol_and_state() {
     let (local, overlay) = (Side::Local, Side::Overlay);
     let ended = [&ESTABLISHED[..], &[(overlay, TcpFlags::FIN)]].concat();
     let reset = [&ESTABLISHED[..], &[(local, TcpFlags::RST)]].concat();
-    let cases: [(&str, Protocol, &[(Side, TcpFlags)], Duration); 9] = [
+    type Packets<'a> = &'a [(Side, TcpFlags)];
+    let cases: [(&str, Protocol, Packets<'_>, Duration); 9] = [
         ("syn only", Protocol::TCP, &ESTABLISHED[..1], limits.tcp_transitory),
         ("no final ack", Protocol::TCP, &ESTABLISHED[..2], limits.tcp_transitory),
         ("established", Protocol::TCP, &ESTABLISHED, limits.tcp_established),

@@ -28,7 +28,11 @@ fn local_packet() -> impl Strategy<Value = PacketSpec> {
 }
 
 /// The host behind the last byte of an address, under another prefix.
-fn host(prefix: [u8; 3], of: &PacketSpec, pick: impl Fn(&PacketSpec) -> std::net::IpAddr) -> std::net::IpAddr {
+fn host(
+    prefix: [u8; 3],
+    of: &PacketSpec,
+    pick: impl Fn(&PacketSpec) -> std::net::IpAddr,
+) -> std::net::IpAddr {
     let std::net::IpAddr::V4(address) = pick(of) else { panic!("only IPv4 is translated") };
     Ipv4Addr::new(prefix[0], prefix[1], prefix[2], address.octets()[3]).into()
 }

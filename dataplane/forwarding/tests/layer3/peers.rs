@@ -2,9 +2,7 @@
 
 use gridway_forwarding::{DropReason, PeerId};
 
-use crate::support::{
-    ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, assert_addresses, judged, udp,
-};
+use crate::support::{ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, assert_addresses, judged, udp};
 
 fn second_route(metric: u8) -> String {
     let route = format!("\n[[vnet.route]]\nto = \"10.200.2.0/24\"\nvia = \"gw-c\"\nmetric = {metric}\n");

@@ -1,7 +1,7 @@
 //! Flows under a policy that changes, and TCP taken up in mid-stream.
 
-use gridway_forwarding::{DropReason, Inbound};
 use gridway_forwarding::flow::State;
+use gridway_forwarding::{DropReason, Inbound};
 use gridway_wire::generate::PacketSpec;
 use gridway_wire::tcp::TcpFlags;
 

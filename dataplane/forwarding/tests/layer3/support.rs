@@ -134,14 +134,14 @@ impl Node {
         let policy = Policy::compile(&config(rest), &mut self.registry, Some(&self.policy));
         self.policy = Arc::new(policy.expect("a few names"));
         self.peers.start_epoch();
-        self.forwarder.begin_burst(&self.policy);
+        self.forwarder.begin_burst(|| &self.policy);
     }
 
     /// A peer comes up or goes down.
     pub(crate) fn set_up(&mut self, peer: &str, up: bool) {
         let peer = self.peer(peer);
         self.peers.set_up(peer, up);
-        self.forwarder.begin_burst(&self.policy);
+        self.forwarder.begin_burst(|| &self.policy);
     }
 
     pub(crate) fn wait(&mut self, time: Duration) {

@@ -42,7 +42,8 @@ fn the_reply_comes_back_under_the_addresses_that_the_host_used() {
     let mut node = Node::new(&format!("{CORP_A}{ALLOW_ALL}"));
     for spec in one_of_each(HOST_A[0], HOST_B[2]) {
         node.send(&spec);
-        let overlay = PacketSpec { source: address(HOST_A[1]), destination: address(HOST_B[1]), ..spec.clone() };
+        let overlay =
+            PacketSpec { source: address(HOST_A[1]), destination: address(HOST_B[1]), ..spec.clone() };
         let bytes = node.receive("gw-b", &answer(&overlay));
         let expected = answer(&spec).to_bytes();
         let after = judged(&bytes);
@@ -103,8 +104,7 @@ fn dscp_and_ecn_are_kept() {
 #[test]
 fn a_udp_packet_without_checksum_stays_without() {
     let mut node = Node::new(&format!("{CORP_A}{ALLOW_ALL}"));
-    let spec =
-        packet(HOST_A[0], HOST_B[2], Content::Udp { ports: (40_000, 53), checksum: false });
+    let spec = packet(HOST_A[0], HOST_B[2], Content::Udp { ports: (40_000, 53), checksum: false });
     let after = node.send(&spec).1;
     judged(&after);
     assert_eq!(after[26..28], [0, 0]);

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use gridway_config::{Detail, Role};
 use gridway_control::{
-    AclRow, ConfigText, Counters, DataStatus, Failure, FailureKind, FlowFilter, FlowRow, Flows, InboundCounters,
-    LimitRow, NatDirection, NatRow, OutboundCounters, PeerRow, PeerState, Reply, Request, RouteRow, Status,
-    Traffic, Tuple, WorkerStatus,
+    AclRow, ConfigText, Counters, DataStatus, Failure, FailureKind, FlowFilter, FlowRow, Flows,
+    InboundCounters, LimitRow, NatDirection, NatRow, OutboundCounters, PeerRow, PeerState, Reply, Request,
+    RouteRow, Status, Traffic, Tuple, WorkerStatus,
 };
 use gridway_forwarding::flow::{FlowView, State};
 use gridway_forwarding::policy::{Hits, NatRule, Vnet};
@@ -284,7 +284,8 @@ fn flag_names(flags: TcpFlags) -> String {
         (TcpFlags::ECE, "ECE"),
         (TcpFlags::CWR, "CWR"),
     ];
-    let seen: Vec<_> = names.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name).collect();
+    let seen: Vec<_> =
+        names.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name).collect();
     seen.join(",")
 }
 
@@ -377,7 +378,12 @@ fn limits(node: &Node) -> Vec<LimitRow> {
     vec![
         row("flows", node.flows.len(), node.flows.limit(), refused(DropReason::FlowTableFull)),
         row("records", records, record_limit, refused(DropReason::QueueFull)),
-        row("held_packets", held as usize, config.limits.held_packets as usize, refused(DropReason::HeldFull)),
+        row(
+            "held_packets",
+            held as usize,
+            config.limits.held_packets as usize,
+            refused(DropReason::HeldFull),
+        ),
         row(
             "handshakes",
             node.handshakes.running.load(Ordering::Relaxed) as usize,

@@ -24,8 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn bind(path: &Path) -> Result<UnixListener> {
     let shown = path.display();
     if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
         std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o750))?;
+        std::os::unix::fs::chown(directory, None, group_id(GROUP))?;
     }
     match UnixStream::connect(path) {
         Ok(_) => bail!("another instance answers at {shown}; stop it first"),
@@ -36,9 +38,7 @@ pub(crate) fn bind(path: &Path) -> Result<UnixListener> {
     }
     let listener = UnixListener::bind(path).with_context(|| format!("cannot bind {shown}"))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    if let Some(group) = group_id(GROUP) {
-        std::os::unix::fs::chown(path, None, Some(group)).with_context(|| format!("cannot chown {shown}"))?;
-    }
+    std::os::unix::fs::chown(path, None, group_id(GROUP)).with_context(|| format!("cannot chown {shown}"))?;
     Ok(listener)
 }
 
@@ -107,8 +107,7 @@ fn attend(node: &Arc<Node>, mut stream: UnixStream) -> io::Result<()> {
 }
 
 fn send(stream: &mut UnixStream, reply: &Reply) -> io::Result<()> {
-    let bytes = encode_reply(reply).or_else(|error| {
-        encode_reply(&Reply::Error(Failure::new(FailureKind::Internal, error.to_string())))
-    });
+    let bytes = encode_reply(reply)
+        .or_else(|error| encode_reply(&Reply::Error(Failure::new(FailureKind::Internal, error.to_string()))));
     stream.write_all(&bytes.map_err(io::Error::other)?)
 }

@@ -5,11 +5,9 @@ use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gridway_tunnel::record::record_len;
-use gridway_tunnel::{
-    Closed, Opened, PeerIdentity, RecordBuffer, RecordError, RecordLayer, Session,
-};
 use gridway_tunnel::buffer::HEADER_LEN;
+use gridway_tunnel::record::record_len;
+use gridway_tunnel::{Closed, Opened, PeerIdentity, RecordBuffer, RecordError, RecordLayer, Session};
 use gridway_wire::frame::VnetId;
 use gridway_wire::time::Nanos;
 
@@ -18,6 +16,8 @@ use crate::pool::{CHUNK_LEN, Chunk, Pools};
 
 /// Sealed records that may wait for the socket: what is sealed cannot be taken back.
 const SEALED_AHEAD: usize = 8;
+/// Records of our own that may wait for the socket: a peer that asks without reading gets no more.
+const OWN_RECORDS: usize = 4;
 /// Bytes read from one connection before others have their turn.
 const READ_BUDGET: usize = 4 * CHUNK_LEN;
 
@@ -180,12 +180,16 @@ impl Connection {
     /// Control frames go in a record of their own, ahead of what waits: a ping must not measure our
     /// own queue.
     fn add_control_record(&mut self, now: Nanos) {
-        if self.session.owes() {
+        if self.session.owes() && self.own_records() < OWN_RECORDS {
             let mut record = RecordBuffer::new();
             self.session.write_owed(&mut record, now);
             record.closed_at = now;
             self.waiting.push_front(Outgoing { record, claimed: false });
         }
+    }
+
+    fn own_records(&self) -> usize {
+        self.sealed.iter().chain(&self.waiting).filter(|outgoing| !outgoing.claimed).count()
     }
 
     fn seal_ahead(&mut self) -> Result<(), RecordError> {
@@ -222,10 +226,15 @@ impl Connection {
     }
 
     /// Reads what has arrived and opens it in place.
-    pub(crate) fn read(&mut self, now: Nanos, pools: &Pools, deliver: &mut impl Deliver) -> Result<usize, End> {
+    pub(crate) fn read(
+        &mut self,
+        now: Nanos,
+        pools: &Pools,
+        deliver: &mut impl Deliver,
+    ) -> Result<usize, End> {
         let mut total = 0;
         let mut first = true;
-        while self.readable && total < READ_BUDGET {
+        while self.readable && total < READ_BUDGET && !self.session.needs_owner() {
             let mut chunk = self.chunk.take().or_else(|| pools.take_chunk()).unwrap_or_else(Chunk::new);
             if !(first && chunk.filled > 0 && has_whole_record(&chunk)?) {
                 match self.stream.read(&mut chunk.bytes[chunk.filled..]) {
@@ -235,7 +244,6 @@ impl Connection {
                         self.readable = chunk.filled + count == chunk.bytes.len();
                         chunk.filled += count;
                         total += count;
-                        self.link.traffic.rx_bytes.add(count as u64);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -262,6 +270,11 @@ impl Connection {
         {
             packets |= self.open(&mut chunk.bytes[at..at + len], now)?;
             at += len;
+            if self.session.needs_owner() {
+                // What follows waits in the chunk until the owner has acted.
+                self.readable = true;
+                break;
+            }
         }
         let rest = at..chunk.filled;
         if packets && !deliver.is_here(&self.link) {
@@ -294,9 +307,11 @@ impl Connection {
         let frames = match self.records.open(record)? {
             Opened::Frames(len) => len,
             Opened::Internal { update_requested } => {
-                if update_requested {
+                // One answer serves several requests (RFC 8446, 4.6.3).
+                if update_requested && self.own_records() < OWN_RECORDS {
                     let mut update = RecordBuffer::new();
                     self.records.update_key(&mut update)?;
+                    update.closed_at = now;
                     self.sealed.push_back(Outgoing { record: update, claimed: false });
                     self.owes_update = true;
                 }
@@ -306,6 +321,9 @@ impl Connection {
         };
         if frames > 0 {
             self.session.handle_record(&record[HEADER_LEN..HEADER_LEN + frames], now)?;
+            let (packets, bytes) = self.session.take_received();
+            self.link.traffic.rx_packets.add(packets);
+            self.link.traffic.rx_bytes.add(bytes);
         }
         // Packets before the hello was accepted are nobody's.
         let deliver = if self.session.is_up() { frames } else { 0 };

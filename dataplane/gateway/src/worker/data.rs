@@ -13,9 +13,10 @@ use gridway_forwarding::{Counters, DropReason, Forwarder, Inbound, Outbound};
 use gridway_wire::arp::ArpRequest;
 use gridway_wire::ethernet::{ETHERNET_HEADER_LEN, Ethernet, ether_type};
 use gridway_wire::frame::{self, FrameMut, FrameReader, FrameReaderMut, PacketsFrameMut};
+use gridway_wire::icmp::echo_reply_in_place;
 use gridway_wire::mac::MacAddr;
 use gridway_wire::ndp::NeighbourSolicitation;
-use gridway_wire::packet::IPV6_HEADER_LEN;
+use gridway_wire::packet::{IPV6_HEADER_LEN, parse};
 use gridway_wire::time::Nanos;
 use gridway_xsk::{BURST, Frame, Port, QueueStatistics, RejectReason};
 
@@ -74,7 +75,7 @@ impl DataRole {
 
     /// Takes in what changed since the last burst, and sends packets whose neighbour is known now.
     pub(crate) fn begin_burst(&mut self) {
-        self.forwarder.begin_burst(self.policy.load());
+        self.forwarder.begin_burst(|| self.policy.load());
         let hops = self.next_hops.load();
         if !Arc::ptr_eq(hops, &self.hops_seen) {
             self.hops_seen = hops.clone();
@@ -185,7 +186,13 @@ impl DataRole {
     }
 
     /// The packets of an opened record.
-    pub(crate) fn inbound(&mut self, link: &Arc<Link>, plaintext: &mut [u8], now: Nanos, outbox: &mut Outbox) {
+    pub(crate) fn inbound(
+        &mut self,
+        link: &Arc<Link>,
+        plaintext: &mut [u8],
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) {
         // The tunnel worker has read these frames: an error was the end of the connection there.
         for frame in FrameReaderMut::new(plaintext).map_while(Result::ok) {
             if let FrameMut::Packets(packets) = frame {
@@ -211,7 +218,9 @@ impl DataRole {
         for packet in packets {
             counters.received_bytes.add(packet.len() as u64);
             let result = match self.forwarder.inbound(link.peer, vnet, packet, now) {
-                Inbound::Deliver { destination, len } => self.deliver(destination, &packet[..len], now),
+                Inbound::Deliver { destination, len } => {
+                    self.deliver(link, destination, &mut packet[..len], now, outbox)
+                }
                 Inbound::Answer { len } => {
                     let packet = Packet { vnet, bytes: &mut packet[..len], own: true };
                     let at = (self.forwarder.epoch(), now);
@@ -227,7 +236,14 @@ impl DataRole {
     }
 
     /// Sends a packet to a local host.
-    fn deliver(&mut self, destination: IpAddr, packet: &[u8], now: Nanos) -> Result<(), DropReason> {
+    fn deliver(
+        &mut self,
+        link: &Link,
+        destination: IpAddr,
+        packet: &mut [u8],
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
         match self.hops_seen.resolve(destination) {
             NextHop::Mac(mac) => {
                 let frame = self.frame_for(mac, packet)?;
@@ -252,9 +268,33 @@ impl DataRole {
                     }
                 }
             }
-            NextHop::Own => Err(DropReason::ToOwnAddress),
+            NextHop::Own => self.answer_for_kernel(link, packet, now, outbox),
             NextHop::NoRoute => Err(DropReason::NoLocalRoute),
         }
+    }
+
+    /// A packet for the node's own data address: AF_XDP cannot hand it to the kernel, so echo is
+    /// answered here, as if a local host had, and nothing else is.
+    fn answer_for_kernel(
+        &mut self,
+        link: &Link,
+        packet: &mut [u8],
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        let parsed = parse(packet)?;
+        if !echo_reply_in_place(packet, &parsed) {
+            return Err(DropReason::ToOwnAddress);
+        }
+        let (vnet, len) = match self.forwarder.outbound(packet, now) {
+            Outbound::Tunnel { vnet, len, .. } => (vnet, len),
+            Outbound::Drop(reason) => return Err(reason),
+        };
+        let reply = Packet { vnet, bytes: &mut packet[..len], own: true };
+        let at = (self.forwarder.epoch(), now);
+        self.lanes.push(link.peer, 0, reply, at, &self.counters, outbox)?;
+        self.counters.inbound.answered.add(1);
+        Ok(())
     }
 
     /// A frame with `packet` behind an Ethernet header to `destination`.
@@ -284,7 +324,8 @@ impl DataRole {
     /// Sends held packets whose neighbour has become known.
     fn send_resolved(&mut self) {
         let (hops, mut ready) = (self.hops_seen.clone(), Vec::new());
-        self.held.take_resolved(|neighbour| hops.neighbour(neighbour), |mac, frame| ready.push((*mac, frame)));
+        self.held
+            .take_resolved(|neighbour| hops.neighbour(neighbour), |mac, frame| ready.push((*mac, frame)));
         let counters = self.counters.clone();
         for (mac, mut frame) in ready {
             let packet_len = (frame.len() - ETHERNET_HEADER_LEN) as u64;

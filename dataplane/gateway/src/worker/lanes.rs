@@ -75,7 +75,8 @@ impl Lanes {
                 return Ok(());
             }
             // Full: it goes, and the packet begins the next one.
-            if let Some(full) = record.take() {
+            if let Some(mut full) = record.take() {
+                full.closed_at = now;
                 outbox.push((link.clone(), full));
             }
             open.retain(|index| *index != lane);

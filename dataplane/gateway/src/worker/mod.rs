@@ -140,7 +140,8 @@ impl Worker {
     }
 
     fn time_to_sleep(&self) -> Duration {
-        let due = self.tunnel.as_ref().map_or(self.next_tick, |tunnel| tunnel.next_timeout().min(self.next_tick));
+        let due =
+            self.tunnel.as_ref().map_or(self.next_tick, |tunnel| tunnel.next_timeout().min(self.next_tick));
         // Rounded up to what the poll can express, or it would be called again and again just before.
         due.since(self.node.clock.now()) + Duration::from_millis(1)
     }
@@ -222,9 +223,9 @@ impl Worker {
             now,
             woken: 0,
         };
-        let bytes = tunnel.read(now, &mut delivery);
+        let worked = tunnel.read(now, &mut delivery);
         delivery.wake();
-        bytes > 0
+        worked
     }
 
     /// Delivers what other workers opened.
@@ -269,6 +270,10 @@ impl Worker {
         if let Some(data) = &mut self.data {
             data.tick(now);
         }
+        if let Some(tunnel) = &mut self.tunnel {
+            // A tunnel does not outlive its certificate.
+            tunnel.rejudge(now);
+        }
         // Flows belong to nobody; one worker looks after them.
         if self.index == 0 {
             let (flows, policy) = (&self.node.flows, self.node.policy.load());
@@ -312,7 +317,8 @@ impl Deliver for Delivery<'_> {
 
     fn hand_over(&mut self, link: &Arc<Link>, chunk: Chunk) {
         self.woken |= 1 << (link.data_worker % 64);
-        if let Err((link, mut chunk)) = self.node.workers[link.data_worker].chunks.push((link.clone(), chunk)) {
+        if let Err((link, mut chunk)) = self.node.workers[link.data_worker].chunks.push((link.clone(), chunk))
+        {
             // Sockets are always read: what the data worker has no room for is dropped here.
             let counters = &self.node.workers[self.index].counters.inbound;
             opened_records(&mut chunk.bytes[..chunk.filled], |frames| {

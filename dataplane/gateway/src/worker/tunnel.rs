@@ -119,8 +119,9 @@ impl TunnelRole {
         self.end_all(ended, now);
     }
 
-    /// Reads from every connection that has something to say. Returns how many bytes came.
-    pub(crate) fn read(&mut self, now: Nanos, deliver: &mut impl Deliver) -> usize {
+    /// Reads from every connection that has something to say. Returns whether there was, or still is,
+    /// something to read.
+    pub(crate) fn read(&mut self, now: Nanos, deliver: &mut impl Deliver) -> bool {
         let (mut ended, mut events, mut total) = (Vec::new(), Vec::new(), 0);
         let mut still_readable = 0;
         for index in 0..self.readable.len() {
@@ -148,7 +149,7 @@ impl TunnelRole {
             self.handle_event(id, event, now);
         }
         self.end_all(ended, now);
-        total
+        total > 0 || !self.readable.is_empty()
     }
 
     fn handle_event(&mut self, id: ConnectionId, event: Event, now: Nanos) {
@@ -186,7 +187,12 @@ impl TunnelRole {
         match book.claim(&connection.peer, claim, hello.data_mtu, address, &connection.link, now) {
             Some(Verdict::Keep { close }) => {
                 connection.session.accept();
-                tracing::info!(peer = connection.peer, address = connection.address, index = hello.index, "peer up");
+                tracing::info!(
+                    peer = connection.peer,
+                    address = connection.address,
+                    index = hello.index,
+                    "peer up"
+                );
                 if !close.is_empty() {
                     self.node.tell_all(|| {
                         let text = "a newer connection took this place".to_owned();
@@ -206,7 +212,11 @@ impl TunnelRole {
         for id in ids {
             if let Some(mut connection) = self.connections.remove(id) {
                 connection.session.close(reason, text);
-                let why = if text.is_empty() { reason.name().to_owned() } else { format!("{}: {text}", reason.name()) };
+                let why = if text.is_empty() {
+                    reason.name().to_owned()
+                } else {
+                    format!("{}: {text}", reason.name())
+                };
                 self.bury(connection, &why, now);
             }
         }
@@ -228,7 +238,14 @@ impl TunnelRole {
         let was_up = connection.session.is_up();
         let (peer, link) = (connection.peer.clone(), connection.link.clone());
         let (updates_sent, updates_received) = connection.key_updates();
-        tracing::info!(peer, address = connection.address, was_up, updates_sent, updates_received, "connection ended: {why}");
+        tracing::info!(
+            peer,
+            address = connection.address,
+            was_up,
+            updates_sent,
+            updates_received,
+            "connection ended: {why}"
+        );
         // The registry forgets a socket that is closed; this only spares it a stale event.
         drop(self.registry.deregister(&mut connection.stream));
         self.node.book.ended(&peer, &link, why, now);
@@ -278,7 +295,9 @@ impl TunnelRole {
         let rejected: Vec<_> = self
             .connections
             .values()
-            .filter_map(|connection| Some((connection.link.id, credentials.rejects(&connection.identity, wall)?)))
+            .filter_map(|connection| {
+                Some((connection.link.id, credentials.rejects(&connection.identity, wall)?))
+            })
             .collect();
         for (id, why) in rejected {
             let reason = if why.ends_with("revoked") { CloseReason::Revoked } else { CloseReason::Expired };
@@ -306,7 +325,8 @@ impl TunnelRole {
 
 /// Makes packets that the peer sends in its vnets packets of ours, by name.
 fn set_vnets(node: &Node, connection: &Connection) {
-    let known = connection.peer_vnets.iter().filter_map(|(theirs, name)| Some((*theirs, node.vnet_named(name)?)));
+    let known =
+        connection.peer_vnets.iter().filter_map(|(theirs, name)| Some((*theirs, node.vnet_named(name)?)));
     connection.link.set_vnets(known.collect());
 }
 

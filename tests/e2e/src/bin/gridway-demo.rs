@@ -31,10 +31,9 @@ fn main() -> Result<()> {
     show(&a, &["peers"])?;
 
     step("Ping, both ways, through NAT, ACL and route on both nodes");
-    for (from, name, to) in [
-        (lab.h1(), "h1", vnets::outside_host(Side::B, 0)),
-        (lab.h2(), "h2", vnets::outside_host(Side::A, 0)),
-    ] {
+    for (from, name, to) in
+        [(lab.h1(), "h1", vnets::outside_host(Side::B, 0)), (lab.h2(), "h2", vnets::outside_host(Side::A, 0))]
+    {
         let report = Ping::new(to).count(20).interval(Duration::from_millis(20)).run(from)?;
         let mean = report.mean().unwrap_or_default().as_secs_f64() * 1e3;
         println!("   {name} > {to}: {} of {} answered, mean {mean:.2} ms", report.received, report.sent);
@@ -49,7 +48,11 @@ fn main() -> Result<()> {
     let echoed = gridway_lab::tools::echo_tcp(lab.h1(), to, &payload, LIMIT)?;
     let report = capture.stop()?;
     println!("   echoed {} bytes unchanged: {}", echoed.len(), echoed == payload);
-    println!("   the WAN carried {} bytes; the marker among them: {}", capture.size()?, capture.contains(marker.bytes())?);
+    println!(
+        "   the WAN carried {} bytes; the marker among them: {}",
+        capture.size()?,
+        capture.contains(marker.bytes())?
+    );
     println!("   ({report:?})");
 
     step("iperf3, one TCP stream, 5 s");
@@ -71,7 +74,10 @@ fn main() -> Result<()> {
 
     a.stop()?;
     b.stop()?;
-    println!("\nDone in {:.0} s; both nodes ended in order, nothing is left behind.", started.elapsed().as_secs_f64());
+    println!(
+        "\nDone in {:.0} s; both nodes ended in order, nothing is left behind.",
+        started.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 

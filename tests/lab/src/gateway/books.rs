@@ -64,7 +64,9 @@ fn judge(node: &str, counters: &Counters) -> Result<()> {
 
 fn mirror(names: [&str; 2], counters: &[Counters; 2]) -> Result<()> {
     for (from, to) in [(0, 1), (1, 0)] {
-        let (sent, received) = (counters[from].outbound.tunnelled, counters[to].inbound.rx_packets);
+        // A node's own answers to the overlay are sent as well as what it forwards.
+        let sent = counters[from].outbound.tunnelled + counters[from].inbound.answered;
+        let received = counters[to].inbound.rx_packets;
         if sent != received {
             return Err(LabError::Books {
                 side: format!("the tunnel from {} to {}", names[from], names[to]),

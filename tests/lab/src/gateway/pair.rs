@@ -12,7 +12,7 @@ use crate::topology::Lab;
 /// # Errors
 /// As [`Gateway::launch`] and [`Gateway::wait_peer_up`].
 pub fn start_pair(lab: &Lab, configs: [NodeConfig; 2]) -> Result<[Gateway; 2]> {
-    let pki = Pki::init(lab)?;
+    let pki = Pki::of(lab)?;
     let [a, b] = configs;
     let gateways = [Gateway::launch(lab, Side::A, &pki, a)?, Gateway::launch(lab, Side::B, &pki, b)?];
     for (gateway, peer) in gateways.iter().zip([1, 0]) {

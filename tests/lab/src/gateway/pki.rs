@@ -9,6 +9,9 @@ use crate::error::{LabError, Result};
 use crate::gateway::config::NodeConfig;
 use crate::topology::Lab;
 
+/// Sub-directory of the laboratory's own authority.
+const OWN: &str = "pki";
+
 /// A certificate authority for the domain `lab.example` in a directory of the laboratory.
 #[derive(Debug, Clone)]
 pub struct Pki {
@@ -21,7 +24,7 @@ impl Pki {
     /// # Errors
     /// [`LabError::Pki`], also when it exists already.
     pub fn init(lab: &Lab) -> Result<Self> {
-        Self::init_as(lab, "pki")
+        Self::init_as(lab, OWN)
     }
 
     /// Creates an authority in another sub-directory: a stranger with the same names.
@@ -33,6 +36,15 @@ impl Pki {
         let domain = Domain::new(NodeConfig::DOMAIN).map_err(failed("domain"))?;
         gridway_pki::init(&domain, &dir).map_err(failed("init"))?;
         Ok(Self { dir })
+    }
+
+    /// The laboratory's own authority, created at the first call.
+    ///
+    /// # Errors
+    /// As [`Pki::init`].
+    pub fn of(lab: &Lab) -> Result<Self> {
+        let dir = lab.path().join(OWN);
+        if dir.join("ca.crt").exists() { Ok(Self { dir }) } else { Self::init_as(lab, OWN) }
     }
 
     /// The directory.

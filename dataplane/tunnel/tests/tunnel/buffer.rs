@@ -1,0 +1,77 @@
+//! The buffer records are written into.
+
+use gridway_tunnel::RecordBuffer;
+use gridway_tunnel::buffer::MAX_PLAINTEXT;
+use gridway_wire::frame::{Frame, FrameReader, VnetId};
+
+const VNET: VnetId = VnetId(3);
+
+/// The packets in a record, with their vnets.
+fn packets(record: &RecordBuffer) -> Vec<(u16, Vec<u8>)> {
+    FrameReader::new(record.plaintext())
+        .flat_map(|frame| match frame.unwrap() {
+            Frame::Packets(packets) => {
+                packets.iter().map(|p| (packets.vnet.0, p.to_vec())).collect::<Vec<_>>()
+            }
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+#[test]
+fn packets_fill_the_record_and_the_one_that_does_not_fit_changes_nothing() {
+    let mut record = RecordBuffer::new();
+    let packet = vec![0x45; 1400];
+    let mut pushed: u64 = 0;
+    while record.push_packet(VNET, &packet, false).is_ok() {
+        pushed += 1;
+        assert!(pushed < 100, "a record is never full");
+    }
+    assert_eq!(pushed, MAX_PLAINTEXT as u64 / 1400);
+    let before = record.plaintext().to_vec();
+    assert!(record.push_packet(VNET, &packet, false).is_err());
+    assert!(record.push_packet(VnetId(9), &packet, true).is_err());
+    assert_eq!(record.plaintext(), before);
+    assert_eq!(record.forwarded(), (pushed, pushed * 1400));
+    assert_eq!(packets(&record), vec![(3, packet); pushed as usize]);
+    // A smaller one still fits.
+    record.push_packet(VNET, &[0x45; 20], false).unwrap();
+    assert!(record.plaintext().len() <= MAX_PLAINTEXT);
+}
+
+#[test]
+fn packets_of_the_node_itself_are_not_counted_as_forwarded() {
+    let mut record = RecordBuffer::new();
+    record.push_packet(VNET, &[1; 100], false).unwrap();
+    record.push_packet(VNET, &[2; 50], true).unwrap();
+    assert_eq!(record.forwarded(), (1, 100));
+    assert_eq!(packets(&record).len(), 2);
+}
+
+#[test]
+fn packets_and_control_frames_share_a_record_in_order() {
+    let mut record = RecordBuffer::new();
+    record.push_packet(VNET, &[1; 10], false).unwrap();
+    record.push_frames(|writer| writer.ping(7)).unwrap();
+    record.push_packet(VNET, &[2; 10], false).unwrap();
+    record.push_packet(VnetId(4), &[3; 10], false).unwrap();
+    let kinds: Vec<_> = FrameReader::new(record.plaintext())
+        .map(|frame| match frame.unwrap() {
+            Frame::Packets(packets) => format!("{} of {}", packets.len(), packets.vnet.0),
+            Frame::Ping(token) => format!("ping {token}"),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(kinds, ["1 of 3", "ping 7", "1 of 3", "1 of 4"]);
+}
+
+#[test]
+fn a_cleared_buffer_is_as_new() {
+    let mut record = RecordBuffer::new();
+    record.push_packet(VNET, &[1; 1000], false).unwrap();
+    record.clear();
+    assert!(record.is_empty() && record.plaintext().is_empty() && record.sealed().is_empty());
+    assert_eq!(record.forwarded(), (0, 0));
+    record.push_packet(VnetId(8), &[2; 20], false).unwrap();
+    assert_eq!(packets(&record), [(8, vec![2; 20])]);
+}
