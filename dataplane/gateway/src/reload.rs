@@ -102,7 +102,7 @@ impl IdentityWatch {
                 tracing::info!("certificates and revocations reloaded");
             }
             Err(error) => {
-                tracing::error!("new certificates not loaded, the old ones stay in force: {error:#}")
+                tracing::error!("new certificates not loaded, the old ones stay in force: {error:#}");
             }
         }
     }

@@ -52,7 +52,7 @@ impl Pair {
     /// When the laboratory or a node cannot be started: the test has failed.
     #[must_use]
     pub fn corp(layout: Layout) -> Self {
-        Self::with(layout, |side| vnets::corp(side))
+        Self::with(layout, vnets::corp)
     }
 
     /// Starts both with the configuration text that `fragment` gives for each side.

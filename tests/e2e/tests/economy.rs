@@ -1,5 +1,7 @@
 //! What it costs: system calls under load, CPU when idle.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use std::time::Duration;
 
 use gridway_e2e::{Layout, Pair};

@@ -1,5 +1,7 @@
 //! Cut links and killed processes.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use std::time::{Duration, Instant};
 
 use gridway_e2e::{LIMIT, Layout, Pair, configs, in_both_layouts};

@@ -1,5 +1,7 @@
 //! Frames that no well-behaved host sends.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use std::time::Duration;
 
 use gridway_e2e::{Pair, in_both_layouts};

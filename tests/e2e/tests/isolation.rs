@@ -1,5 +1,7 @@
 //! What must not leave, and what must not be reachable.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use std::time::Duration;
 
 use gridway_e2e::{Layout, Pair, configs, in_both_layouts};

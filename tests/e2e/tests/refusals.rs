@@ -1,5 +1,7 @@
 //! Who is not let in, and that the reason can be read.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 

@@ -1,5 +1,7 @@
 //! Live change under load.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use std::time::Duration;
 
 use gridway_e2e::{LIMIT, Layout, Pair, in_both_layouts};

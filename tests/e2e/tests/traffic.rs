@@ -4,6 +4,8 @@
 //! h1 -- data -- gwa == wan == gwb -- data -- h2
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
 use std::net::IpAddr;
 use std::time::Duration;
 

@@ -106,7 +106,7 @@ fn an_item_that_is_no_pem_is_named() {
             match Credentials::from_pem(&files, A) {
                 Err(CredentialError::Pem { what, .. }) => assert_eq!(what, item),
                 Err(CredentialError::Identity(IdentityError::Malformed(_))) => {
-                    assert_eq!(item, "certificate")
+                    assert_eq!(item, "certificate");
                 }
                 other => panic!("{item}: {other:?}"),
             }

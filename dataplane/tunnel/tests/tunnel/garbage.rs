@@ -44,12 +44,13 @@ fn hellos() -> (Handshake, Vec<u8>, Vec<u8>) {
     (dial, hello, answer)
 }
 
-/// Whether a byte is part of the version in the header of a record.
-fn is_version(flight: &[u8], place: usize) -> bool {
+/// Whether a byte is the type or version in the header of a record. rustls computes what it authenticates
+/// instead of what it received (RFC 8446, 5.2: they are constants), so a change there may go unnoticed.
+fn is_constant(flight: &[u8], place: usize) -> bool {
     let mut start = 0;
     while let Ok(Some(length)) = record_len(&flight[start..]) {
         if (start..start + length).contains(&place) {
-            return (start + 1..start + 3).contains(&place);
+            return (start..start + 3).contains(&place);
         }
         start += length;
     }
@@ -88,10 +89,11 @@ proptest! {
         hello[place] ^= 1 << bit;
         // A hello may be right with another random number in it: only the end of the handshake shows it.
         let _verdict = acceptor().handle_input(&hello);
+        let intact = answer.clone();
         let place = position.index(answer.len());
         answer[place] ^= 1 << bit;
         match dial.handle_input(&answer) {
-            Ok(Progress::Done(_)) => prop_assert!(false, "a damaged answer is accepted"),
+            Ok(Progress::Done(_)) => prop_assert!(is_constant(&intact, place), "byte {place} is damaged"),
             Ok(Progress::Blocked) | Err(_) => {}
         }
     }
@@ -104,13 +106,13 @@ proptest! {
             panic!("the dialler is done first");
         };
         let mut flight = std::mem::take(dial.output());
+        let intact = flight.clone();
         let place = position.index(flight.len());
         flight[place] ^= 1 << bit;
         for piece in flight.chunks(piece) {
             match accept.handle_input(piece) {
                 Ok(Progress::Blocked) => {}
-                // The version in a record's header means nothing (RFC 8446, 5.1): every other bit does.
-                Ok(Progress::Done(_)) => prop_assert!(is_version(&flight, place), "byte {place} is damaged"),
+                Ok(Progress::Done(_)) => prop_assert!(is_constant(&intact, place), "byte {place} is damaged"),
                 Err(_) => break,
             }
         }
@@ -163,7 +165,7 @@ fn what_a_peer_may_make_us_keep_is_bounded() {
 }
 
 #[test]
-fn an_http_request_is_refused_and_answered_with_nothing_that_hangs() {
+fn an_http_request_is_refused_at_once() {
     let mut handshake = acceptor();
     let error = handshake.handle_input(b"GET / HTTP/1.1\r\nHost: gw-b\r\n\r\n").unwrap_err();
     assert!(matches!(error, HandshakeError::Framing(_)), "{error:?}");
