@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Subcommand;
 
-use crate::demo::{bench_program, release_programs};
+use crate::demo::{program, release_programs};
 use crate::run::{is_root, run, say};
 use crate::setup;
 
@@ -26,9 +26,6 @@ pub(crate) fn bench(what: &What) -> Result<()> {
     say("Building (a few minutes the first time)");
     run(&mut release_programs())?;
     match what {
-        What::Lab { quick } => {
-            let words: &[&str] = if *quick { &["lab", "--quick"] } else { &["lab"] };
-            run(&mut bench_program(words))
-        }
+        What::Lab { quick } => run(program("gridway-bench")?.arg("lab").args(quick.then_some("--quick"))),
     }
 }

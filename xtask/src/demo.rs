@@ -1,8 +1,9 @@
 //! The demonstration.
 
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::run::{cargo, is_root, run, say};
 use crate::setup;
@@ -16,9 +17,7 @@ pub(crate) fn demo() -> Result<()> {
     setup::setup()?;
     say("Building (a few minutes the first time)");
     run(&mut release_programs())?;
-    let mut demo = cargo();
-    demo.args(["run", "--quiet", "--release", "--locked", "-p", "gridway-e2e", "--bin", "gridway-demo"]);
-    run(&mut demo)
+    run(&mut program("gridway-demo")?)
 }
 
 /// Builds the programs that laboratory runs use, optimised.
@@ -31,9 +30,10 @@ pub(crate) fn release_programs() -> Command {
     build
 }
 
-/// A run of `gridway-bench`.
-pub(crate) fn bench_program(words: &[&str]) -> Command {
-    let mut bench = cargo();
-    bench.args(["run", "--quiet", "--release", "--locked", "-p", "gridway-bench", "--"]).args(words);
-    bench
+/// A program that [`release_programs`] has built. Not by way of `cargo run`, which would choose other
+/// features for one package than for several and build them all again.
+pub(crate) fn program(name: &str) -> Result<Command> {
+    let this = std::env::current_exe().context("cannot tell where the target directory is")?;
+    let target = this.parent().and_then(Path::parent).context("this program lies in a target directory")?;
+    Ok(Command::new(target.join("release").join(name)))
 }

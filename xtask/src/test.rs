@@ -25,34 +25,28 @@ pub(crate) fn test(unprivileged: bool, filter: Option<&str>) -> Result<()> {
     lint::lint()?;
     let mut counts = Counts::default();
 
-    say("Tests that need no privileges");
-    let mut plain = cargo();
-    plain.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
-    plain.args(PRIVILEGED.iter().flat_map(|package| ["--exclude", package]));
-    counts.run(&mut plain, filter, false)?;
+    say("Building all tests, and the programs that the end-to-end tests start");
+    crate::run::run(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))?;
+
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
+    if unprivileged {
+        say(&format!("Tests that need no privileges. Left out, as asked: {}", PRIVILEGED.join(", ")));
+        tests.args(PRIVILEGED.iter().flat_map(|package| ["--exclude", package]));
+    } else {
+        if !is_root() {
+            bail!("tests on real XDP need root; `cargo xtask test --unprivileged` leaves them out");
+        }
+        say("Every test; those of the data path on real XDP, in network namespaces");
+        // One at a time: they share the machine's cores with the nodes and hosts they start.
+        tests.env("RUST_TEST_THREADS", "1");
+    }
+    counts.run(&mut tests, filter)?;
 
     say("The fuzzers' corpora, on the stable toolchain");
     let mut corpora = cargo();
     corpora.args(["test", "--locked", "--lib", "--manifest-path", "tests/fuzz/Cargo.toml"]);
-    counts.run(&mut corpora, filter, false)?;
-
-    if unprivileged {
-        say(&format!("Left out, as asked: {}", PRIVILEGED.join(", ")));
-    } else {
-        if !is_root() {
-            bail!("the other tests need root; `cargo xtask test --unprivileged` leaves them out");
-        }
-        say("Tests on real XDP, in network namespaces");
-        // End-to-end tests start the real programs.
-        let mut programs = cargo();
-        programs.args(["build", "--locked", "-p", "gridway-gateway", "-p", "gridway", "-p", "gridway-lab"]);
-        crate::run::run(&mut programs)?;
-        for package in PRIVILEGED {
-            let mut privileged = cargo();
-            privileged.args(["test", "--locked", "--no-fail-fast", "-p", package]);
-            counts.run(&mut privileged, filter, true)?;
-        }
-    }
+    counts.run(&mut corpora, filter)?;
 
     println!("\n{} passed, {} failed", counts.passed, counts.failed);
     if !counts.broken.is_empty() {
@@ -66,11 +60,8 @@ pub(crate) fn test(unprivileged: bool, filter: Option<&str>) -> Result<()> {
 
 impl Counts {
     /// Runs a `cargo test`, shows its output and adds up its results.
-    fn run(&mut self, command: &mut Command, filter: Option<&str>, one_at_a_time: bool) -> Result<()> {
-        command.arg("--").args(filter);
-        if one_at_a_time {
-            command.arg("--test-threads=1");
-        }
+    fn run(&mut self, command: &mut Command, filter: Option<&str>) -> Result<()> {
+        command.args(filter);
         let name = format!("{command:?}").replace('"', "");
         let mut child =
             command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;

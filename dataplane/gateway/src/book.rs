@@ -14,6 +14,8 @@ use gridway_wire::time::Nanos;
 
 use crate::link::Link;
 
+/// Connections that a peer may dial whatever is configured here.
+const CONNECTIONS: u8 = 8;
 /// Refusals of strangers that are remembered for operators.
 const REFUSALS: usize = 32;
 
@@ -148,6 +150,10 @@ impl Book {
         let mut inner = self.lock();
         let Inner { arbiter, entries, .. } = &mut *inner;
         let entry = entries.get_mut(peer)?;
+        // The ends may differ in how many connections they mean to have, within reason.
+        if claim.index >= entry.config.connections.max(CONNECTIONS) {
+            return Some(Verdict::Refuse);
+        }
         let verdict = arbiter.claim(peer, link.id, claim);
         if let Verdict::Keep { close } = &verdict {
             let slot = &self.links[entry.id.index()];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use gridway_config::DialTarget;
+use gridway_config::{Config, DialTarget};
 use gridway_wire::time::Nanos;
 
 use crate::link::Link;
@@ -64,13 +64,15 @@ pub(crate) struct Dialler {
     answer: Sender<Resolved>,
     waker: Arc<mio::Waker>,
     ready: Vec<Attempt>,
+    /// The configuration that the places were made for.
+    followed: Option<Arc<Config>>,
 }
 
 impl Dialler {
     /// `waker` interrupts the poll of the thread that calls [`Self::poll`].
     pub(crate) fn new(node: Arc<Node>, waker: Arc<mio::Waker>) -> Self {
         let (answer, answers) = unbounded();
-        Self { node, places: HashMap::new(), answers, answer, waker, ready: Vec::new() }
+        Self { node, places: HashMap::new(), answers, answer, waker, ready: Vec::new(), followed: None }
     }
 
     /// The next attempt that is due.
@@ -107,11 +109,13 @@ impl Dialler {
                 place.next = now + wait(place.failures);
                 place.state = State::Waiting;
             }
-            if matches!(place.state, State::Waiting)
-                && place.next <= now
-                && !self.node.book.holds(peer, *index)
-            {
-                due.push((peer.clone(), *index));
+            if matches!(place.state, State::Waiting) && place.next <= now {
+                if self.node.book.holds(peer, *index) {
+                    // The peer has dialled; look again later.
+                    place.next = now + LOOK;
+                } else {
+                    due.push((peer.clone(), *index));
+                }
             }
         }
         due.into_iter().for_each(|place| self.begin(place));
@@ -119,7 +123,10 @@ impl Dialler {
 
     /// One place for each connection that the configuration wants dialled.
     fn follow_configuration(&mut self, now: Nanos) {
-        let config = self.node.config.load();
+        let config = self.node.config.load_full();
+        if self.followed.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, &config)) {
+            return;
+        }
         let wanted = config
             .peers
             .iter()
@@ -135,6 +142,7 @@ impl Dialler {
                 target: 0,
             });
         }
+        self.followed = Some(config.clone());
     }
 
     /// Starts an attempt: at once for an address, by way of a resolver thread for a name.
@@ -142,7 +150,8 @@ impl Dialler {
         let config = self.node.config.load();
         let Some(peer) = config.peer(&place.0) else { return };
         let Some(state) = self.places.get_mut(&place) else { return };
-        let target = peer.dial[state.target % peer.dial.len()].clone();
+        // The configuration may have changed since the place was made.
+        let Some(target) = peer.dial.get(state.target % peer.dial.len().max(1)).cloned() else { return };
         state.target = state.target.wrapping_add(1);
         self.node.book.set_connecting(&place.0, true);
         if let Ok(address) = target.host.parse::<IpAddr>() {
@@ -153,6 +162,8 @@ impl Dialler {
         }
         state.state = State::Resolving;
         let (answer, waker) = (self.answer.clone(), self.waker.clone());
+        let failed =
+            Resolved { place: place.clone(), result: Err(std::io::Error::other("no thread to resolve it")) };
         // The system's resolver blocks, for as long as it likes.
         let spawned = std::thread::Builder::new().name("resolver".to_owned()).spawn(move || {
             let result = resolve(&target);
@@ -161,6 +172,7 @@ impl Dialler {
         });
         if let Err(error) = spawned {
             tracing::error!(%error, "cannot start a resolver thread");
+            drop(self.answer.send(failed));
         }
     }
 

@@ -31,8 +31,11 @@ impl Held {
 
     /// Takes a packet for `neighbour`; gives it back when there is no room.
     pub(crate) fn hold(&mut self, neighbour: IpAddr, frame: Frame, now: Nanos) -> Result<(), Frame> {
+        if self.count >= self.limit {
+            return Err(frame);
+        }
         let frames = self.waiting.entry(neighbour).or_default();
-        if self.count >= self.limit || frames.len() >= PER_NEIGHBOUR {
+        if frames.len() >= PER_NEIGHBOUR {
             return Err(frame);
         }
         frames.push((now, frame));

@@ -205,8 +205,7 @@ impl Handshake {
     }
 
     fn finish(&mut self) -> Result<Progress, HandshakeError> {
-        let side = self.side.take().expect("a handshake finishes once");
-        let (alpn, certificate) = match &side {
+        let (alpn, certificate) = match self.side.as_ref().expect("a handshake finishes once") {
             Side::Client(connection) => (connection.alpn_protocol(), leaf(connection.peer_certificates())),
             Side::Server(connection) => (connection.alpn_protocol(), leaf(connection.peer_certificates())),
         };
@@ -217,7 +216,7 @@ impl Handshake {
             Some(certificate) => PeerIdentity::from_der(&certificate),
             None => return Err(HandshakeError::Tls(rustls::Error::NoCertificatesPresented)),
         };
-        let records = match side {
+        let records = match self.side.take().expect("it was there a moment ago") {
             Side::Client(connection) => {
                 let (secrets, kernel) =
                     connection.dangerous_into_kernel_connection().map_err(HandshakeError::Tls)?;

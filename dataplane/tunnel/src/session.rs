@@ -223,6 +223,9 @@ impl Session {
             Frame::Hello(_) if self.hello_seen => Err(Closed::Order("a second hello")),
             Frame::Hello(hello) => {
                 self.hello_seen = true;
+                if self.options.dialled && hello.connection_index != self.options.index {
+                    return Err(Closed::Order("a hello for another connection"));
+                }
                 if !self.options.dialled {
                     (self.options.index, self.options.count) =
                         (hello.connection_index, hello.connection_count);

@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     sent: usize,
     writable: bool,
     readable: bool,
+    /// The peer has closed its side, or the connection has failed.
+    hung_up: bool,
     chunk: Option<Chunk>,
     /// A key update that the peer asked for waits to be written.
     owes_update: bool,
@@ -119,6 +121,7 @@ impl Connection {
             sent: 0,
             writable: true,
             readable: true,
+            hung_up: false,
             chunk,
             owes_update: false,
             dirty: true,
@@ -126,16 +129,22 @@ impl Connection {
     }
 
     /// Notes what the poll says. Returns whether there is something to read now that was not before.
-    pub(crate) fn set_ready(&mut self, readable: bool, writable: bool) -> bool {
+    pub(crate) fn set_ready(&mut self, event: &mio::event::Event) -> bool {
+        self.hung_up |= event.is_read_closed() || event.is_write_closed() || event.is_error();
+        let readable = event.is_readable() || self.hung_up;
         let news = readable && !self.readable;
         self.readable |= readable;
-        self.writable |= writable;
+        self.writable |= event.is_writable() || self.hung_up;
         news
     }
 
     /// Whether something must be written that no data worker sent.
     pub(crate) fn owes(&self) -> bool {
         self.session.owes() || self.owes_update
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
     }
 
     pub(crate) fn is_readable(&self) -> bool {
@@ -148,10 +157,9 @@ impl Connection {
     }
 
     /// Seals and writes what waits, as far as the socket takes it.
-    pub(crate) fn flush(&mut self, now: Nanos, pools: &Pools) -> Result<Written, End> {
+    pub(crate) fn flush(&mut self, now: Nanos, pools: &Pools, written: &mut Written) -> Result<(), End> {
         self.owes_update = false;
         self.add_control_record(now);
-        let mut written = Written::default();
         while self.writable {
             self.seal_ahead()?;
             if self.sealed.is_empty() {
@@ -166,7 +174,7 @@ impl Connection {
             }
             match self.stream.write_vectored(&slices[..count]) {
                 Ok(0) => return Err(End::Eof),
-                Ok(bytes) => self.advance(bytes, pools, &mut written),
+                Ok(bytes) => self.advance(bytes, pools, written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
@@ -174,17 +182,22 @@ impl Connection {
         }
         let oldest = self.sealed.front().or(self.waiting.front());
         self.link.publish_wait(oldest.map_or(Duration::ZERO, |oldest| now.since(oldest.record.closed_at)));
-        Ok(written)
+        Ok(())
     }
 
     /// Control frames go in a record of their own, ahead of what waits: a ping must not measure our
     /// own queue.
     fn add_control_record(&mut self, now: Nanos) {
-        if self.session.owes() && self.own_records() < OWN_RECORDS {
+        while self.session.owes() && self.own_records() < OWN_RECORDS {
             let mut record = RecordBuffer::new();
             self.session.write_owed(&mut record, now);
+            if record.is_empty() {
+                return;
+            }
             record.closed_at = now;
-            self.waiting.push_front(Outgoing { record, claimed: false });
+            // Behind earlier ones of its kind, which must keep their order.
+            let place = self.waiting.iter().take_while(|outgoing| !outgoing.claimed).count();
+            self.waiting.insert(place, Outgoing { record, claimed: false });
         }
     }
 
@@ -241,7 +254,8 @@ impl Connection {
                     Ok(0) => return Err(End::Eof),
                     Ok(count) => {
                         // A read that does not fill the buffer has emptied the socket.
-                        self.readable = chunk.filled + count == chunk.bytes.len();
+                        // Unless the peer has hung up: no event will tell of the end that is behind it.
+                        self.readable = self.hung_up || chunk.filled + count == chunk.bytes.len();
                         chunk.filled += count;
                         total += count;
                     }
@@ -264,11 +278,24 @@ impl Connection {
         pools: &Pools,
         deliver: &mut impl Deliver,
     ) -> Result<(), End> {
-        let (mut at, mut packets) = (0, false);
-        while let Some(len) = record_len(&chunk.bytes[at..chunk.filled])?
-            && at + len <= chunk.filled
-        {
-            packets |= self.open(&mut chunk.bytes[at..at + len], now)?;
+        let (mut at, mut packets, mut outcome) = (0, false, Ok(()));
+        // What was opened before an error is delivered all the same: the peer has counted it as sent.
+        while outcome.is_ok() {
+            let len = match record_len(&chunk.bytes[at..chunk.filled]) {
+                Ok(Some(len)) if at + len <= chunk.filled => len,
+                Ok(_) => break,
+                Err(error) => {
+                    outcome = Err(error.into());
+                    break;
+                }
+            };
+            match self.open(&mut chunk.bytes[at..at + len], now) {
+                Ok(holds_packets) => packets |= holds_packets,
+                Err(end) => {
+                    outcome = Err(end);
+                    break;
+                }
+            }
             at += len;
             if self.session.needs_owner() {
                 // What follows waits in the chunk until the owner has acted.
@@ -286,7 +313,7 @@ impl Connection {
             }
             chunk.filled = at;
             deliver.hand_over(&self.link, chunk);
-            return Ok(());
+            return outcome;
         }
         if packets {
             opened_records(&mut chunk.bytes[..at], |frames| deliver.here(&self.link, frames));
@@ -298,7 +325,7 @@ impl Connection {
         } else {
             pools.give_chunk(chunk);
         }
-        Ok(())
+        outcome
     }
 
     /// Opens one record and handles what is not packets. Leaves the length of the frames in the
@@ -331,11 +358,11 @@ impl Connection {
         Ok(deliver > 0)
     }
 
-    /// Ends the connection: tells the peer `notice` if the socket takes it, and returns how many
-    /// packets were lost with it.
-    pub(crate) fn end(mut self, now: Nanos, pools: &Pools) -> u64 {
+    /// Ends the connection: writes what the socket still takes, and returns how many packets were
+    /// lost with the rest.
+    pub(crate) fn end(mut self, now: Nanos, pools: &Pools, written: &mut Written) -> u64 {
         // Best effort: the peer may be gone.
-        drop(self.flush(now, pools));
+        drop(self.flush(now, pools, written));
         let mut last = RecordBuffer::new();
         if self.sealed.is_empty() && self.records.close_notify(&mut last).is_ok() {
             drop(self.stream.write(last.sealed()));

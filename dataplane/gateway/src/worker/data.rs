@@ -83,6 +83,11 @@ impl DataRole {
         }
     }
 
+    /// Whether the kernel's view of the data link has changed since the last burst.
+    pub(crate) fn has_news(&self) -> bool {
+        !Arc::ptr_eq(&self.node.next_hops.load(), &self.hops_seen)
+    }
+
     /// Receives a burst from every queue. Returns how many frames came.
     pub(crate) fn receive(&mut self, now: Nanos, outbox: &mut Outbox) -> usize {
         let mut total = 0;

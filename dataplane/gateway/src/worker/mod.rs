@@ -32,6 +32,8 @@ pub(crate) const WAKER_TOKEN: Token = Token(usize::MAX);
 const TICK: Duration = Duration::from_millis(250);
 /// Flows looked at for expiry at every tick, at least; a large table is walked within a minute.
 const EXPIRY_BUDGET: usize = 4096;
+/// Received chunks that are delivered before queues and timers have their turn.
+const CHUNKS_A_TURN: usize = 8;
 /// How soon packets that the kernel did not take are offered again.
 const RETRY: Duration = Duration::from_micros(200);
 
@@ -136,7 +138,8 @@ impl Worker {
 
     fn inboxes_are_empty(&self) -> bool {
         let me = self.me();
-        me.records.is_empty() && me.chunks.is_empty() && self.control.is_empty()
+        let no_news = self.data.as_ref().is_none_or(|data| !data.has_news());
+        me.records.is_empty() && me.chunks.is_empty() && self.control.is_empty() && no_news
     }
 
     fn time_to_sleep(&self) -> Duration {
@@ -231,11 +234,14 @@ impl Worker {
     /// Delivers what other workers opened.
     fn take_chunks(&mut self, now: Nanos) -> bool {
         let (Some(data), mut taken) = (&mut self.data, false) else { return false };
-        while let Some((link, mut chunk)) = self.node.workers[self.index].chunks.pop() {
+        for _ in 0..CHUNKS_A_TURN {
+            let Some((link, mut chunk)) = self.node.workers[self.index].chunks.pop() else { break };
             opened_records(&mut chunk.bytes[..chunk.filled], |frames| {
                 data.inbound(&link, frames, now, &mut self.outbox);
             });
             self.node.pools.give_chunk(chunk);
+            // A chunk can hold more packets than the transmit ring.
+            data.flush();
             taken = true;
         }
         taken
@@ -286,7 +292,7 @@ impl Worker {
         self.take_records();
         self.dispatch();
         let now = self.node.clock.now();
-        self.take_chunks(now);
+        while self.take_chunks(now) {}
         if let Some(data) = &mut self.data {
             data.flush();
             data.finish();
@@ -312,6 +318,8 @@ impl Deliver for Delivery<'_> {
     fn here(&mut self, link: &Arc<Link>, frames: &mut [u8]) {
         if let Some(data) = &mut self.data {
             data.inbound(link, frames, self.now, self.outbox);
+            // One read can hold more packets than the transmit ring.
+            data.flush();
         }
     }
 

@@ -11,7 +11,7 @@ use gridway_wire::frame::{CloseReason, ConnectionKind, VnetId};
 use gridway_wire::time::Nanos;
 use mio::{Interest, Registry, Token};
 
-use super::connection::{Connection, Deliver, End, NewConnection};
+use super::connection::{Connection, Deliver, End, NewConnection, Written};
 use crate::link::Link;
 use crate::node::{Control, Node};
 
@@ -53,9 +53,12 @@ impl TunnelRole {
         if let Err(error) = self.registry.register(&mut connection.stream, token(id), interest) {
             tracing::error!(%error, peer = connection.peer, "cannot poll a tunnel socket");
             self.node.book.refused(&connection.peer, &error.to_string(), now);
+            connection.link.mark_closed();
             return;
         }
         self.next_timeout = self.next_timeout.min(connection.session.next_timeout());
+        // A reload may have come between the handshake and this moment.
+        connection.session.announce(self.node.announced_vnets());
         self.readable.push(id);
         self.dirty.push(id);
         self.connections.insert(id, connection);
@@ -66,8 +69,7 @@ impl TunnelRole {
         if let Some(id) = connection_of(event.token())
             && let Some(connection) = self.connections.get_mut(&id)
         {
-            let ended = event.is_read_closed() || event.is_write_closed() || event.is_error();
-            if connection.set_ready(event.is_readable() || ended, event.is_writable() || ended) {
+            if connection.set_ready(event) {
                 self.readable.push(id);
             }
             mark_dirty(&mut self.dirty, connection);
@@ -100,20 +102,23 @@ impl TunnelRole {
         if self.dirty.is_empty() {
             return;
         }
-        let mut ended = Vec::new();
+        let (mut ended, mut still_dirty) = (Vec::new(), Vec::new());
         for id in self.dirty.drain(..) {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             connection.dirty = false;
-            match connection.flush(now, &self.node.pools) {
-                Ok(written) => {
-                    let (counters, traffic) = (&self.counters.outbound, &connection.link.traffic);
-                    counters.forwarded.add(written.packets);
-                    counters.forwarded_bytes.add(written.bytes);
-                    counters.dequeued.add(written.packets);
-                    traffic.tx_packets.add(written.packets);
-                    traffic.tx_bytes.add(written.bytes);
-                }
+            let mut written = Written::default();
+            let flushed = connection.flush(now, &self.node.pools, &mut written);
+            count_written(&self.counters, &connection.link, written);
+            match flushed {
+                // Frames that found no room in the records it may have of its own.
+                Ok(()) if connection.owes() && connection.is_writable() => still_dirty.push(id),
+                Ok(()) => {}
                 Err(end) => ended.push((connection.link.id, end)),
+            }
+        }
+        for id in still_dirty {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                mark_dirty(&mut self.dirty, connection);
             }
         }
         self.end_all(ended, now);
@@ -248,9 +253,12 @@ impl TunnelRole {
         );
         // The registry forgets a socket that is closed; this only spares it a stale event.
         drop(self.registry.deregister(&mut connection.stream));
-        self.node.book.ended(&peer, &link, why, now);
-        let lost = connection.end(now, &self.node.pools);
+        link.mark_closed();
+        let mut written = Written::default();
+        let lost = connection.end(now, &self.node.pools, &mut written);
+        count_written(&self.counters, &link, written);
         self.count_lost(lost);
+        self.node.book.ended(&peer, &link, why, now);
     }
 
     /// Keeps time for the sessions.
@@ -321,6 +329,16 @@ impl TunnelRole {
         let all: Vec<_> = self.connections.keys().copied().collect();
         self.close(&all, CloseReason::ShuttingDown, "", now);
     }
+}
+
+/// Counts packets that left with whole records.
+fn count_written(counters: &Counters, link: &Link, written: Written) {
+    let (counters, traffic) = (&counters.outbound, &link.traffic);
+    counters.forwarded.add(written.packets);
+    counters.forwarded_bytes.add(written.bytes);
+    counters.dequeued.add(written.packets);
+    traffic.tx_packets.add(written.packets);
+    traffic.tx_bytes.add(written.bytes);
 }
 
 /// Makes packets that the peer sends in its vnets packets of ours, by name.

@@ -3,8 +3,10 @@
 //! Accepts and dials, verifies, and hands complete connections to tunnel workers. Bounded in
 //! handshakes at once, per source and in time.
 
+mod pending;
+
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,9 +15,7 @@ use std::time::Duration;
 
 use gridway_config::Peer;
 use gridway_forwarding::PeerId;
-use gridway_tunnel::{
-    Established, Handshake, HandshakeError, PeerIdentity, Progress, RecordBuffer, Session, SessionOptions,
-};
+use gridway_tunnel::{Established, Handshake, PeerIdentity, RecordBuffer, Session, SessionOptions};
 use gridway_wire::frame::{Close, CloseReason};
 use gridway_wire::time::Nanos;
 use mio::net::{TcpListener, TcpStream};
@@ -26,11 +26,14 @@ use crate::link::Link;
 use crate::node::{Control, Node};
 use crate::socket;
 use crate::worker::connection::NewConnection;
+use pending::{Failure, Pending};
 
 /// How long a handshake may take, from the first byte to the last.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a refusal may take to reach the peer.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Connections accepted before others have their turn.
+const ACCEPTED_A_TURN: usize = 256;
 /// Handshakes at once from one /24 (IPv4) or /64 (IPv6).
 const PER_SOURCE: usize = 16;
 /// Refusals that are logged in a second; the rest is counted.
@@ -39,19 +42,6 @@ const LOGGED_A_SECOND: u32 = 10;
 const LISTENER: Token = Token(0);
 pub(crate) const WAKER: Token = Token(1);
 const FIRST: usize = 2;
-
-/// A handshake under way.
-struct Pending {
-    stream: TcpStream,
-    address: SocketAddr,
-    handshake: Option<Handshake>,
-    established: Option<Box<Established>>,
-    attempt: Option<Attempt>,
-    output: Vec<u8>,
-    deadline: Nanos,
-    /// Refused: only the output is still to be sent.
-    leaving: bool,
-}
 
 /// The state of the thread.
 pub(crate) struct Handshakes {
@@ -65,21 +55,6 @@ pub(crate) struct Handshakes {
     next_owner: usize,
     limit: usize,
     logged: (u64, u32),
-}
-
-/// What ends a handshake before it is complete.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Handshake(#[from] HandshakeError),
-    #[error("{0}")]
-    Socket(#[from] io::Error),
-    #[error("peer closed during the handshake")]
-    Eof,
-    #[error("handshake not complete in time")]
-    TimedOut,
-    #[error("internal error, see the log")]
-    Panic,
 }
 
 impl Handshakes {
@@ -120,11 +95,12 @@ impl Handshakes {
             let now = self.node.clock.now();
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept(now),
-                    WAKER => {}
+                    LISTENER | WAKER => {}
                     token => self.advance(token, now),
                 }
             }
+            // Every turn: after an error the rest of the backlog makes no event of its own.
+            self.accept(now);
             self.dial(now);
             self.expire(now);
             self.node.handshakes.running.store(self.pending.len() as u64, Ordering::Relaxed);
@@ -140,7 +116,7 @@ impl Handshakes {
     }
 
     fn accept(&mut self, now: Nanos) {
-        loop {
+        for _ in 0..ACCEPTED_A_TURN {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, address)) => self.begin_accepted(stream, address, now),
@@ -390,7 +366,7 @@ impl Handshakes {
         let (address, leaving) = (pending.address, matches!(failure, Failure::Handshake(_)));
         if leaving {
             // The alert that says why.
-            if let Some(handshake) = &mut pending.handshake {
+            if let Some(mut handshake) = pending.handshake.take() {
                 pending.output.append(handshake.output());
             }
             (pending.leaving, pending.deadline) = (true, now + FAREWELL);
@@ -447,55 +423,6 @@ impl Handshakes {
             }
         }
     }
-}
-
-impl Pending {
-    /// Reads, handles and writes. True when there is nothing left to do.
-    fn advance(&mut self) -> Result<bool, Failure> {
-        if self.attempt.is_some()
-            && let Some(error) = self.stream.take_error()?
-        {
-            return Err(error.into());
-        }
-        // Starts a dialled handshake; otherwise harmless.
-        self.feed(&[])?;
-        let mut bytes = [0; 16 * 1024];
-        while !self.leaving && self.established.is_none() {
-            match self.stream.read(&mut bytes) {
-                Ok(0) => return Err(Failure::Eof),
-                Ok(count) => self.feed(&bytes[..count])?,
-                Err(error) if is_pending(&error) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        while !self.output.is_empty() {
-            match self.stream.write(&self.output) {
-                Ok(0) => return Err(Failure::Eof),
-                Ok(count) => drop(self.output.drain(..count)),
-                Err(error) if is_pending(&error) => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(self.leaving || self.established.is_some())
-    }
-
-    fn feed(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let Some(handshake) = &mut self.handshake else { return Ok(()) };
-        let progress = handshake.handle_input(bytes)?;
-        self.output.append(handshake.output());
-        if let Progress::Done(established) = progress {
-            self.established = Some(established);
-            self.handshake = None;
-        }
-        Ok(())
-    }
-}
-
-/// Not connected yet reads as `ENOTCONN`.
-fn is_pending(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected)
 }
 
 /// The network that counts as one source.
