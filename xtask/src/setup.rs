@@ -25,6 +25,7 @@ const LABORATORY: &[&str] = &[
     "strace",
     "openssl",
     "procps",
+    "python3",
     "util-linux",
 ];
 /// The linker of BPF objects; its LLVM must be the one of the compiler in [`BPF`].
