@@ -66,7 +66,8 @@ pub struct Credentials {
     identity: PeerIdentity,
     server_verifier: Arc<WebPkiServerVerifier>,
     client_verifier: Arc<dyn ClientCertVerifier>,
-    revoked: HashSet<Vec<u8>>,
+    /// Issuer and serial number of every revoked certificate.
+    revoked: HashSet<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Credentials {
@@ -85,7 +86,7 @@ impl Credentials {
         let key =
             PrivateKeyDer::from_pem_slice(files.private_key).map_err(|error| pem("private_key", &error))?;
         let crls = revocation_lists(files.crl)?;
-        let revoked = revoked_serials(&crls)?;
+        let revoked = revoked_certificates(&crls)?;
 
         let verifier_error = |error: &dyn std::fmt::Display| CredentialError::Verifier(error.to_string());
         let mut server = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone());
@@ -125,7 +126,7 @@ impl Credentials {
     /// Whether a live peer must go: its certificate is revoked or has ended.
     #[must_use]
     pub fn rejects(&self, peer: &PeerIdentity, now: SystemTime) -> Option<&'static str> {
-        if self.revoked.contains(&peer.serial) {
+        if self.revoked.contains(&(peer.issuer.clone(), peer.serial.clone())) {
             Some("certificate revoked")
         } else if peer.not_after <= now {
             Some("certificate expired")
@@ -192,15 +193,17 @@ fn revocation_lists(
     Ok(found)
 }
 
-fn revoked_serials(
+fn revoked_certificates(
     lists: &[CertificateRevocationListDer<'static>],
-) -> Result<HashSet<Vec<u8>>, CredentialError> {
-    let mut serials = HashSet::new();
+) -> Result<HashSet<(Vec<u8>, Vec<u8>)>, CredentialError> {
+    let mut certificates = HashSet::new();
     for list in lists {
         let (_, list) = CertificateRevocationList::from_der(list).map_err(|error| pem("crl", &error))?;
-        serials.extend(list.iter_revoked_certificates().map(|revoked| revoked.raw_serial().to_vec()));
+        let issuer = list.issuer().as_raw();
+        let serials = list.iter_revoked_certificates().map(|revoked| revoked.raw_serial());
+        certificates.extend(serials.map(|serial| (issuer.to_vec(), serial.to_vec())));
     }
-    Ok(serials)
+    Ok(certificates)
 }
 
 /// The end-entity certificate a peer showed, kept even when it is refused: the log names it.

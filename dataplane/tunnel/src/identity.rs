@@ -9,6 +9,8 @@ use x509_parser::prelude::*;
 pub struct PeerIdentity {
     /// The one DNS name, `<node>.<domain>`, in lower case.
     pub dns_name: String,
+    /// The distinguished name of the issuer in DER: serial numbers are unique for one issuer only.
+    pub issuer: Vec<u8>,
     /// The serial number, big endian, as revocation lists quote it.
     pub serial: Vec<u8>,
     /// When the certificate ends; a tunnel does not outlive it.
@@ -79,6 +81,7 @@ impl PeerIdentity {
         let not_after = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
         Ok(Self {
             dns_name: name,
+            issuer: certificate.issuer().as_raw().to_vec(),
             serial: certificate.raw_serial().to_vec(),
             not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(not_after),
         })
