@@ -66,8 +66,7 @@ pub struct Credentials {
     identity: PeerIdentity,
     server_verifier: Arc<WebPkiServerVerifier>,
     client_verifier: Arc<dyn ClientCertVerifier>,
-    /// Issuer and serial number of every revoked certificate.
-    revoked: HashSet<(Vec<u8>, Vec<u8>)>,
+    revoked: Revoked,
 }
 
 impl Credentials {
@@ -193,9 +192,12 @@ fn revocation_lists(
     Ok(found)
 }
 
+/// Issuer (DER) and serial number of every revoked certificate.
+type Revoked = HashSet<(Vec<u8>, Vec<u8>)>;
+
 fn revoked_certificates(
     lists: &[CertificateRevocationListDer<'static>],
-) -> Result<HashSet<(Vec<u8>, Vec<u8>)>, CredentialError> {
+) -> Result<Revoked, CredentialError> {
     let mut certificates = HashSet::new();
     for list in lists {
         let (_, list) = CertificateRevocationList::from_der(list).map_err(|error| pem("crl", &error))?;
