@@ -195,9 +195,7 @@ fn revocation_lists(
 /// Issuer (DER) and serial number of every revoked certificate.
 type Revoked = HashSet<(Vec<u8>, Vec<u8>)>;
 
-fn revoked_certificates(
-    lists: &[CertificateRevocationListDer<'static>],
-) -> Result<Revoked, CredentialError> {
+fn revoked_certificates(lists: &[CertificateRevocationListDer<'static>]) -> Result<Revoked, CredentialError> {
     let mut certificates = HashSet::new();
     for list in lists {
         let (_, list) = CertificateRevocationList::from_der(list).map_err(|error| pem("crl", &error))?;
