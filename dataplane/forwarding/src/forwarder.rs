@@ -130,6 +130,10 @@ impl Forwarder {
                 hits.hit(now);
                 Err(DropReason::AclDeny)
             }
+            Ruling::Reject(hits) => {
+                hits.hit(now);
+                Err(DropReason::AclReject)
+            }
             Ruling::NoMatch => Err(DropReason::AclNoMatch),
         }
     }

@@ -47,6 +47,8 @@ reasons! {
     NoOutsideNat => "no_outside_nat",
     /// An access rule says drop.
     AclDeny => "acl_deny",
+    /// An access rule says reject.
+    AclReject => "acl_reject",
     /// No access rule matches.
     AclNoMatch => "acl_no_match",
     /// No route leads to the destination.

@@ -52,7 +52,7 @@ pub struct Config {
 
 impl Config {
     /// Longest file that is read, in bytes.
-    pub const MAX_FILE: u64 = 4 << 20;
+    pub const MAX_FILE: u64 = 64 << 20;
 
     /// Reads and validates a file. Paths within it become absolute, so that a later change of the
     /// working directory does not matter.

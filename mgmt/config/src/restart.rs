@@ -31,6 +31,7 @@ impl Config {
             ("limits.flows", old.limits.flows != new.limits.flows),
             ("limits.records", old.limits.records != new.limits.records),
             ("limits.held_packets", old.limits.held_packets != new.limits.held_packets),
+            ("limits.fragments", old.limits.fragments != new.limits.fragments),
             ("limits.handshakes", old.limits.handshakes != new.limits.handshakes),
             ("limits.control_clients", old.limits.control_clients != new.limits.control_clients),
             ("log.format", old.log.format != new.log.format),

@@ -70,12 +70,16 @@ fn policy(vnet: &Vnet) {
         assert_eq!(entry.local.prefix_len(), entry.virtual_prefix.prefix_len());
     }
     for entry in &vnet.outside_nat {
-        assert!(vnet.nat && within(&entry.virtual_prefix));
-        assert_eq!(entry.local.prefix_len(), entry.virtual_prefix.prefix_len());
+        assert!(vnet.nat && !entry.remote.prefixes().is_empty());
+        assert!(entry.remote.prefixes().iter().all(within));
+        assert!(
+            entry.is_many_to_one() || entry.local.prefix_len() == entry.remote.prefixes()[0].prefix_len()
+        );
     }
-    if let Some(address) = vnet.address {
-        assert!(vnet.cidr.iter().any(|cidr| cidr.contains(&address)));
+    for address in &vnet.address {
+        assert!(vnet.cidr.iter().any(|cidr| cidr.contains(address)));
     }
+    assert!(vnet.address.len() <= 2);
     assert!(vnet.mtu.is_none_or(|mtu| mtu >= 576));
     for route in &vnet.routes {
         assert!((1..=200).contains(&route.metric));

@@ -20,7 +20,7 @@ fn the_usual_pair_with_both_vnets_is_accepted() {
         assert_eq!(corp.inside_nat[0].local.to_string(), side.network());
         assert!(corp.outside_nat[0].local.contains(&IpAddr::V4(vnets::outside_host(side.other(), 0))));
         assert!(corp.routes[0].to.contains(&IpAddr::V4(vnets::virtual_host(side.other(), 0))));
-        assert_eq!(corp.address, Some(IpAddr::V4(vnets::virtual_gateway(side))));
+        assert_eq!(corp.address, vec![IpAddr::V4(vnets::virtual_gateway(side))]);
         assert_eq!(config.vnet("plain").unwrap().routes.len(), 2);
         assert!(config.peer(side.other().node()).is_some());
     }

@@ -13,8 +13,10 @@ use super::hits::Hits;
 pub enum Ruling<'a> {
     /// A rule allows it.
     Allow(&'a Arc<Hits>),
-    /// A rule forbids it.
+    /// A rule forbids it, silently.
     Deny(&'a Arc<Hits>),
+    /// A rule forbids it, and the sender is told.
+    Reject(&'a Arc<Hits>),
     /// No rule matches.
     NoMatch,
 }
@@ -37,6 +39,7 @@ impl Acl {
             Some((rule, hits)) => match rule.action {
                 AclAction::Allow => Ruling::Allow(hits),
                 AclAction::Drop => Ruling::Deny(hits),
+                AclAction::Reject => Ruling::Reject(hits),
             },
             None => Ruling::NoMatch,
         }

@@ -52,7 +52,7 @@ fn compile_vnet(
     old: Option<&Vnet>,
 ) -> Result<Vnet, RegistryFull> {
     let inside = raw.inside_nat.iter().map(|nat| (nat.local, nat.virtual_prefix)).collect();
-    let outside = raw.outside_nat.iter().map(|nat| (nat.local, nat.virtual_prefix)).collect();
+    let outside = raw.outside_nat.iter().map(|nat| (nat.local, nat.remote.prefixes()[0])).collect();
     let routes = raw
         .routes
         .iter()
@@ -64,7 +64,7 @@ fn compile_vnet(
     Ok(Vnet {
         id,
         name: raw.name.as_str().to_owned(),
-        address: raw.address,
+        address: raw.address.first().copied(),
         mtu: raw.mtu.unwrap_or(u16::MAX),
         nat: Nat {
             inside: translation(raw, inside, old.map(|old| old.nat.inside.rules())),

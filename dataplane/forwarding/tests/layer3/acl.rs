@@ -32,7 +32,7 @@ fn node(rules: &[&str]) -> Node {
 fn ruling(rules: &[&str], tuple: &FiveTuple) -> &'static str {
     match node(rules).policy.vnet_named("corp").expect("it is configured").acl.judge(tuple) {
         Ruling::Allow(_) => "allow",
-        Ruling::Deny(_) => "deny",
+        Ruling::Deny(_) | Ruling::Reject(_) => "deny",
         Ruling::NoMatch => "no match",
     }
 }

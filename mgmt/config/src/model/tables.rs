@@ -57,6 +57,8 @@ pub struct Limits {
     pub records: u32,
     /// Packets that wait for a neighbour to be resolved.
     pub held_packets: u32,
+    /// Fragmented datagrams that are followed at once, whole ones not counted.
+    pub fragments: u32,
     /// TLS handshakes at once.
     pub handshakes: u32,
     /// Clients of the control socket at once.
@@ -65,7 +67,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { flows: 1_048_576, records: 2048, held_packets: 256, handshakes: 256, control_clients: 32 }
+        Self { flows: 1_048_576, records: 2048, held_packets: 256, fragments: 4096, handshakes: 256, control_clients: 32 }
     }
 }
 

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
+use super::duration;
 use crate::name::{NodeName, ObjectName, VnetName};
 
 /// IANA protocol number of ICMP. In a rule it stands for ICMPv6 (58) as well where the packet is IPv6.
@@ -26,9 +28,9 @@ pub struct Vnet {
     pub cidr: Vec<IpNet>,
     /// Whether packets must match the NAT lists (an empty list is identity). `false`: both lists are empty.
     pub nat: bool,
-    /// This node's own address in the vnet, within `cidr`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<IpAddr>,
+    /// This node's own addresses in the vnet, within `cidr`: at most one of each family.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "one_or_list")]
+    pub address: Vec<IpAddr>,
     /// Upper limit of the inner MTU in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
@@ -51,6 +53,12 @@ pub struct Vnet {
 }
 
 impl Vnet {
+    /// This node's own address in the vnet of the family that `other` is of.
+    #[must_use]
+    pub fn address_like(&self, other: IpAddr) -> Option<IpAddr> {
+        self.address.iter().copied().find(|address| address.is_ipv4() == other.is_ipv4())
+    }
+
     /// Destinations by which a local packet belongs to this vnet: the local sides of the outside
     /// NATs, or, where there are none, `cidr` and the routes' prefixes.
     pub fn selectors(&self) -> impl Iterator<Item = IpNet> {
@@ -72,16 +80,68 @@ pub struct InsideNat {
     pub virtual_prefix: IpNet,
 }
 
-/// `[[vnet.outside_nat]]`: 1:1, both prefixes of one family and length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// `[[vnet.outside_nat]]`: both sides of one family.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutsideNat {
     /// Addresses of remote hosts in the vnet.
     #[serde(rename = "virtual")]
-    pub virtual_prefix: IpNet,
+    pub remote: RemoteHosts,
     /// The addresses that local hosts know them by.
     pub local: IpNet,
     /// Whether the node answers ARP and neighbour solicitations for `local`.
     pub proxy_arp: bool,
+}
+
+impl OutsideNat {
+    /// Whether remote hosts share the local addresses (port translation), and do not have one each.
+    #[must_use]
+    pub fn is_many_to_one(&self) -> bool {
+        match &self.remote {
+            RemoteHosts::Prefix(prefix) => prefix.prefix_len() < self.local.prefix_len(),
+            RemoteHosts::Object { .. } => true,
+        }
+    }
+}
+
+/// Virtual side of an outside NAT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoteHosts {
+    /// As long as the local side: 1:1; shorter: many-to-one.
+    Prefix(IpNet),
+    /// Always many-to-one.
+    Object {
+        /// The object.
+        name: ObjectName,
+        /// What it was resolved to: at least one prefix, all of one family.
+        prefixes: Vec<IpNet>,
+    },
+}
+
+impl RemoteHosts {
+    /// The prefixes of all hosts.
+    #[must_use]
+    pub fn prefixes(&self) -> &[IpNet] {
+        match self {
+            Self::Prefix(prefix) => std::slice::from_ref(prefix),
+            Self::Object { prefixes, .. } => prefixes,
+        }
+    }
+}
+
+/// As the configuration writes it: a prefix or an object's name.
+impl fmt::Display for RemoteHosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(prefix) => write!(f, "{prefix}"),
+            Self::Object { name, .. } => write!(f, "{name}"),
+        }
+    }
+}
+
+impl Serialize for RemoteHosts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// `[[vnet.route]]`.
@@ -93,6 +153,9 @@ pub struct Route {
     pub via: NodeName,
     /// 1 (best) to [`Route::MAX_METRIC`].
     pub metric: u8,
+    /// Probes that decide whether the route can be used while the tunnel is up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
 }
 
 impl Route {
@@ -100,6 +163,45 @@ impl Route {
     pub const DEFAULT_METRIC: u8 = 100;
     /// Worst metric.
     pub const MAX_METRIC: u8 = 200;
+}
+
+/// `monitor` of a route. Needs the vnet's `address`, from which it probes through the tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Monitor {
+    /// How the target is asked.
+    pub protocol: MonitorProtocol,
+    /// Virtual address within the route's prefix, of the family of the vnet's `address`.
+    pub target: IpAddr,
+    /// TCP port; only with [`MonitorProtocol::Tcp`], and always there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Time between two probes.
+    #[serde(serialize_with = "duration::serialize")]
+    pub interval: Duration,
+    /// Failures, less successes, that take the route down.
+    pub count: u32,
+    /// A reply that takes longer is a failure.
+    #[serde(serialize_with = "duration::serialize")]
+    pub max_latency: Duration,
+}
+
+impl Monitor {
+    /// Time between probes of a monitor that names none.
+    pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+    /// Failures of a monitor that names none.
+    pub const DEFAULT_COUNT: u32 = 3;
+    /// Longest reply time of a monitor that names none.
+    pub const DEFAULT_MAX_LATENCY: Duration = Duration::from_secs(1);
+}
+
+/// How a monitor asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MonitorProtocol {
+    /// Echo request of ICMP or ICMPv6.
+    Icmp,
+    /// A SYN: an acknowledgement is a success, a reset a failure.
+    Tcp,
 }
 
 /// `[[vnet.acl]]`: a rule over virtual addresses.
@@ -127,6 +229,8 @@ pub struct AclRule {
 pub enum AclAction {
     /// The flow is made.
     Allow,
+    /// The packet is dropped and its sender told: a reset for TCP, else "administratively prohibited".
+    Reject,
     /// The packet is dropped.
     Drop,
 }
@@ -137,6 +241,7 @@ impl AclAction {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
+            Self::Reject => "reject",
             Self::Drop => "drop",
         }
     }
@@ -259,9 +364,9 @@ fn ports<S: Serializer>(ports: &Option<RangeInclusive<u16>>, serializer: S) -> R
     }
 }
 
-fn one_or_list<S: Serializer>(prefixes: &[IpNet], serializer: S) -> Result<S::Ok, S::Error> {
-    match prefixes {
-        [prefix] => prefix.serialize(serializer),
-        prefixes => prefixes.serialize(serializer),
+fn one_or_list<T: Serialize, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    match values {
+        [value] => value.serialize(serializer),
+        values => values.serialize(serializer),
     }
 }

@@ -36,16 +36,9 @@ pub(crate) fn rules(vnet: &Section<'_>, objects: &Objects) -> Vec<AclRule> {
             let expected = "ports only where protocol is \"tcp\" or \"udp\"".to_owned();
             section.refuse_key("ports", Problem::Invalid { found, expected });
         }
-        let action = match action {
-            Some(Action::Allow) => AclAction::Allow,
-            Some(Action::Drop) => AclAction::Drop,
-            Some(Action::Reject) => {
-                section.refuse_key("action", Problem::NotSupportedYet { what: "the action \"reject\"" });
-                continue;
-            }
-            None => continue,
-        };
-        if let (Some(line), Some(source), Some(destination)) = (line, source, destination) {
+        if let (Some(line), Some(action), Some(source), Some(destination)) =
+            (line, action, source, destination)
+        {
             rules.push(AclRule { line, action, protocol, source, destination, ports });
         }
     }
@@ -99,14 +92,7 @@ impl Leaf for Line {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Action {
-    Allow,
-    Reject,
-    Drop,
-}
-
-impl Leaf for Action {
+impl Leaf for AclAction {
     const EXPECTED: &'static str = "\"allow\", \"reject\" or \"drop\"";
 
     fn read(value: &DeValue<'_>) -> Result<Self, Problem> {

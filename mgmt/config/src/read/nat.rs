@@ -4,8 +4,8 @@ use ipnet::IpNet;
 
 use crate::document::{Place, Section};
 use crate::error::Problem;
-use crate::model::{InsideNat, OutsideNat};
-use crate::prefixes::{list, overlaps, within};
+use crate::model::{InsideNat, OutsideNat, RemoteHosts};
+use crate::prefixes::{list, overlaps, same_family, within};
 use crate::read::object::{Objects, PrefixOrObject};
 
 /// What the vnet around a NAT entry says.
@@ -46,43 +46,51 @@ pub(crate) fn outside(vnet: &Section<'_>, space: &Space<'_>, objects: &Objects) 
     for section in vnet.tables("outside_nat") {
         refuse_without_nat(&section, space);
         let local: Option<IpNet> = section.required("local");
-        let virtual_prefix = virtual_side(&section, objects);
+        let remote = remote_hosts(&section, objects);
         let proxy_arp = section.optional("proxy_arp").unwrap_or(true);
         section.finish();
         locals.extend(local.map(|prefix| (section.place_of("local"), prefix)));
-        virtuals.extend(virtual_prefix.map(|prefix| (section.place_of("virtual"), prefix)));
-        check_cidr(&section, virtual_prefix, space);
-        let (Some(local), Some(virtual_prefix)) = (local, virtual_prefix) else {
+        let prefixes = remote.iter().flat_map(RemoteHosts::prefixes).copied();
+        // Members of one object may overlap each other.
+        virtuals.extend(disjoint(prefixes).map(|prefix| (section.place_of("virtual"), prefix)));
+        for prefix in remote.iter().flat_map(RemoteHosts::prefixes) {
+            check_cidr(&section, Some(*prefix), space);
+        }
+        let (Some(local), Some(remote)) = (local, remote) else {
             continue;
         };
-        if check_families(&section, local, virtual_prefix) {
+        let one_family = remote.prefixes().iter().all(|prefix| check_families(&section, local, *prefix));
+        if one_family
+            && let RemoteHosts::Prefix(prefix) = &remote
+            && local.prefix_len() < prefix.prefix_len()
+        {
             // A shorter prefix is the larger side.
-            if local.prefix_len() < virtual_prefix.prefix_len() {
-                section.refuse_key("virtual", unequal(local, virtual_prefix));
-            } else if local.prefix_len() > virtual_prefix.prefix_len() {
-                section.refuse_key("virtual", Problem::NotSupportedYet { what: MANY_TO_ONE });
-            }
+            section.refuse_key("virtual", unequal(local, *prefix));
         }
-        entries.push((section.place_of("local"), OutsideNat { virtual_prefix, local, proxy_arp }));
+        entries.push((section.place_of("local"), OutsideNat { remote, local, proxy_arp }));
     }
     refuse_overlaps(vnet, &locals);
     refuse_overlaps(vnet, &virtuals);
     entries
 }
 
-const MANY_TO_ONE: &str = "a virtual side larger than the local one (many-to-one translation)";
-
-/// The virtual side of an outside NAT where it is a prefix; an object makes it many-to-one.
-fn virtual_side(section: &Section<'_>, objects: &Objects) -> Option<IpNet> {
+/// The virtual side of an outside NAT.
+fn remote_hosts(section: &Section<'_>, objects: &Objects) -> Option<RemoteHosts> {
     match section.required("virtual")? {
-        PrefixOrObject::Prefix(prefix) => Some(prefix),
-        PrefixOrObject::Object(name) => {
-            let what = "an object as virtual side (many-to-one translation)";
-            let problem = objects.resolve(&name).err().unwrap_or(Problem::NotSupportedYet { what });
-            section.refuse_key("virtual", problem);
-            None
-        }
+        PrefixOrObject::Prefix(prefix) => Some(RemoteHosts::Prefix(prefix)),
+        PrefixOrObject::Object(name) => match objects.resolve(&name) {
+            Ok(prefixes) => Some(RemoteHosts::Object { name, prefixes }),
+            Err(problem) => {
+                section.refuse_key("virtual", problem);
+                None
+            }
+        },
     }
+}
+
+/// The prefixes that lie in no other one.
+fn disjoint(prefixes: impl Iterator<Item = IpNet>) -> impl Iterator<Item = IpNet> {
+    IpNet::aggregate(&prefixes.collect()).into_iter()
 }
 
 fn refuse_without_nat(section: &Section<'_>, space: &Space<'_>) {
@@ -105,23 +113,14 @@ fn check_cidr(section: &Section<'_>, prefix: Option<IpNet>, space: &Space<'_>) {
     }
 }
 
-/// Whether both sides are IPv4; anything else is reported.
+/// Whether both sides are of one family; anything else is reported.
 fn check_families(section: &Section<'_>, local: IpNet, virtual_prefix: IpNet) -> bool {
-    match (local, virtual_prefix) {
-        (IpNet::V4(_), IpNet::V4(_)) => true,
-        (IpNet::V6(_), IpNet::V6(_)) => {
-            section.refuse_key(
-                "virtual",
-                Problem::NotSupportedYet { what: "translation of IPv6 prefixes (RFC 6296)" },
-            );
-            false
-        }
-        _ => {
-            let (found, other) = (virtual_prefix.to_string(), local.to_string());
-            section.refuse_key("virtual", Problem::MixedFamilies { found, other });
-            false
-        }
+    let same = same_family(local, virtual_prefix);
+    if !same {
+        let (found, other) = (virtual_prefix.to_string(), local.to_string());
+        section.refuse_key("virtual", Problem::MixedFamilies { found, other });
     }
+    same
 }
 
 fn unequal(local: IpNet, virtual_prefix: IpNet) -> Problem {

@@ -9,21 +9,29 @@ use toml::de::DeValue;
 
 use crate::document::{Place, Section};
 use crate::error::Problem;
-use crate::leaf::Leaf;
-use crate::model::Route;
+use crate::leaf::{Leaf, quote};
+use crate::model::{Monitor, MonitorProtocol, Route, format_duration};
 use crate::name::NodeName;
 use crate::read::peer::PeerNames;
 
-pub(crate) fn routes(vnet: &Section<'_>, peers: &PeerNames) -> Vec<(Place, Route)> {
+/// More probes would be load, not knowledge.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a reply is waited for at most.
+const LONGEST_LATENCY: Duration = Duration::from_secs(60);
+
+/// `addresses` are the node's own in the vnet, which monitors need.
+pub(crate) fn routes(
+    vnet: &Section<'_>,
+    peers: &PeerNames,
+    addresses: &[IpAddr],
+) -> Vec<(Place, Route)> {
     let mut routes = Vec::new();
     let mut seen: HashMap<(IpNet, NodeName), Place> = HashMap::new();
     for section in vnet.tables("route") {
         let to: Option<IpNet> = section.required("to");
         let via: Option<NodeName> = section.required("via");
         let metric = section.integer("metric", 1, Route::MAX_METRIC.into());
-        if let Some(monitor) = section.table("monitor") {
-            check_monitor(vnet, &monitor);
-        }
+        let monitor = section.table("monitor").and_then(|section| monitor(vnet, &section, to, addresses));
         section.finish();
         if let Some(via) = &via {
             peers.check(&section, "via", via);
@@ -39,43 +47,62 @@ pub(crate) fn routes(vnet: &Section<'_>, peers: &PeerNames) -> Vec<(Place, Route
             seen.insert((to, via.clone()), section.place());
         }
         let metric = metric.and_then(|metric| u8::try_from(metric).ok()).unwrap_or(Route::DEFAULT_METRIC);
-        routes.push((section.place_of("to"), Route { to, via, metric }));
+        routes.push((section.place_of("to"), Route { to, via, metric, monitor }));
     }
     routes
 }
 
-/// Monitors are not supported yet; their shape is checked all the same.
-fn check_monitor(vnet: &Section<'_>, monitor: &Section<'_>) {
-    let protocol = monitor.required("protocol");
-    let _target: Option<IpAddr> = monitor.required("target");
-    let port = monitor.integer("port", 1, u16::MAX.into());
-    let _interval: Option<Duration> = monitor.optional("interval");
-    let _count = monitor.integer("count", 1, 1000);
-    let _max_latency: Option<Duration> = monitor.optional("max_latency");
-    monitor.finish();
+/// The monitor of a route to `to`. `None`: wrong, and reported.
+fn monitor(
+    vnet: &Section<'_>,
+    section: &Section<'_>,
+    to: Option<IpNet>,
+    addresses: &[IpAddr],
+) -> Option<Monitor> {
+    let protocol = section.required("protocol");
+    let target: Option<IpAddr> = section.required("target");
+    let port = section.integer("port", 1, u16::MAX.into()).and_then(|port| u16::try_from(port).ok());
+    let interval = section.optional("interval").unwrap_or(Monitor::DEFAULT_INTERVAL);
+    let count = section.integer("count", 1, 1000).unwrap_or(Monitor::DEFAULT_COUNT);
+    let max_latency = section.optional("max_latency").unwrap_or(Monitor::DEFAULT_MAX_LATENCY);
+    section.finish();
+    if interval < SHORTEST_INTERVAL {
+        let (found, least) = (quote(&format_duration(interval)), format_duration(SHORTEST_INTERVAL));
+        section.refuse_key("interval", Problem::Invalid { found, expected: format!("at least {least}") });
+    }
+    if max_latency > LONGEST_LATENCY {
+        let (found, most) = (quote(&format_duration(max_latency)), format_duration(LONGEST_LATENCY));
+        section.refuse_key("max_latency", Problem::Invalid { found, expected: format!("at most {most}") });
+    }
     match protocol {
-        Some(MonitorProtocol::Tcp) if monitor.value("port").is_none() => {
+        Some(MonitorProtocol::Tcp) if section.value("port").is_none() => {
             let expected = "a port from 1 to 65535, because the protocol is tcp".to_owned();
-            monitor.refuse_key("port", Problem::Missing { expected });
+            section.refuse_key("port", Problem::Missing { expected });
         }
         Some(MonitorProtocol::Icmp) if let Some(port) = port => {
             let expected = "no port, because the protocol is icmp".to_owned();
-            monitor.refuse_key("port", Problem::Invalid { found: port.to_string(), expected });
+            section.refuse_key("port", Problem::Invalid { found: port.to_string(), expected });
         }
         _ => {}
     }
-    if vnet.value("address").is_none() {
-        vnet.refuse_key(
-            "address",
-            Problem::Missing { expected: "an IP address, which monitors need".to_owned() },
-        );
+    if let (Some(target), Some(to)) = (target, to)
+        && !to.contains(&target)
+    {
+        // A reply from elsewhere would not pass the source check of this route.
+        let expected = format!("an address that the route to {to} leads to");
+        section.refuse_key("target", Problem::Invalid { found: target.to_string(), expected });
     }
-    monitor.refuse(Problem::NotSupportedYet { what: "route monitors" });
-}
-
-enum MonitorProtocol {
-    Icmp,
-    Tcp,
+    if vnet.value("address").is_none() {
+        let expected = "an IP address, which monitors need".to_owned();
+        vnet.refuse_key("address", Problem::Missing { expected });
+    } else if let Some(target) = target
+        && !addresses.is_empty()
+        && !addresses.iter().any(|address| address.is_ipv4() == target.is_ipv4())
+    {
+        let (found, other) = (target.to_string(), format!("the vnet's address {}", addresses[0]));
+        section.refuse_key("target", Problem::MixedFamilies { found, other });
+    }
+    Some(Monitor { protocol: protocol?, target: target?, port, interval, count, max_latency })
 }
 
 impl Leaf for MonitorProtocol {

@@ -12,6 +12,9 @@ use crate::model::{Control, FlowTimeouts, Limits, Log, Node, Throttle, Tunnel, f
 /// Shorter ping intervals would cost more than they tell.
 const SHORTEST_PING: Duration = Duration::from_millis(10);
 
+/// A terabit a second: beyond it a limit is a slip of the pen.
+const MOST_MBPS: u32 = 1_000_000;
+
 pub(crate) fn tunnel(root: &Section<'_>) -> Tunnel {
     let default = Tunnel::default();
     let Some(section) = root.table("tunnel") else {
@@ -37,14 +40,7 @@ pub(crate) fn throttle(root: &Section<'_>) -> Throttle {
     let Some(section) = root.table("throttle") else {
         return Throttle::default();
     };
-    let limit = |key| {
-        let limit = section.integer(key, 0, u32::MAX).unwrap_or(0);
-        if limit != 0 {
-            section
-                .refuse_key(key, Problem::NotSupportedYet { what: "throttling (0, which is unlimited, is)" });
-        }
-        limit
-    };
+    let limit = |key| section.integer(key, 0, MOST_MBPS).unwrap_or(0);
     let throttle = Throttle { egress_mbps: limit("egress_mbps"), ingress_mbps: limit("ingress_mbps") };
     section.finish();
     throttle
@@ -75,6 +71,7 @@ pub(crate) fn limits(root: &Section<'_>) -> Limits {
         flows: section.integer("flows", 1, 1 << 26).unwrap_or(default.flows),
         records: section.integer("records", 16, 1 << 16).unwrap_or(default.records),
         held_packets: section.integer("held_packets", 1, 1 << 16).unwrap_or(default.held_packets),
+        fragments: section.integer("fragments", 1, 1 << 20).unwrap_or(default.fragments),
         handshakes: section.integer("handshakes", 1, 1 << 14).unwrap_or(default.handshakes),
         control_clients: section.integer("control_clients", 1, 1 << 10).unwrap_or(default.control_clients),
     };

@@ -52,17 +52,14 @@ fn body(section: &Section<'_>, peers: &PeerNames, objects: &Objects) -> (Vnet, V
     let spaces = cidr(section);
     let cidr: Vec<IpNet> = spaces.iter().map(|(_, prefix)| *prefix).collect();
     let nat = section.optional("nat").unwrap_or(true);
-    let address = address(section, &cidr);
+    let address = addresses(section, &cidr);
     let mtu = mtu(section, &cidr);
     let dark = section.optional("dark").unwrap_or(false);
     let relay = section.optional("relay").unwrap_or(false);
-    if relay {
-        section.refuse_key("relay", Problem::NotSupportedYet { what: "relaying from peer to peer" });
-    }
     let space = Space { cidr: &cidr, nat };
     let inside_nat = inside(section, &space);
     let outside_nat = outside(section, &space, objects);
-    let routes = route::routes(section, peers);
+    let routes = route::routes(section, peers, &address);
     let acl = acl::rules(section, objects);
     layer4::refuse_port_forwards(section, peers);
 
@@ -103,13 +100,23 @@ fn cidr(section: &Section<'_>) -> Vec<(Place, IpNet)> {
     spaces
 }
 
-fn address(section: &Section<'_>, cidr: &[IpNet]) -> Option<IpAddr> {
-    let address: IpAddr = section.optional("address")?;
-    if !cidr.is_empty() && !cidr.iter().any(|prefix| prefix.contains(&address)) {
-        let (found, cidr) = (address.to_string(), list(cidr));
-        section.refuse_key("address", Problem::OutsideCidr { found, what: "an address", cidr });
+/// The node's own addresses: one, or a list with at most one of each family.
+fn addresses(section: &Section<'_>, cidr: &[IpNet]) -> Vec<IpAddr> {
+    let found: Vec<(Place, IpAddr)> =
+        section.value("address").map(|value| value.one_or_list()).unwrap_or_default();
+    for (index, (place, address)) in found.iter().enumerate() {
+        if !cidr.is_empty() && !cidr.iter().any(|prefix| prefix.contains(address)) {
+            let (found, cidr) = (address.to_string(), list(cidr));
+            section.refuse_at(place, Problem::OutsideCidr { found, what: "an address", cidr });
+        }
+        let earlier = found[..index].iter().find(|(_, other)| other.is_ipv4() == address.is_ipv4());
+        if let Some((_, other)) = earlier {
+            let found = format!("{address} beside {other}");
+            let expected = "at most one address of each family".to_owned();
+            section.refuse_at(place, Problem::Invalid { found, expected });
+        }
     }
-    Some(address)
+    found.into_iter().map(|(_, address)| address).collect()
 }
 
 fn mtu(section: &Section<'_>, cidr: &[IpNet]) -> Option<u16> {
