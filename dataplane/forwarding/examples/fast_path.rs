@@ -19,7 +19,10 @@ use std::time::Instant;
 use gridway_config::Config;
 use gridway_forwarding::flow::FlowTable;
 use gridway_forwarding::policy::Policy;
-use gridway_forwarding::{Counters, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, VnetId};
+use gridway_forwarding::fragments::Fragments;
+use gridway_forwarding::{
+    Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, VnetId,
+};
 use gridway_wire::generate::{Content, PacketSpec};
 use gridway_wire::time::Nanos;
 
@@ -90,11 +93,13 @@ fn forwarder() -> Forwarder {
     let config = Config::parse(NODE, Path::new("node.toml")).expect("the text above is valid");
     let mut registry = Registry::default();
     assert_eq!(registry.peer("gw-b"), Ok(PEER));
-    let policy = Policy::compile(&config, &mut registry, None).expect("one name");
+    let policy = Policy::compile(&Arc::new(config), &mut registry, None).expect("one name");
     let peers = Arc::new(Peers::default());
     peers.set_up(PEER, true);
     let flows = Arc::new(FlowTable::new(1 << 21, [1, 2]));
-    Forwarder::new(Arc::new(policy), flows, peers, Arc::new(Counters::default()), 1500)
+    let fragments = Arc::new(Fragments::new(1));
+    let shared = Shared { flows, fragments, peers, monitors: Arc::default() };
+    Forwarder::new(Arc::new(policy), Arc::default(), shared, Arc::default(), 1500, [0; 32])
 }
 
 fn main() -> ExitCode {

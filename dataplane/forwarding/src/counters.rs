@@ -31,6 +31,8 @@ pub struct Direction {
     pub forwarded: Counter,
     /// Packets this node answered itself (ARP, neighbour discovery).
     pub answered: Counter,
+    /// Packets that answered a question of this node itself: it went no further.
+    pub consumed: Counter,
     /// Packets taken into a waiting place: a record, or the queue for a neighbour.
     pub queued: Counter,
     /// Packets that left their waiting place, to wherever.
@@ -39,6 +41,12 @@ pub struct Direction {
     pub received_bytes: Counter,
     /// Bytes of IP packets passed on.
     pub forwarded_bytes: Counter,
+    /// Packets this node made itself: ICMP errors, resets, probes, further fragments. Never received.
+    pub originated: Counter,
+    /// Packets that went on to another peer, in records written whole to a socket; inbound only.
+    pub relayed: Counter,
+    /// Bytes of IP packets that went on to another peer.
+    pub relayed_bytes: Counter,
     /// Packets that got an ECN mark in place of an early drop.
     pub ecn_marked: Counter,
     drops: Box<[Counter]>,
@@ -50,10 +58,14 @@ impl Default for Direction {
             received: Counter::default(),
             forwarded: Counter::default(),
             answered: Counter::default(),
+            consumed: Counter::default(),
             queued: Counter::default(),
             dequeued: Counter::default(),
             received_bytes: Counter::default(),
             forwarded_bytes: Counter::default(),
+            originated: Counter::default(),
+            relayed: Counter::default(),
+            relayed_bytes: Counter::default(),
             ecn_marked: Counter::default(),
             drops: std::iter::repeat_with(Counter::default).take(DropReason::COUNT).collect(),
         }
@@ -84,6 +96,8 @@ pub struct Counters {
     pub flows_created: Counter,
     /// Flows that gave way to a new one.
     pub flows_evicted: Counter,
+    /// ICMP errors and resets that were not sent because of their rate limit.
+    pub answers_suppressed: Counter,
     /// Frames of an unknown type from peers, skipped.
     pub unknown_frames: Counter,
     /// Times the worker went to sleep.

@@ -4,6 +4,8 @@
 pub const MAX_PEERS: usize = 4096;
 /// Most virtual networks one node may have had since it started.
 pub const MAX_VNETS: usize = 1024;
+/// Most route monitors one node may have had since it started.
+pub const MAX_MONITORS: usize = 4096;
 
 /// A peer, by the number its name was given when it was first configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,12 +32,25 @@ impl VnetId {
     }
 }
 
+/// A route's monitor, by the number it was given when it was first configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonitorId(pub u16);
+
+impl MonitorId {
+    /// The position of the monitor in tables of [`MAX_MONITORS`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// The names met so far. Numbers are never given twice, so a flow or a packet in flight cannot be
 /// taken for one of a peer or vnet that was configured later.
 #[derive(Debug, Default)]
 pub struct Registry {
     peers: Vec<String>,
     vnets: Vec<String>,
+    monitors: Vec<String>,
 }
 
 /// So many names were configured over time that no number is left.
@@ -62,6 +77,15 @@ impl Registry {
     /// [`RegistryFull`] beyond [`MAX_VNETS`] names.
     pub fn vnet(&mut self, name: &str) -> Result<VnetId, RegistryFull> {
         number(&mut self.vnets, name, "vnet", MAX_VNETS).map(VnetId)
+    }
+
+    /// The number of a monitor, given out now if its description is new: a monitor that asks something
+    /// else is another one.
+    ///
+    /// # Errors
+    /// [`RegistryFull`] beyond [`MAX_MONITORS`] descriptions.
+    pub fn monitor(&mut self, description: &str) -> Result<MonitorId, RegistryFull> {
+        number(&mut self.monitors, description, "monitor", MAX_MONITORS).map(MonitorId)
     }
 }
 

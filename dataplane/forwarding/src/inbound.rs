@@ -1,23 +1,30 @@
-//! From the overlay to a local host.
+//! From the overlay to a local host, or on to another peer.
 
 use gridway_wire::icmp::echo_reply_in_place;
-use gridway_wire::packet::{Packet, Transport, parse};
+use gridway_wire::mss::clamp_mss;
+use gridway_wire::packet::{Fragment, Packet, Transport, parse};
 use gridway_wire::rewrite::rewrite;
 use gridway_wire::time::Nanos;
-use gridway_wire::tuple::FiveTuple;
 
-use crate::flow::{Flow, Key, NewFlow, Side};
-use crate::forwarder::{Forwarder, Inbound, Translated, change, tcp_flags};
+use crate::flow::{Flow, Key, NewFlow, Side, Traits};
+use crate::forwarder::{Forwarder, change, tcp_flags};
+use crate::fragments::{DatagramKey, Onward};
 use crate::ids::{PeerId, VnetId};
 use crate::policy::Vnet;
 use crate::reason::DropReason;
+use crate::refusal::Refusal;
+use crate::verdict::{Inbound, Outbound, Target};
 
 impl Forwarder {
-    /// Judges the IP packet in `bytes`, which `peer` sent in `vnet`, and rewrites it for the data link.
+    /// Judges the IP packet in `bytes`, which `peer` sent in `vnet`, and rewrites it for the data link. A packet
+    /// that is dropped is left as it was, and its sender may be told.
     pub fn inbound(&mut self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> Inbound {
         match self.try_inbound(peer, vnet, bytes, now) {
             Ok(verdict) => verdict,
-            Err(reason) => Inbound::Drop(reason),
+            Err(refusal) => {
+                self.answer_overlay(peer, vnet, bytes, refusal, now);
+                Inbound::Drop(refusal.reason)
+            }
         }
     }
 
@@ -27,45 +34,142 @@ impl Forwarder {
         vnet: VnetId,
         bytes: &mut [u8],
         now: Nanos,
-    ) -> Result<Inbound, DropReason> {
+    ) -> Result<Inbound, Refusal> {
         let packet = parse(bytes)?;
+        match packet.transport {
+            Transport::LaterFragment | Transport::IcmpError { .. } | Transport::IcmpOther => {
+                self.check_source(peer, vnet, &packet)?;
+                return match packet.transport {
+                    Transport::LaterFragment => self.later_from_overlay(vnet, bytes, &packet, now),
+                    Transport::IcmpError { .. } => self.error_from_overlay(vnet, bytes, &packet),
+                    _ => Err(DropReason::IcmpUnsupported.into()),
+                };
+            }
+            _ => {}
+        }
         let flow = match self.flows.find(Side::Overlay, &Key::overlay(vnet, &packet.tuple)) {
             // Judged in this epoch, its peer was chosen among those whom the source belongs to.
-            Some(flow) if flow.epoch == self.epoch && flow.peer == peer => Some(flow),
+            Some(flow) if flow.epoch == self.epoch && flow.back == peer => Some(flow),
             other => {
-                let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
-                let source = packet.tuple.source;
-                if !vnet.is_remote(source) || !vnet.routes.is_feasible(source, peer, |peer| self.is_up(peer))
-                {
-                    return Err(DropReason::SourceCheck);
-                }
-                if Some(packet.tuple.destination) == vnet.address {
-                    return Self::answer(vnet, &packet, bytes, now);
+                let vnet = self.check_source(peer, vnet, &packet)?;
+                if vnet.is_own(packet.tuple.destination) {
+                    let vnet = vnet.id;
+                    return self.answer_at_own_address(vnet, bytes, &packet, now).map_err(Refusal::from);
                 }
                 other
             }
         };
-        if let Some(reason) = Self::refuse(&packet) {
-            return Err(reason);
+        let forwarded = match flow {
+            Some(flow) if flow.traits.has(Traits::RELAYED) => {
+                self.relay_forth(flow, peer, vnet, bytes, &packet, now)
+            }
+            None if self.policy.vnet(vnet).is_some_and(|vnet| vnet.is_remote(packet.tuple.destination)) => {
+                self.relay(peer, vnet, bytes, &packet, now)
+            }
+            flow => self.whole_from_overlay(flow, peer, vnet, bytes, &packet, now),
+        };
+        if packet.fragment == Fragment::First {
+            let onward = forwarded.map(|(onward, _)| onward);
+            self.first_was_judged(&DatagramKey::overlay(vnet, &packet), &onward, now);
+        }
+        let (onward, len) = forwarded?;
+        self.send_on(&onward, bytes, len, now)
+    }
+
+    /// The verdict on a packet from the overlay that was rewritten and is `len` bytes long now.
+    pub(crate) fn send_on(
+        &mut self,
+        onward: &Onward,
+        bytes: &mut [u8],
+        len: usize,
+        now: Nanos,
+    ) -> Result<Inbound, Refusal> {
+        match onward.to {
+            Target::Tunnel(to) => Ok(Inbound::Relay { to, len }),
+            Target::Local(_) if onward.hairpin => Ok(self.hairpin(&mut bytes[..len], now)),
+            Target::Local(destination) => Ok(Inbound::Deliver { destination, len }),
+        }
+    }
+
+    /// A packet for a shared address, from the overlay: it goes where a local host's packet would go. Nobody is
+    /// told when it does not, because its source is no local host.
+    fn hairpin(&mut self, bytes: &mut [u8], now: Nanos) -> Inbound {
+        if let Ok(packet) = parse(bytes)
+            && packet.transport == Transport::LaterFragment
+            && !self.fragments.has_first(&DatagramKey::local(&packet))
+        {
+            return Inbound::Drop(DropReason::FragmentLimit);
+        }
+        match self.try_outbound(bytes, now) {
+            Ok(Outbound::Tunnel { to, len }) => Inbound::Relay { to, len },
+            Ok(Outbound::Answer { .. } | Outbound::Held) => Inbound::Drop(DropReason::ToOwnAddress),
+            Ok(Outbound::Drop(reason)) => Inbound::Drop(reason),
+            Err(refusal) => Inbound::Drop(refusal.reason),
+        }
+    }
+
+    /// Whether the source of a packet belongs to the peer that sent it (RFC 3704, feasible path).
+    pub(crate) fn check_source(
+        &self,
+        peer: PeerId,
+        vnet: VnetId,
+        packet: &Packet,
+    ) -> Result<&Vnet, DropReason> {
+        let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
+        let source = packet.tuple.source;
+        let feasible = vnet.is_remote(source)
+            && vnet.routes.is_feasible(source, peer, |route| self.peers.is_available(route));
+        if feasible { Ok(vnet) } else { Err(DropReason::SourceCheck) }
+    }
+
+    /// A packet with its transport header, for a local host.
+    fn whole_from_overlay(
+        &mut self,
+        flow: Option<Flow>,
+        peer: PeerId,
+        vnet: VnetId,
+        bytes: &mut [u8],
+        packet: &Packet,
+        now: Nanos,
+    ) -> Result<(Onward, usize), Refusal> {
+        if packet.ttl <= 1 {
+            return Err(DropReason::TtlExceeded.into());
         }
         let flow = match flow {
             Some(flow) if flow.epoch == self.epoch => flow,
             Some(stale) => {
                 let verdict = self.judge_again(&stale, now);
                 self.settle(stale, verdict, |forwarder| {
-                    forwarder.begin_from_overlay(peer, vnet, &packet, now)
+                    forwarder.begin_from_overlay(peer, vnet, packet, now)
                 })?
             }
-            None => self.begin_from_overlay(peer, vnet, &packet, now)?,
+            None => self.begin_from_overlay(peer, vnet, packet, now)?,
         };
-        if packet.total_len > usize::from(self.data_mtu) {
-            return Err(DropReason::TooBig);
+        let mtu = usize::from(self.data_mtu);
+        if packet.total_len > mtu && packet.dont_fragment {
+            return Err(Refusal::too_big(mtu));
         }
-        self.note_restart(&flow, &packet);
-        rewrite(bytes, &packet, &change(&flow.overlay, &flow.local.reversed()))
-            .map_err(|_| DropReason::NoInsideNat)?;
-        self.flows.touch(flow.id, Side::Overlay, packet.total_len, tcp_flags(&packet), now);
-        Ok(Inbound::Deliver { destination: flow.local.source, len: packet.total_len })
+        self.note_restart(&flow, packet);
+        let new = flow.local().reversed();
+        rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoInsideNat)?;
+        if packet.transport.is_syn()
+            && let Some(vnet) = self.policy.vnet(vnet)
+        {
+            // What the local host may send is bounded by the way back.
+            clamp_mss(bytes, packet, self.path_mtu(vnet, flow.peer));
+        }
+        self.flows.touch(flow.id, Side::Overlay, packet.total_len, tcp_flags(packet), now);
+        let onward = Onward {
+            flow: Some(flow.id),
+            side: Side::Overlay,
+            to: Target::Local(new.destination),
+            source: new.source,
+            destination: new.destination,
+            mtu,
+            hairpin: flow.traits.has(Traits::HAIRPIN),
+        };
+        let len = self.fit(bytes, packet, &onward);
+        Ok((onward, len))
     }
 
     /// ACL > NAT > new flow. The source was checked.
@@ -76,33 +180,46 @@ impl Forwarder {
         packet: &Packet,
         now: Nanos,
     ) -> Result<Flow, DropReason> {
-        let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
+        let policy = self.policy.clone();
+        let vnet = policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
+        if vnet.is_remote(packet.tuple.destination) {
+            return Err(DropReason::TransitRefused);
+        }
         let midstream = self.may_begin(packet)?;
         let rule = Self::judge_acl(vnet, &packet.tuple, midstream, now)?;
-        let translated = translate(vnet, &packet.tuple)?;
+        let translated = self.translate_in(vnet, &packet.tuple)?;
         let local = translated.tuple.reversed();
         // Answers take the best route, which need not be the one the packet came by.
         let back = self.route(vnet, &packet.tuple.reversed(), Some(peer)).unwrap_or(peer);
+        let shared = if translated.mapping.is_some() { Traits::SHARED } else { Traits::PLAIN };
+        let hairpin = if policy.is_shared(local.source) { Traits::HAIRPIN } else { Traits::PLAIN };
         let new = NewFlow {
             vnet: vnet.id,
             peer: back,
+            back,
             epoch: self.epoch,
             started_by: Side::Overlay,
-            local,
-            overlay: packet.tuple,
+            traits: shared.with(hairpin),
+            keys: [Key::local(&local), Key::overlay(vnet.id, &packet.tuple)],
         };
-        let created = self.flows.create(&new, &self.policy.timeouts, now);
-        let flow = self.count_created(created)?;
-        rule.hit(now);
-        translated.hits.into_iter().flatten().for_each(|hits| hits.hit(now));
-        Ok(flow)
+        self.begin(new, rule, Some(&translated), now)
     }
 
-    /// A packet for this node itself, at its address in the vnet: echo is answered, nothing else.
-    fn answer(vnet: &Vnet, packet: &Packet, bytes: &mut [u8], now: Nanos) -> Result<Inbound, DropReason> {
+    /// A packet for this node itself, at its address in the vnet: echo is answered, the answers that monitors
+    /// wait for are taken, nothing else.
+    fn answer_at_own_address(
+        &mut self,
+        vnet: VnetId,
+        bytes: &mut [u8],
+        packet: &Packet,
+        now: Nanos,
+    ) -> Result<Inbound, DropReason> {
         if packet.transport != Transport::IcmpQuery {
-            return Err(DropReason::ToOwnAddress);
+            let Self { monitors, peers, emissions, .. } = self;
+            let taken = monitors.handle_reply(vnet, bytes, packet, (peers, emissions), now);
+            return if taken { Ok(Inbound::Consumed) } else { Err(DropReason::ToOwnAddress) };
         }
+        let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let rule = Self::judge_acl(vnet, &packet.tuple, false, now)?;
         if !echo_reply_in_place(bytes, packet) {
             return Err(DropReason::ToOwnAddress);
@@ -110,17 +227,4 @@ impl Forwarder {
         rule.hit(now);
         Ok(Inbound::Answer { len: packet.total_len })
     }
-}
-
-/// The tuple of an overlay packet in local addresses.
-fn translate<'v>(vnet: &'v Vnet, overlay: &FiveTuple) -> Result<Translated<'v>, DropReason> {
-    if vnet.is_remote(overlay.destination) {
-        return Err(DropReason::TransitRefused);
-    }
-    let destination = vnet.nat.inside.to_local(overlay.destination).ok_or(DropReason::NoInsideNat)?;
-    let source = vnet.nat.outside.to_local(overlay.source).ok_or(DropReason::NoOutsideNat)?;
-    Ok(Translated {
-        tuple: FiveTuple { source: source.address, destination: destination.address, ..*overlay },
-        hits: [destination.hits.map(AsRef::as_ref), source.hits.map(AsRef::as_ref)],
-    })
 }

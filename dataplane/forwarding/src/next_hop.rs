@@ -77,10 +77,34 @@ impl NextHops {
         }
     }
 
+    /// The address of the data NIC that speaks to `destination`: one in its network, else the first of its
+    /// family.
+    #[must_use]
+    pub fn address_towards(&self, destination: IpAddr) -> Option<IpAddr> {
+        let own = || self.own.iter().copied().filter(|own| own.is_ipv4() == destination.is_ipv4());
+        let network = self.routes.longest_with_length(destination);
+        let network = network.and_then(|(length, _)| IpNet::new(destination, length).ok());
+        let in_network = own().find(|own| network.is_some_and(|network| network.contains(own)));
+        in_network.or_else(|| own().find(|own| !is_link_local(*own))).or_else(|| own().next())
+    }
+
+    /// The addresses of the data NIC.
+    #[must_use]
+    pub fn own(&self) -> &[IpAddr] {
+        &self.own
+    }
+
     /// The link-layer address of a neighbour.
     #[must_use]
     pub fn neighbour(&self, address: IpAddr) -> Option<MacAddr> {
         self.neighbours.get(&address).copied()
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 
@@ -110,5 +134,18 @@ mod tests {
         assert_eq!(hops.resolve(address("10.1.0.1")), NextHop::Own);
         assert_eq!(hops.resolve(address("192.0.2.1")), NextHop::NoRoute);
         assert_eq!(hops.resolve(address("fd00::1")), NextHop::NoRoute);
+    }
+
+    #[test]
+    fn speaks_with_the_address_in_the_network_of_the_destination() {
+        let on_link = |prefix: &str| (prefix.parse().unwrap(), 0, Via::OnLink);
+        let hops = NextHops::new(
+            [on_link("10.1.0.0/24"), on_link("10.3.0.0/24"), on_link("fe80::/64")],
+            [],
+            ["fe80::1", "10.1.0.1", "10.3.0.1"].map(address).to_vec(),
+        );
+        assert_eq!(hops.address_towards(address("10.3.0.9")), Some(address("10.3.0.1")));
+        assert_eq!(hops.address_towards(address("192.0.2.9")), Some(address("10.1.0.1")));
+        assert_eq!(hops.address_towards(address("fd00::9")), Some(address("fe80::1")));
     }
 }

@@ -1,179 +1,165 @@
 //! From a local host to the overlay.
 
-use gridway_wire::packet::{Packet, parse};
-use gridway_wire::protocol::Protocol;
+use gridway_wire::fragment::fragment_in_place;
+use gridway_wire::icmp::echo_reply_in_place;
+use gridway_wire::mss::clamp_mss;
+use gridway_wire::packet::{Fragment, Packet, Transport, parse};
 use gridway_wire::rewrite::rewrite;
 use gridway_wire::time::Nanos;
-use gridway_wire::tuple::FiveTuple;
 
-use crate::flow::{Created, Flow, Key, NewFlow, Side};
-use crate::forwarder::{Forwarder, Outbound, Translated, change, tcp_flags};
-use crate::ids::PeerId;
-use crate::policy::{Choice, Vnet};
+use crate::flow::{Flow, Key, NewFlow, Side, Traits};
+use crate::forwarder::{Forwarder, change, tcp_flags};
+use crate::fragments::{DatagramKey, Onward};
 use crate::reason::DropReason;
+use crate::refusal::Refusal;
+use crate::verdict::{Origin, Outbound, Target, Tunnel};
 
 impl Forwarder {
-    /// Judges the IP packet in `bytes` and rewrites it for the overlay.
+    /// Judges the IP packet in `bytes` and rewrites it for the overlay. A packet that is dropped is left as it
+    /// was, and its sender may be told.
     pub fn outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Outbound {
         match self.try_outbound(bytes, now) {
             Ok(verdict) => verdict,
-            Err(reason) => Outbound::Drop(reason),
+            Err(refusal) => {
+                self.answer_local(bytes, refusal, now);
+                Outbound::Drop(refusal.reason)
+            }
         }
     }
 
-    fn try_outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Result<Outbound, DropReason> {
+    pub(crate) fn try_outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Result<Outbound, Refusal> {
         let packet = parse(bytes)?;
-        if let Some(reason) = Self::refuse(&packet) {
-            return Err(reason);
+        match packet.transport {
+            Transport::LaterFragment => return self.later_from_local(bytes, &packet, now),
+            Transport::IcmpError { .. } => return self.error_from_local(bytes, &packet),
+            Transport::IcmpOther => return Err(DropReason::IcmpUnsupported.into()),
+            _ => {}
         }
-        let flow = match self.flows.find(Side::Local, &Key::local(&packet.tuple)) {
+        let forwarded = self.whole_from_local(bytes, &packet, now);
+        if packet.fragment == Fragment::First {
+            self.first_was_judged(&DatagramKey::local(&packet), &forwarded.map(|(onward, _)| onward), now);
+        }
+        let (onward, len) = forwarded?;
+        match onward.to {
+            Target::Tunnel(to) => Ok(Outbound::Tunnel { to, len }),
+            Target::Local(destination) => Ok(Outbound::Answer { destination, len }),
+        }
+    }
+
+    /// A packet with its transport header.
+    fn whole_from_local(
+        &mut self,
+        bytes: &mut [u8],
+        packet: &Packet,
+        now: Nanos,
+    ) -> Result<(Onward, usize), Refusal> {
+        let found = self.flows.find(Side::Local, &Key::local(&packet.tuple));
+        if found.is_none()
+            && let Some(answered) = self.answer_echo_from_local(bytes, packet, now)
+        {
+            return answered;
+        }
+        if packet.ttl <= 1 {
+            return Err(DropReason::TtlExceeded.into());
+        }
+        let flow = match found {
             Some(flow) if flow.epoch == self.epoch => flow,
-            Some(stale) => self.rejudge_from_local(stale, &packet, now)?,
-            None => self.begin_from_local(&packet, now)?,
+            Some(stale) => {
+                let verdict = self.judge_again(&stale, now);
+                self.settle(stale, verdict, |forwarder| forwarder.begin_from_local(packet, now))?
+            }
+            None => self.begin_from_local(packet, now)?,
         };
         let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::NoVnet)?;
-        if packet.total_len > self.path_mtu(vnet, flow.peer) {
-            return Err(DropReason::TooBig);
+        let mtu = self.path_mtu(vnet, flow.peer);
+        if packet.total_len > mtu && packet.dont_fragment {
+            return Err(Refusal::too_big(mtu));
         }
-        self.note_restart(&flow, &packet);
-        rewrite(bytes, &packet, &change(&flow.local, &flow.overlay.reversed()))
-            .map_err(|_| DropReason::NoOutsideNat)?;
-        self.flows.touch(flow.id, Side::Local, packet.total_len, tcp_flags(&packet), now);
-        Ok(Outbound::Tunnel {
-            peer: flow.peer,
-            vnet: flow.vnet,
-            spread: flow.id.spread(),
-            len: packet.total_len,
-        })
+        self.note_restart(&flow, packet);
+        let new = flow.overlay().reversed();
+        rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoOutsideNat)?;
+        clamp_mss(bytes, packet, mtu);
+        self.flows.touch(flow.id, Side::Local, packet.total_len, tcp_flags(packet), now);
+        let to = Tunnel { peer: flow.peer, vnet: flow.vnet, spread: flow.id.spread() };
+        let onward = Onward {
+            flow: Some(flow.id),
+            side: Side::Local,
+            to: Target::Tunnel(to),
+            source: new.source,
+            destination: new.destination,
+            mtu,
+            hairpin: false,
+        };
+        let len = self.fit(bytes, packet, &onward);
+        Ok((onward, len))
+    }
+
+    /// Cuts a packet that was rewritten to the size of its path. Gives the length of what is left of it; the
+    /// other fragments are sent behind it.
+    pub(crate) fn fit(&mut self, bytes: &mut [u8], packet: &Packet, onward: &Onward) -> usize {
+        if packet.total_len <= onward.mtu {
+            return packet.total_len;
+        }
+        let mut scratch = self.emissions.buffer();
+        let emissions = &mut self.emissions;
+        let first = fragment_in_place(bytes, packet, onward.mtu, &mut scratch, |fragment| {
+            let mut bytes = emissions.buffer();
+            bytes.extend_from_slice(fragment);
+            emissions.push(onward.to, Origin::Own, bytes);
+        });
+        self.emissions.give_back(scratch);
+        // Packets that must not be cut were refused before.
+        first.unwrap_or(packet.total_len)
     }
 
     /// vnet > NAT > ACL > route > new flow.
     fn begin_from_local(&mut self, packet: &Packet, now: Nanos) -> Result<Flow, DropReason> {
         let midstream = self.may_begin(packet);
-        let vnet = self.policy.select(packet.tuple.destination).ok_or(DropReason::NoVnet)?;
-        let translated = translate(vnet, &packet.tuple)?;
+        let policy = self.policy.clone();
+        let vnet = policy.select(packet.tuple.destination).ok_or(DropReason::NoVnet)?;
+        let translated = self.translate_out(vnet, &packet.tuple)?;
         let midstream = midstream?;
         let rule = Self::judge_acl(vnet, &translated.tuple, midstream, now)?;
         let peer = self.route(vnet, &translated.tuple, None)?;
+        let traits = match &translated.mapping {
+            Some((endpoint, local)) if self.flows.mappings().hold(endpoint, *local) => Traits::SHARED,
+            Some(_) => return Err(DropReason::PatNoMapping),
+            None => Traits::PLAIN,
+        };
         let new = NewFlow {
             vnet: vnet.id,
             peer,
+            back: peer,
             epoch: self.epoch,
             started_by: Side::Local,
-            local: packet.tuple,
-            overlay: translated.tuple.reversed(),
+            traits,
+            keys: [Key::local(&packet.tuple), Key::overlay(vnet.id, &translated.tuple.reversed())],
         };
-        let created = self.flows.create(&new, &self.policy.timeouts, now);
-        let flow = self.count_created(created)?;
-        rule.hit(now);
-        translated.hits.into_iter().flatten().for_each(|hits| hits.hit(now));
-        Ok(flow)
+        self.begin(new, rule, Some(&translated), now)
     }
 
-    /// The flow was judged in an earlier epoch: policy or peers have changed since.
-    fn rejudge_from_local(&mut self, flow: Flow, packet: &Packet, now: Nanos) -> Result<Flow, DropReason> {
-        let verdict = self.judge_again(&flow, now);
-        self.settle(flow, verdict, |forwarder| forwarder.begin_from_local(packet, now))
-    }
-
-    /// What policy says today of a flow that exists: its peer, or that it must begin anew.
-    pub(crate) fn judge_again(&self, flow: &Flow, now: Nanos) -> Result<Again, DropReason> {
-        let Some(vnet) = self.policy.vnet(flow.vnet) else {
-            return Ok(Again::BeginAnew);
-        };
-        let virtual_tuple = flow.overlay.reversed();
-        let unchanged = self.policy.select(flow.local.destination).is_some_and(|now| now.id == vnet.id)
-            && translate(vnet, &flow.local).is_ok_and(|translated| translated.tuple == virtual_tuple);
-        if !unchanged {
-            return Ok(Again::BeginAnew);
-        }
-        let begun = match flow.started_by {
-            Side::Local => virtual_tuple,
-            Side::Overlay => flow.overlay,
-        };
-        // Whether it was taken up in mid-stream is not remembered: TCP gets the benefit of the doubt.
-        let midstream = self.policy.timeouts.midstream && begun.protocol == Protocol::TCP;
-        Self::judge_acl(vnet, &begun, midstream, now)?;
-        self.route(vnet, &virtual_tuple, Some(flow.peer)).map(Again::Goes)
-    }
-
-    /// Puts the outcome of [`Self::judge_again`] into the table.
-    pub(crate) fn settle(
+    /// A local host asks for an echo of this node's own address in a vnet. `None`: it does not.
+    fn answer_echo_from_local(
         &mut self,
-        mut flow: Flow,
-        verdict: Result<Again, DropReason>,
-        begin: impl FnOnce(&mut Self) -> Result<Flow, DropReason>,
-    ) -> Result<Flow, DropReason> {
-        match verdict {
-            Ok(Again::Goes(peer)) => {
-                self.flows.rejudged(flow.id, peer, self.epoch);
-                (flow.peer, flow.epoch) = (peer, self.epoch);
-                Ok(flow)
-            }
-            Ok(Again::BeginAnew) => {
-                self.flows.remove(flow.id);
-                begin(self)
-            }
-            // The flow stays, unjudged, for as long as it is not idle: the peer may come back.
-            Err(reason @ (DropReason::PeerDown | DropReason::NoRoute)) => Err(reason),
-            Err(reason) => {
-                self.flows.remove(flow.id);
-                Err(reason)
-            }
+        bytes: &mut [u8],
+        packet: &Packet,
+        now: Nanos,
+    ) -> Option<Result<(Onward, usize), Refusal>> {
+        if packet.transport != Transport::IcmpQuery || packet.fragment != Fragment::None {
+            return None;
         }
-    }
-
-    pub(crate) fn route(
-        &self,
-        vnet: &Vnet,
-        virtual_tuple: &FiveTuple,
-        current: Option<PeerId>,
-    ) -> Result<PeerId, DropReason> {
-        match vnet.routes.choose(virtual_tuple, current, |peer| self.is_up(peer)) {
-            Choice::Peer(peer) => Ok(peer),
-            Choice::AllDown => Err(DropReason::PeerDown),
-            Choice::NoRoute => Err(DropReason::NoRoute),
+        let vnet = self.policy.select(packet.tuple.destination)?;
+        let translated = self.translate_out(vnet, &packet.tuple).ok()?;
+        if !vnet.is_own(translated.tuple.destination) {
+            return None;
         }
-    }
-
-    pub(crate) fn count_created(
-        &self,
-        created: Result<Created, crate::flow::TableFull>,
-    ) -> Result<Flow, DropReason> {
-        match created {
-            Ok(Created::Existing(flow)) => Ok(flow),
-            Ok(Created::New(flow)) => {
-                self.counters.flows_created.add(1);
-                Ok(flow)
+        let judged = Self::judge_acl(vnet, &translated.tuple, false, now);
+        Some(judged.map_err(Refusal::from).and_then(|rule| {
+            if !echo_reply_in_place(bytes, packet) {
+                return Err(DropReason::ToOwnAddress.into());
             }
-            Ok(Created::Evicting(flow)) => {
-                self.counters.flows_created.add(1);
-                self.counters.flows_evicted.add(1);
-                Ok(flow)
-            }
-            Err(_) => Err(DropReason::FlowTableFull),
-        }
+            rule.hit(now);
+            Ok((Onward::answer(packet.tuple.source, packet.tuple.destination), packet.total_len))
+        }))
     }
-}
-
-/// A later judgement of a flow.
-#[derive(Clone, Copy)]
-pub(crate) enum Again {
-    /// It goes on, to this peer.
-    Goes(PeerId),
-    /// Its translation is not what policy says today.
-    BeginAnew,
-}
-
-/// The tuple of a local packet in virtual addresses.
-fn translate<'v>(vnet: &'v Vnet, local: &FiveTuple) -> Result<Translated<'v>, DropReason> {
-    let source = vnet.nat.inside.to_virtual(local.source).ok_or(DropReason::NoInsideNat)?;
-    let destination = vnet.nat.outside.to_virtual(local.destination).ok_or(DropReason::NoOutsideNat)?;
-    if vnet.is_remote(source.address) {
-        return Err(DropReason::SpoofedLocal);
-    }
-    Ok(Translated {
-        tuple: FiveTuple { source: source.address, destination: destination.address, ..*local },
-        hits: [source.hits.map(AsRef::as_ref), destination.hits.map(AsRef::as_ref)],
-    })
 }

@@ -45,6 +45,12 @@ reasons! {
     NoInsideNat => "no_inside_nat",
     /// No outside NAT rule matches the remote host.
     NoOutsideNat => "no_outside_nat",
+    /// An IPv6 address that prefix translation has no counterpart for (RFC 6296, 3.5).
+    Untranslatable => "untranslatable",
+    /// A local packet to a shared address and a port that no remote host has at present.
+    PatNoMapping => "pat_no_mapping",
+    /// No port of the shared addresses is free.
+    PatExhausted => "pat_exhausted",
     /// An access rule says drop.
     AclDeny => "acl_deny",
     /// An access rule says reject.
@@ -63,12 +69,18 @@ reasons! {
     TransitRefused => "transit_refused",
     /// TTL or hop limit ran out here.
     TtlExceeded => "ttl_exceeded",
-    /// Larger than the next link or the peer takes.
+    /// Larger than the next link or the peer takes, and not to be fragmented.
     TooBig => "too_big",
-    /// A fragment.
-    Fragment => "fragment",
-    /// An ICMP message other than a query or a reply.
+    /// A fragment that came before the first of its datagram, which did not come in time.
+    FragmentExpired => "fragment_expired",
+    /// Too many fragments wait for the first of their datagram, or too many datagrams are fragmented.
+    FragmentLimit => "fragment_limit",
+    /// An ICMP message other than a query, a reply or an error.
     IcmpUnsupported => "icmp_unsupported",
+    /// An ICMP error about a packet that no flow has sent, or that cannot be told from what it quotes.
+    IcmpNoFlow => "icmp_no_flow",
+    /// Above the rate that the node is throttled to.
+    Throttled => "throttled",
     /// A reply, or a TCP segment in mid-stream with `flows.midstream = false`, without a flow.
     NoFlow => "no_flow",
     /// The flow table has no room and nothing may be evicted.

@@ -12,11 +12,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Packets that wait for one neighbour, so that one dead host cannot fill the place of all.
 const PER_NEIGHBOUR: usize = 32;
 
+/// A packet that waits.
+#[derive(Debug)]
+pub(crate) struct HeldFrame {
+    since: Nanos,
+    pub(crate) frame: Frame,
+    /// The node made it: it stands in no books.
+    pub(crate) own: bool,
+}
+
 /// The waiting place of one data worker, bounded in total.
 #[derive(Debug)]
 pub(crate) struct Held {
     limit: usize,
-    waiting: HashMap<IpAddr, Vec<(Nanos, Frame)>>,
+    waiting: HashMap<IpAddr, Vec<HeldFrame>>,
     count: usize,
 }
 
@@ -30,7 +39,13 @@ impl Held {
     }
 
     /// Takes a packet for `neighbour`; gives it back when there is no room.
-    pub(crate) fn hold(&mut self, neighbour: IpAddr, frame: Frame, now: Nanos) -> Result<(), Frame> {
+    pub(crate) fn hold(
+        &mut self,
+        neighbour: IpAddr,
+        frame: Frame,
+        own: bool,
+        since: Nanos,
+    ) -> Result<(), Frame> {
         if self.count >= self.limit {
             return Err(frame);
         }
@@ -38,7 +53,7 @@ impl Held {
         if frames.len() >= PER_NEIGHBOUR {
             return Err(frame);
         }
-        frames.push((now, frame));
+        frames.push(HeldFrame { since, frame, own });
         self.count += 1;
         Ok(())
     }
@@ -47,24 +62,24 @@ impl Held {
     pub(crate) fn take_resolved<T>(
         &mut self,
         resolved: impl Fn(IpAddr) -> Option<T>,
-        mut send: impl FnMut(&T, Frame),
+        mut send: impl FnMut(&T, HeldFrame),
     ) {
         let count = &mut self.count;
         self.waiting.retain(|neighbour, frames| {
             let Some(found) = resolved(*neighbour) else { return true };
             *count -= frames.len();
-            frames.drain(..).for_each(|(_, frame)| send(&found, frame));
+            frames.drain(..).for_each(|held| send(&found, held));
             false
         });
     }
 
     /// Takes out the packets that waited for too long.
-    pub(crate) fn take_expired(&mut self, now: Nanos, mut give_up: impl FnMut(Frame)) {
+    pub(crate) fn take_expired(&mut self, now: Nanos, mut give_up: impl FnMut(HeldFrame)) {
         let count = &mut self.count;
         self.waiting.retain(|_, frames| {
-            for (_, frame) in frames.extract_if(.., |(since, _)| now.since(*since) >= PATIENCE) {
+            for held in frames.extract_if(.., |held| now.since(held.since) >= PATIENCE) {
                 *count -= 1;
-                give_up(frame);
+                give_up(held);
             }
             !frames.is_empty()
         });

@@ -8,8 +8,11 @@ use crossbeam::channel::Sender;
 use crossbeam::queue::ArrayQueue;
 use gridway_config::Config;
 use gridway_forwarding::flow::FlowTable;
+use gridway_forwarding::fragments::Fragments;
+use gridway_forwarding::monitor::Monitors;
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
+use gridway_forwarding::throttle::Throttle;
 use gridway_forwarding::{Counters, Peers, VnetId};
 use gridway_netlink::Resolver;
 use gridway_steer::Steer;
@@ -31,6 +34,11 @@ pub(crate) struct Node {
     pub(crate) credentials: ArcSwap<Credentials>,
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) flows: Arc<FlowTable>,
+    pub(crate) fragments: Arc<Fragments>,
+    pub(crate) monitors: Arc<Monitors>,
+    /// Rate limits towards and from the tunnels.
+    pub(crate) egress: Throttle,
+    pub(crate) ingress: Throttle,
     pub(crate) peers: Arc<Peers>,
     pub(crate) book: Book,
     pub(crate) pools: Pools,
@@ -134,6 +142,19 @@ impl Node {
     /// A thread has failed: the node ends.
     pub(crate) fn fail(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Takes over what a configuration says besides peers and certificates, and the policy made of it.
+    pub(crate) fn apply(&self, config: Arc<Config>, policy: Arc<Policy>) {
+        self.egress.set_mbps(config.throttle.egress_mbps);
+        self.ingress.set_mbps(config.throttle.ingress_mbps);
+        self.monitors.configure(&policy, &self.peers, &mut rand::rng(), self.clock.now());
+        self.config.store(config);
+        self.policy.store(policy);
+        // After the policy: a worker that sees the new epoch sees the new policy too.
+        self.peers.start_epoch();
+        // Worker 0 may sleep beyond the first probe.
+        self.workers.iter().for_each(WorkerHandle::wake);
     }
 
     /// The vnets to announce to peers.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use gridway_config::{Config, Identity};
+use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{PeerId, Registry};
 use gridway_tunnel::Credentials;
@@ -36,6 +37,14 @@ pub(crate) fn numbered_peers(
     config.peers.iter().map(|peer| Ok((registry.peer(peer.name.as_str())?, peer.clone()))).collect()
 }
 
+/// A pool of shared addresses may not hold an address of the node itself: packets to it are the kernel's.
+pub(crate) fn shared_own_address(policy: &Policy, hops: &NextHops) -> Option<String> {
+    let own = hops.own().iter().find(|own| policy.is_shared(**own))?;
+    Some(format!(
+        "outside_nat: {own} is an address of the data interface and cannot be shared by remote hosts"
+    ))
+}
+
 /// Takes the configuration in `file` into force, unless anything about it is wrong.
 pub(crate) fn reload(node: &Node, file: &Path, registry: &mut Registry) {
     let outcome = try_reload(node, file, registry);
@@ -54,7 +63,11 @@ fn try_reload(node: &Node, file: &Path, registry: &mut Registry) -> Result<()> {
         bail!("these fields need a restart: {}", fields.join(", "));
     }
     let credentials = read_credentials(&config)?;
+    let config = Arc::new(config);
     let policy = Policy::compile(&config, registry, Some(&node.policy.load()))?;
+    if let Some(own) = shared_own_address(&policy, &node.next_hops.load()) {
+        bail!("{own}");
+    }
     let peers = numbered_peers(&config, registry)?;
     // The maps are the only part that can fail from here on; they are set first.
     if let Some(mut steer) = node.lock_steer() {
@@ -62,11 +75,8 @@ fn try_reload(node: &Node, file: &Path, registry: &mut Registry) -> Result<()> {
     }
     let vnets_before = node.announced_vnets();
     node.book.configure(peers, node.clock.now());
-    node.config.store(Arc::new(config));
     node.credentials.store(Arc::new(credentials));
-    node.policy.store(Arc::new(policy));
-    // After the policy: a worker that sees the new epoch sees the new policy too.
-    node.peers.start_epoch();
+    node.apply(config, Arc::new(policy));
     node.tell_all(|| Control::Rejudge);
     node.tell_all(|| Control::Reconfigured);
     let vnets = node.announced_vnets();

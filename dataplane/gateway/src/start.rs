@@ -7,13 +7,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use arc_swap::ArcSwap;
 use crossbeam::channel::unbounded;
 use crossbeam::queue::ArrayQueue;
 use gridway_config::{Attach, Config, Data, Rings};
 use gridway_forwarding::flow::FlowTable;
+use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::policy::Policy;
+use gridway_forwarding::throttle::Throttle;
 use gridway_forwarding::{Peers, Registry};
 use gridway_netlink::Watcher;
 use gridway_steer::{Steer, SteerOptions};
@@ -57,7 +59,8 @@ pub(crate) fn start(config: Config) -> Result<Running> {
     let clock = Clock::start();
     let credentials = reload::read_credentials(&config)?;
     let mut registry = Registry::default();
-    let policy = Policy::compile(&config, &mut registry, None)?;
+    let config = Arc::new(config);
+    let policy = Arc::new(Policy::compile(&config, &mut registry, None)?);
     let peers_configured = reload::numbered_peers(&config, &mut registry)?;
 
     let control = control::bind(&config.control.socket)?;
@@ -100,17 +103,25 @@ pub(crate) fn start(config: Config) -> Result<Running> {
         None => (None, None, parts.iter().map(|_| None).collect(), None),
     };
     let next_hops = watcher.as_ref().map(|watcher| neighbours::next_hops(&watcher.snapshot()));
+    let next_hops = next_hops.unwrap_or_default();
+    if let Some(own) = reload::shared_own_address(&policy, &next_hops) {
+        bail!("{own}");
+    }
     let peers = Arc::new(Peers::default());
     let node = Arc::new(Node {
         clock,
         instance,
         credentials: ArcSwap::from_pointee(credentials),
-        policy: Arc::new(ArcSwap::from_pointee(policy)),
+        policy: Arc::new(ArcSwap::new(policy.clone())),
         flows: Arc::new(FlowTable::new(config.limits.flows as usize, [word(low), word(high)])),
         book: Book::new(peers.clone()),
+        fragments: Arc::new(Fragments::new(config.limits.fragments as usize)),
+        monitors: Arc::default(),
+        egress: Throttle::default(),
+        ingress: Throttle::default(),
         peers,
         pools: Pools::new(records, CHUNKS),
-        next_hops: Arc::new(ArcSwap::from_pointee(next_hops.unwrap_or_default())),
+        next_hops: Arc::new(ArcSwap::from_pointee(next_hops)),
         resolver: watcher.as_ref().map(Watcher::requests),
         steer: steer.map(Mutex::new),
         data: port,
@@ -118,9 +129,10 @@ pub(crate) fn start(config: Config) -> Result<Running> {
         stopping: AtomicBool::new(false),
         last_reload_error: Mutex::default(),
         handshakes: HandshakeCounters::default(),
-        config: ArcSwap::from_pointee(config),
+        config: ArcSwap::new(config.clone()),
     });
     node.book.configure(peers_configured, clock.now());
+    node.apply(config, policy);
 
     checks::drop_privileges()?;
     spawn_all(node, registry, starts, ports, listener, control, watcher)

@@ -14,6 +14,39 @@ pub const TAG_LEN: usize = 16;
 /// A full record on the wire.
 pub const MAX_RECORD: usize = HEADER_LEN + MAX_PLAINTEXT + TRAILER_LEN;
 
+/// Where a packet comes from that goes into a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A local host sent it.
+    Local,
+    /// Another peer sent it.
+    Relayed,
+    /// The node made it: it was never received.
+    Own,
+}
+
+/// Packets in a record that were received before, and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Packets of local hosts.
+    pub local: u64,
+    /// Their bytes.
+    pub local_bytes: u64,
+    /// Packets of other peers.
+    pub relayed: u64,
+    /// Their bytes.
+    pub relayed_bytes: u64,
+}
+
+impl std::ops::AddAssign for Contents {
+    fn add_assign(&mut self, other: Self) {
+        self.local += other.local;
+        self.local_bytes += other.local_bytes;
+        self.relayed += other.relayed;
+        self.relayed_bytes += other.relayed_bytes;
+    }
+}
+
 /// One record under construction or on its way to the socket.
 ///
 /// Header room in front and trailer room behind let the record be sealed where the packets were
@@ -22,8 +55,7 @@ pub const MAX_RECORD: usize = HEADER_LEN + MAX_PLAINTEXT + TRAILER_LEN;
 pub struct RecordBuffer {
     bytes: Box<[u8]>,
     packets: PacketsBuilder,
-    forwarded: u32,
-    forwarded_bytes: u64,
+    contents: Contents,
     plaintext_len: usize,
     sealed_len: usize,
     /// When the data worker closed the record: the start of its wait for the socket.
@@ -43,8 +75,7 @@ impl RecordBuffer {
         Self {
             bytes: vec![0; MAX_RECORD].into_boxed_slice(),
             packets: PacketsBuilder::new(),
-            forwarded: 0,
-            forwarded_bytes: 0,
+            contents: Contents::default(),
             plaintext_len: 0,
             sealed_len: 0,
             closed_at: Nanos::default(),
@@ -54,25 +85,26 @@ impl RecordBuffer {
     /// Makes the buffer empty again; its bytes are overwritten by the next record.
     pub fn clear(&mut self) {
         self.packets = PacketsBuilder::new();
-        self.forwarded = 0;
-        self.forwarded_bytes = 0;
+        self.contents = Contents::default();
         self.plaintext_len = 0;
         self.sealed_len = 0;
     }
 
-    /// Appends an IP packet of the vnet that the sender announced as `vnet`. One of the node's `own` is
-    /// not counted as forwarded.
+    /// Appends an IP packet of the vnet that the sender announced as `vnet`.
     ///
     /// # Errors
     /// [`Full`] when the packet does not fit; the record is unchanged.
-    pub fn push_packet(&mut self, vnet: VnetId, packet: &[u8], own: bool) -> Result<(), Full> {
+    pub fn push_packet(&mut self, vnet: VnetId, packet: &[u8], source: Source) -> Result<(), Full> {
         let room = &mut self.bytes[HEADER_LEN..HEADER_LEN + MAX_PLAINTEXT];
         self.packets.append(room, vnet, packet)?;
         self.plaintext_len = self.packets.len();
-        if !own {
-            self.forwarded += 1;
-            self.forwarded_bytes += packet.len() as u64;
-        }
+        let (packets, bytes) = match source {
+            Source::Local => (&mut self.contents.local, &mut self.contents.local_bytes),
+            Source::Relayed => (&mut self.contents.relayed, &mut self.contents.relayed_bytes),
+            Source::Own => return Ok(()),
+        };
+        *packets += 1;
+        *bytes += packet.len() as u64;
         Ok(())
     }
 
@@ -92,10 +124,10 @@ impl RecordBuffer {
         result
     }
 
-    /// Forwarded packets in the record, and their bytes.
+    /// Packets in the record that were received before.
     #[must_use]
-    pub fn forwarded(&self) -> (u64, u64) {
-        (u64::from(self.forwarded), self.forwarded_bytes)
+    pub fn contents(&self) -> Contents {
+        self.contents
     }
 
     /// Whether nothing was written yet.

@@ -15,7 +15,7 @@ pub mod record;
 pub mod session;
 
 pub use arbiter::{Arbiter, ConnectionId, Verdict};
-pub use buffer::RecordBuffer;
+pub use buffer::{Contents, RecordBuffer, Source};
 pub use credentials::{CredentialError, Credentials};
 pub use handshake::{Established, Handshake, HandshakeError, Progress};
 pub use identity::{IdentityError, PeerIdentity};

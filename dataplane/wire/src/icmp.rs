@@ -4,9 +4,8 @@ mod echo;
 mod error;
 mod quoted;
 
-pub use echo::echo_reply_in_place;
+pub use echo::{MAX_ECHO_REQUEST_LEN, echo_reply_in_place, echo_sequence, write_echo_request};
 pub use error::{IcmpError, MAX_ERROR_LEN_V4, MAX_ERROR_LEN_V6, build_error};
 pub use quoted::{QuotedPacket, quoted, rewrite_error};
 
-/// TTL and hop limit of packets that the node itself makes.
-pub const TTL: u8 = 64;
+pub use crate::header::TTL;

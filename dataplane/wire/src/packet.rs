@@ -71,6 +71,13 @@ pub enum Transport {
     LaterFragment,
 }
 
+impl Transport {
+    /// Whether this is TCP with its SYN flag: the beginning of a connection, or the answer to one.
+    pub const fn is_syn(self) -> bool {
+        matches!(self, Self::Tcp { flags } if flags.syn())
+    }
+}
+
 /// What was learned of a packet; offsets and lengths are in bytes from the start of its IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {

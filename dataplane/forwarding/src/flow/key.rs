@@ -44,6 +44,12 @@ impl Key {
         Self([source_high, source_low, destination_high, destination_low, rest])
     }
 
+    /// Whether this is a key of packets as local hosts send them.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.0[WORDS - 1] >> 40 & 0x7fff == u64::from(LOCAL_SCOPE & 0x7fff)
+    }
+
     /// The tuple the key was made of.
     #[must_use]
     pub fn tuple(&self) -> FiveTuple {

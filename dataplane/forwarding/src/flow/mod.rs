@@ -6,9 +6,12 @@
 
 mod index;
 mod key;
+pub mod mappings;
+mod ports;
 mod shard;
 mod slot;
 mod timeouts;
+mod traits;
 
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
@@ -23,11 +26,13 @@ use gridway_wire::tuple::FiveTuple;
 use crate::ids::{PeerId, VnetId};
 use index::Index;
 use shard::Shard;
-use slot::{Identity, Slot};
+use mappings::{LocalEndpoint, Mappings, VirtualEndpoint};
+use slot::{Identity, Route, Slot};
 
 pub use key::Key;
 pub use slot::Traffic;
 pub use timeouts::{State, idle_limit};
+pub use traits::Traits;
 
 /// The two sides a packet of a flow can come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,14 +54,30 @@ pub struct Flow {
     pub vnet: VnetId,
     /// The peer its packets go to.
     pub peer: PeerId,
+    /// The peer that packets in the other direction go to; the same one unless the flow is relayed.
+    pub back: PeerId,
     /// The epoch it was last judged in.
     pub epoch: u32,
     /// Side its first packet came from.
     pub started_by: Side,
-    /// Tuple of packets from local hosts.
-    pub local: FiveTuple,
-    /// Tuple of packets from the overlay.
-    pub overlay: FiveTuple,
+    /// What sets it apart.
+    pub traits: Traits,
+    /// Keys of packets from the local and from the overlay side.
+    pub keys: [Key; 2],
+}
+
+impl Flow {
+    /// Tuple of packets from local hosts; of a relayed flow, of those from `peer`.
+    #[must_use]
+    pub fn local(&self) -> FiveTuple {
+        self.keys[0].tuple()
+    }
+
+    /// Tuple of packets from the overlay; of a relayed flow, of those from `back`.
+    #[must_use]
+    pub fn overlay(&self) -> FiveTuple {
+        self.keys[1].tuple()
+    }
 }
 
 /// Names one flow, and no later one in the same place.
@@ -81,14 +102,16 @@ pub struct NewFlow {
     pub vnet: VnetId,
     /// The peer its packets go to.
     pub peer: PeerId,
+    /// The peer that packets in the other direction go to.
+    pub back: PeerId,
     /// The epoch it was judged in.
     pub epoch: u32,
     /// Side its first packet came from.
     pub started_by: Side,
-    /// Tuple of packets from local hosts.
-    pub local: FiveTuple,
-    /// Tuple of packets from the overlay.
-    pub overlay: FiveTuple,
+    /// What sets it apart. One that is [`Traits::SHARED`] holds its mapping for this flow already.
+    pub traits: Traits,
+    /// Keys of packets from the local and from the overlay side.
+    pub keys: [Key; 2],
 }
 
 /// A flow with its activity, for listings and time-outs.
@@ -98,11 +121,15 @@ pub struct FlowView {
     pub vnet: VnetId,
     /// The peer its packets go to.
     pub peer: PeerId,
+    /// The peer that packets in the other direction go to.
+    pub back: PeerId,
     /// Side its first packet came from.
     pub started_by: Side,
-    /// Tuple of packets from local hosts.
+    /// What sets it apart.
+    pub traits: Traits,
+    /// Tuple of packets from local hosts; of a relayed flow, of those from `peer`.
     pub local: FiveTuple,
-    /// Tuple of packets from the overlay.
+    /// Tuple of packets from the overlay; of a relayed flow, of those from `back`.
     pub overlay: FiveTuple,
     /// When it was created.
     pub created: Nanos,
@@ -141,6 +168,7 @@ pub struct FlowTable {
     index: Index,
     shards: Box<[Shard]>,
     shard_slots: u32,
+    mappings: Mappings,
 }
 
 impl FlowTable {
@@ -157,7 +185,14 @@ impl FlowTable {
             index: Index::new(per_shard * shards),
             shards: (0..shards).map(|_| Shard::new(per_shard)).collect(),
             shard_slots: u32::try_from(per_shard).expect("limits are validated to fit 32 bits"),
+            mappings: Mappings::default(),
         }
+    }
+
+    /// Port mappings that the flows hold.
+    #[must_use]
+    pub fn mappings(&self) -> &Mappings {
+        &self.mappings
     }
 
     /// Flows the table can hold.
@@ -211,9 +246,9 @@ impl FlowTable {
     /// # Errors
     /// [`TableFull`] when the shard is full of busy flows.
     pub fn create(&self, new: &NewFlow, limits: &FlowTimeouts, now: Nanos) -> Result<Created, TableFull> {
-        let keys = [Key::local(&new.local), Key::overlay(new.vnet, &new.overlay)];
+        let keys = new.keys;
         if let Some(stale) = self.find(Side::Local, &keys[0])
-            && (stale.overlay != new.overlay || stale.vnet != new.vnet)
+            && stale.keys != keys
         {
             self.remove(stale.id);
         }
@@ -221,7 +256,7 @@ impl FlowTable {
         let shard = &self.shards[number];
         let mut state = shard.lock();
         if let Some(existing) = self.find(Side::Overlay, &keys[1]) {
-            if existing.local == new.local {
+            if existing.keys == keys {
                 return Ok(Created::Existing(existing));
             }
             self.clear(shard, &mut state, existing.id.slot);
@@ -238,23 +273,25 @@ impl FlowTable {
         };
         let slot_number = self.global(number, place);
         let slot = shard.slot(place).expect("a place that was taken has memory");
-        let identity =
-            Identity { keys, vnet: new.vnet, started_by: new.started_by, peer: new.peer, epoch: new.epoch };
+        let route = Route { peer: new.peer, back: new.back, epoch: new.epoch };
+        let NewFlow { vnet, started_by, traits, .. } = *new;
+        let identity = Identity { keys, vnet, started_by, traits, route };
         slot.write(Some(&identity), now);
         let hashes = keys.map(|key| self.hash(&key));
         if self.index.insert(hashes[0], slot_number).is_err()
             || self.index.insert(hashes[1], slot_number).is_err()
         {
-            self.clear(shard, &mut state, slot_number);
+            self.empty(shard, &mut state, slot_number, &identity);
             return Err(TableFull);
         }
         let flow = flow(FlowId { slot: slot_number, version: slot.version() }, &identity);
         Ok(if evicted { Created::Evicting(flow) } else { Created::New(flow) })
     }
 
-    /// Records that the flow was judged again, in `epoch`, and now goes to `peer`.
-    pub fn rejudged(&self, id: FlowId, peer: PeerId, epoch: u32) {
-        self.with_live(id, |_, _, slot| slot.set_route(peer, epoch));
+    /// Records that the flow was judged again, in `epoch`, and now goes to `peer`, and to `back` in the other
+    /// direction.
+    pub fn rejudged(&self, id: FlowId, peer: PeerId, back: PeerId, epoch: u32) {
+        self.with_live(id, |_, _, slot| slot.set_route(Route { peer, back, epoch }));
     }
 
     /// Removes a flow, if it still lives.
@@ -278,11 +315,26 @@ impl FlowTable {
         let (_, place) = self.local(number);
         let Some(slot) = shard.slot(place) else { return };
         if let Some((_, identity)) = slot.read() {
-            for key in identity.keys {
-                self.index.remove(self.hash(&key), number);
+            if identity.traits.has(Traits::SHARED) {
+                let (endpoint, local) = endpoints(&identity);
+                self.mappings.release(&endpoint, local);
             }
+            self.empty(shard, state, number, &identity);
+        } else {
+            slot.write(None, Nanos::default());
+            shard.give_back(state, place);
         }
-        slot.write(None, Nanos::default());
+    }
+
+    /// Empties a slot that holds `identity`; what the flow held is the caller's. The shard is locked.
+    fn empty(&self, shard: &Shard, state: &mut shard::State, number: u32, identity: &Identity) {
+        let (_, place) = self.local(number);
+        for key in identity.keys {
+            self.index.remove(self.hash(&key), number);
+        }
+        if let Some(slot) = shard.slot(place) {
+            slot.write(None, Nanos::default());
+        }
         shard.give_back(state, place);
     }
 
@@ -305,11 +357,11 @@ impl FlowTable {
     }
 
     /// Visits flows until `visit` says stop by returning false.
-    pub fn for_each(&self, mut visit: impl FnMut(&FlowView) -> bool) {
+    pub fn for_each(&self, mut visit: impl FnMut(FlowId, &FlowView) -> bool) {
         for (number, shard) in self.shards.iter().enumerate() {
             for place in 0..shard.reached() as u32 {
-                if let Some((_, view)) = self.view(self.global(number, place))
-                    && !visit(&view)
+                if let Some((id, view)) = self.view(self.global(number, place))
+                    && !visit(id, &view)
                 {
                     return;
                 }
@@ -364,12 +416,25 @@ fn flow(id: FlowId, identity: &Identity) -> Flow {
     Flow {
         id,
         vnet: identity.vnet,
-        peer: identity.peer,
-        epoch: identity.epoch,
+        peer: identity.route.peer,
+        back: identity.route.back,
+        epoch: identity.route.epoch,
         started_by: identity.started_by,
-        local: identity.keys[0].tuple(),
-        overlay: identity.keys[1].tuple(),
+        traits: identity.traits,
+        keys: identity.keys,
     }
+}
+
+/// Both ends of the mapping that a flow holds: its remote host's.
+fn endpoints(identity: &Identity) -> (VirtualEndpoint, LocalEndpoint) {
+    let (local, overlay) = (identity.keys[0].tuple(), identity.keys[1].tuple());
+    let endpoint = VirtualEndpoint {
+        vnet: identity.vnet,
+        protocol: overlay.protocol,
+        address: overlay.source,
+        port: overlay.source_port,
+    };
+    (endpoint, LocalEndpoint { address: local.destination, port: local.destination_port })
 }
 
 /// Idle time below which a flow is not evicted while its connection is established.

@@ -117,7 +117,9 @@ impl Shard {
 pub(super) fn view(slot: &Slot, identity: &Identity) -> FlowView {
     FlowView {
         vnet: identity.vnet,
-        peer: identity.peer,
+        peer: identity.route.peer,
+        back: identity.route.back,
+        traits: identity.traits,
         started_by: identity.started_by,
         local: identity.keys[0].tuple(),
         overlay: identity.keys[1].tuple(),

@@ -11,6 +11,7 @@ use gridway_wire::time::Nanos;
 
 use super::Side;
 use super::key::{Key, WORDS};
+use super::traits::Traits;
 use crate::ids::{PeerId, VnetId};
 
 /// A flow of the table.
@@ -39,9 +40,34 @@ pub(super) struct Identity {
     pub(super) keys: [Key; 2],
     pub(super) vnet: VnetId,
     pub(super) started_by: Side,
+    pub(super) traits: Traits,
+    pub(super) route: Route,
+}
+
+/// Where a flow goes, as it was last judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Route {
     pub(super) peer: PeerId,
+    pub(super) back: PeerId,
     pub(super) epoch: u32,
 }
+
+impl Route {
+    fn word(self) -> u64 {
+        u64::from(self.epoch) << 32 | u64::from(self.back.0) << 16 | u64::from(self.peer.0)
+    }
+
+    fn from_word(word: u64) -> Self {
+        Self {
+            peer: PeerId((word & 0xffff) as u16),
+            back: PeerId((word >> 16 & 0xffff) as u16),
+            epoch: (word >> 32) as u32,
+        }
+    }
+}
+
+const STARTED_BY_OVERLAY: u64 = 1 << 16;
+const TRAITS_SHIFT: u32 = 24;
 
 /// Activity of one direction of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +104,11 @@ impl Slot {
         if self.key(side) != *key {
             return None;
         }
-        let identity = self.identity();
+        let other = match side {
+            Side::Local => [*key, self.key(Side::Overlay)],
+            Side::Overlay => [self.key(Side::Local), *key],
+        };
+        let identity = self.identity(other);
         self.is_at(version).then_some((version, identity))
     }
 
@@ -88,19 +118,18 @@ impl Slot {
         if self.keys[0][WORDS - 1].load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let identity = self.identity();
+        let identity = self.identity([self.key(Side::Local), self.key(Side::Overlay)]);
         self.is_at(version).then_some((version, identity))
     }
 
-    fn identity(&self) -> Identity {
+    fn identity(&self, keys: [Key; 2]) -> Identity {
         let place = self.place.load(Ordering::Relaxed);
-        let route = self.route.load(Ordering::Relaxed);
         Identity {
-            keys: [self.key(Side::Local), self.key(Side::Overlay)],
+            keys,
             vnet: VnetId((place & 0xffff) as u16),
-            started_by: if place >> 16 & 1 == 0 { Side::Local } else { Side::Overlay },
-            peer: PeerId((route & 0xffff) as u16),
-            epoch: (route >> 32) as u32,
+            started_by: if place & STARTED_BY_OVERLAY == 0 { Side::Local } else { Side::Overlay },
+            traits: Traits::from_bits((place >> TRAITS_SHIFT) as u8),
+            route: Route::from_word(self.route.load(Ordering::Relaxed)),
         }
     }
 
@@ -117,9 +146,13 @@ impl Slot {
             self.activity[side as usize].reset();
         }
         if let Some(identity) = identity {
-            let place = u64::from(identity.vnet.0) | (identity.started_by as u64) << 16;
-            self.place.store(place, Ordering::Relaxed);
-            self.set_route(identity.peer, identity.epoch);
+            let started_by = match identity.started_by {
+                Side::Local => 0,
+                Side::Overlay => STARTED_BY_OVERLAY,
+            };
+            let traits = u64::from(identity.traits.bits()) << TRAITS_SHIFT;
+            self.place.store(u64::from(identity.vnet.0) | started_by | traits, Ordering::Relaxed);
+            self.set_route(identity.route);
         }
         self.created.store(now.0, Ordering::Relaxed);
         self.version.store(version.wrapping_add(2), Ordering::Release);
@@ -127,8 +160,8 @@ impl Slot {
 
     /// Records a new judgement of the flow. The caller holds the shard's lock, so the slot cannot
     /// change hands meanwhile.
-    pub(super) fn set_route(&self, peer: PeerId, epoch: u32) {
-        self.route.store(u64::from(epoch) << 32 | u64::from(peer.0), Ordering::Relaxed);
+    pub(super) fn set_route(&self, route: Route) {
+        self.route.store(route.word(), Ordering::Relaxed);
     }
 
     pub(super) fn version(&self) -> u64 {

@@ -1,105 +1,133 @@
 //! From a validated configuration to a policy.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use gridway_config::{AclRule, Config};
-use ipnet::IpNet;
 
 use super::acl::Acl;
 use super::hits::Hits;
-use super::nat::{Nat, NatRule, Netmap, Translation};
+use super::nat::{Nat, NatRule, Translation};
 use super::routes::{Candidate, Routes};
-use super::{Policy, Vnet};
-use crate::ids::{Registry, RegistryFull};
-use crate::prefix::PrefixTable;
+use super::{Policy, Probe, Vnet};
+use crate::ids::{MonitorId, Registry, RegistryFull, VnetId};
 
 impl Policy {
-    /// Compiles `config`. Rules that `previous` had keep their hits.
+    /// Compiles `config`. A vnet whose configuration is that of `previous` is taken over as it is; rules of
+    /// others that `previous` had keep their hits.
     ///
     /// # Errors
-    /// [`RegistryFull`] when more peers or vnets were configured since the start than have numbers.
+    /// [`RegistryFull`] when more peers, vnets or monitors were configured since the start than have numbers.
     pub fn compile(
-        config: &Config,
+        config: &Arc<Config>,
         registry: &mut Registry,
         previous: Option<&Self>,
     ) -> Result<Self, RegistryFull> {
-        let mut policy = Self {
-            generation: previous.map_or(0, |previous| previous.generation) + 1,
-            timeouts: config.flows,
-            vnets: Vec::new(),
-            selectors: PrefixTable::default(),
-        };
+        let mut vnets = Vec::new();
+        let (mut selectors, mut pools) = (Vec::new(), Vec::new());
         for raw in &config.vnets {
             let id = registry.vnet(raw.name.as_str())?;
-            let old = previous.and_then(|previous| previous.vnet(id));
-            let vnet = compile_vnet(raw, id, registry, old)?;
-            for selector in raw.selectors() {
-                policy.selectors.insert(selector, id);
+            let old = previous.and_then(|previous| Some((previous, previous.vnets.get(id.index())?.as_ref()?)));
+            let unchanged = old.filter(|(previous, _)| previous.config.vnet(raw.name.as_str()) == Some(raw));
+            let vnet = match unchanged {
+                Some((_, vnet)) => vnet.clone(),
+                None => Arc::new(compile_vnet(raw, id, registry, old.map(|(_, vnet)| vnet.as_ref()))?),
+            };
+            selectors.extend(raw.selectors().map(|prefix| (prefix, id)));
+            pools.extend(raw.outside_nat.iter().filter(|nat| nat.is_many_to_one()).map(|nat| (nat.local, ())));
+            if vnets.len() <= id.index() {
+                vnets.resize_with(id.index() + 1, || None);
             }
-            if policy.vnets.len() <= id.index() {
-                policy.vnets.resize_with(id.index() + 1, || None);
-            }
-            policy.vnets[id.index()] = Some(Arc::new(vnet));
+            vnets[id.index()] = Some(vnet);
         }
-        Ok(policy)
+        Ok(Self {
+            generation: previous.map_or(0, |previous| previous.generation) + 1,
+            timeouts: config.flows,
+            config: config.clone(),
+            vnets,
+            selectors: selectors.into_iter().collect(),
+            pools: pools.into_iter().collect(),
+        })
     }
 }
 
 fn compile_vnet(
     raw: &gridway_config::Vnet,
-    id: crate::ids::VnetId,
+    id: VnetId,
     registry: &mut Registry,
     old: Option<&Vnet>,
 ) -> Result<Vnet, RegistryFull> {
-    let inside = raw.inside_nat.iter().map(|nat| (nat.local, nat.virtual_prefix)).collect();
-    let outside = raw.outside_nat.iter().map(|nat| (nat.local, nat.remote.prefixes()[0])).collect();
-    let routes = raw
-        .routes
-        .iter()
-        .map(|route| {
-            let peer = registry.peer(route.via.as_str())?;
-            Ok((route.to, Candidate { peer, metric: route.metric }))
-        })
-        .collect::<Result<_, RegistryFull>>()?;
+    let inside = raw.inside_nat.iter().map(|nat| {
+        NatRule::new(nat.local, gridway_config::RemoteHosts::Prefix(nat.virtual_prefix), false)
+    });
+    let outside =
+        raw.outside_nat.iter().map(|nat| NatRule::new(nat.local, nat.remote.clone(), nat.is_many_to_one()));
+    let mut probes = Vec::new();
+    let mut routes = Vec::with_capacity(raw.routes.len());
+    for route in &raw.routes {
+        let peer = registry.peer(route.via.as_str())?;
+        let monitor = match route.monitor {
+            Some(monitor) => {
+                let id = monitor_id(raw, route, &monitor, registry)?;
+                // Validation has seen to the address.
+                let source = raw.address_like(monitor.target);
+                probes.extend(source.map(|source| Probe { id, peer, source, monitor }));
+                Some(id)
+            }
+            None => None,
+        };
+        routes.push((route.to, Candidate { peer, metric: route.metric, monitor }));
+    }
     Ok(Vnet {
         id,
         name: raw.name.as_str().to_owned(),
-        address: raw.address.first().copied(),
+        addresses: raw.address.clone(),
         mtu: raw.mtu.unwrap_or(u16::MAX),
+        dark: raw.dark,
+        relay: raw.relay,
         nat: Nat {
-            inside: translation(raw, inside, old.map(|old| old.nat.inside.rules())),
-            outside: translation(raw, outside, old.map(|old| old.nat.outside.rules())),
+            inside: translation(raw, inside.collect(), old.map(|old| old.nat.inside.rules())),
+            outside: translation(raw, outside.collect(), old.map(|old| old.nat.outside.rules())),
         },
-        acl: Acl::new(raw.acl.iter().map(|rule| (rule.clone(), acl_hits(rule, old))).collect()),
+        acl: acl(raw, old),
         routes: Routes::new(routes),
+        probes,
         proxied: raw.outside_nat.iter().filter(|nat| nat.proxy_arp).map(|nat| nat.local).collect(),
     })
 }
 
+/// Everything that makes a monitor the one it is.
+fn monitor_id(
+    raw: &gridway_config::Vnet,
+    route: &gridway_config::Route,
+    monitor: &gridway_config::Monitor,
+    registry: &mut Registry,
+) -> Result<MonitorId, RegistryFull> {
+    registry.monitor(&format!("{} {} {} {:?} {monitor:?}", raw.name, route.to, route.via, raw.address))
+}
+
 fn translation(
     raw: &gridway_config::Vnet,
-    pairs: Vec<(IpNet, IpNet)>,
+    mut rules: Vec<NatRule>,
     old: Option<&[NatRule]>,
 ) -> Translation {
     if !raw.nat {
         return Translation::Off;
     }
-    if pairs.is_empty() {
-        return Translation::IdentityWithin(raw.cidr.clone());
+    for rule in &mut rules {
+        let known = old.unwrap_or_default().iter();
+        if let Some(known) = known.into_iter().find(|old| (old.local, &old.remote) == (rule.local, &rule.remote)) {
+            (rule.hits, rule.exhausted) = (known.hits.clone(), known.exhausted.clone());
+        }
     }
-    let hits = |local, virtual_prefix| {
-        old.unwrap_or_default()
-            .iter()
-            .find(|rule| (rule.local, rule.virtual_prefix) == (local, virtual_prefix))
-            .map(|rule| rule.hits.clone())
-            .unwrap_or_default()
-    };
-    let rule = |(local, virtual_prefix)| NatRule { local, virtual_prefix, hits: hits(local, virtual_prefix) };
-    Translation::Netmap(Box::new(Netmap::new(pairs.into_iter().map(rule).collect())))
+    Translation::new(rules, &raw.cidr)
 }
 
-fn acl_hits(rule: &AclRule, old: Option<&Vnet>) -> Arc<Hits> {
-    old.and_then(|old| old.acl.rules().find(|(known, _)| *known == rule))
-        .map(|(_, hits)| hits.clone())
-        .unwrap_or_default()
+fn acl(raw: &gridway_config::Vnet, old: Option<&Vnet>) -> Acl {
+    let known: HashMap<u32, (&AclRule, &Arc<Hits>)> =
+        old.map(|old| old.acl.rules().map(|(rule, hits)| (rule.line, (rule, hits))).collect()).unwrap_or_default();
+    let hits = |rule: &AclRule| {
+        known.get(&rule.line).filter(|(old, _)| *old == rule).map(|(_, hits)| (*hits).clone()).unwrap_or_default()
+    };
+    Acl::new(raw.acl.iter().map(|rule| (rule.clone(), hits(rule))).collect())
 }

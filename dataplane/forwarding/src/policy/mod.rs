@@ -4,20 +4,21 @@ mod acl;
 mod compile;
 mod hits;
 mod nat;
+mod npt;
 mod routes;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use gridway_config::FlowTimeouts;
+use gridway_config::{Config, FlowTimeouts, Monitor};
 use ipnet::IpNet;
 
-use crate::ids::VnetId;
+use crate::ids::{MonitorId, PeerId, VnetId};
 use crate::prefix::PrefixTable;
 
 pub use acl::{Acl, Ruling};
 pub use hits::Hits;
-pub use nat::{Nat, NatRule, Translation};
+pub use nat::{Found, Nat, NatRule, Translation};
 pub use routes::{Candidate, Choice, Routes};
 
 /// Everything the packet path asks, compiled from one configuration.
@@ -27,8 +28,10 @@ pub struct Policy {
     pub generation: u64,
     /// Idle limits of flows.
     pub timeouts: FlowTimeouts,
+    config: Arc<Config>,
     vnets: Vec<Option<Arc<Vnet>>>,
     selectors: PrefixTable<VnetId>,
+    pools: PrefixTable<()>,
 }
 
 /// One virtual network on this node.
@@ -38,20 +41,50 @@ pub struct Vnet {
     pub id: VnetId,
     /// Its name, the same on every node.
     pub name: String,
-    /// This node's own address in it.
-    pub address: Option<IpAddr>,
+    addresses: Vec<IpAddr>,
     /// Upper limit of the size of its packets, in bytes.
     pub mtu: u16,
+    /// No diagnostic ICMP errors, no resets.
+    pub dark: bool,
+    /// Packets of one peer may go on to another.
+    pub relay: bool,
     /// Address translation.
     pub nat: Nat,
     /// Access policy.
     pub acl: Acl,
     /// Routes to peers.
     pub routes: Routes,
+    /// What route monitors ask.
+    pub probes: Vec<Probe>,
     proxied: Vec<IpNet>,
 }
 
+/// What a route's monitor asks, and whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The monitor.
+    pub id: MonitorId,
+    /// The peer of the route, which probes go to whatever other routes say.
+    pub peer: PeerId,
+    /// This node's address in the vnet.
+    pub source: IpAddr,
+    /// The monitor as configured.
+    pub monitor: Monitor,
+}
+
 impl Vnet {
+    /// This node's own address in the vnet, of the family that `other` is of.
+    #[must_use]
+    pub fn address_like(&self, other: IpAddr) -> Option<IpAddr> {
+        self.addresses.iter().copied().find(|address| address.is_ipv4() == other.is_ipv4())
+    }
+
+    /// Whether `address` is this node's own in the vnet.
+    #[must_use]
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address)
+    }
+
     /// Whether a virtual address is behind a peer: routed there, and not by an inside NAT rule with a
     /// longer prefix that of a local host. A route for the whole vnet is no claim on local hosts.
     #[must_use]
@@ -84,6 +117,26 @@ impl Policy {
     /// All configured vnets.
     pub fn vnets(&self) -> impl Iterator<Item = &Vnet> {
         self.vnets.iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// The configuration that this policy was compiled from.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Whether remote hosts share `address` on the data link.
+    #[must_use]
+    pub fn is_shared(&self, address: IpAddr) -> bool {
+        self.pools.longest(address).is_some()
+    }
+
+    /// Pools of shared addresses.
+    pub fn pools(&self) -> impl Iterator<Item = IpNet> {
+        self.vnets()
+            .flat_map(|vnet| vnet.nat.outside.rules())
+            .filter(|rule| rule.is_many_to_one())
+            .map(|rule| rule.local)
     }
 
     /// Prefixes on the data link that this node answers ARP and neighbour solicitations for.

@@ -7,7 +7,7 @@ use foldhash::quality::FixedState;
 use gridway_wire::tuple::FiveTuple;
 use ipnet::IpNet;
 
-use crate::ids::PeerId;
+use crate::ids::{MonitorId, PeerId};
 use crate::prefix::PrefixTable;
 
 /// One route: a peer that a prefix can be reached through.
@@ -17,6 +17,8 @@ pub struct Candidate {
     pub peer: PeerId,
     /// From 1 (best) to 200.
     pub metric: u8,
+    /// Its monitor, if it has one.
+    pub monitor: Option<MonitorId>,
 }
 
 /// Where a packet goes.
@@ -64,16 +66,16 @@ impl Routes {
         &self,
         tuple: &FiveTuple,
         current: Option<PeerId>,
-        is_up: impl Fn(PeerId) -> bool,
+        available: impl Fn(&Candidate) -> bool,
     ) -> Choice {
         let destination = tuple.destination;
         let Some(longest) = self.table.longest(destination) else {
             return Choice::NoRoute;
         };
-        let mut best = best_of(longest, &is_up);
+        let mut best = best_of(longest, &available);
         if best.is_none() {
             self.table.for_each_containing(destination, |shorter| {
-                best = best_of(shorter, &is_up).or(best);
+                best = best_of(shorter, &available).or(best);
             });
         }
         let Some((candidates, metric)) = best else {
@@ -82,7 +84,7 @@ impl Routes {
         let equals = || {
             candidates
                 .iter()
-                .filter(|candidate| candidate.metric == metric && is_up(candidate.peer))
+                .filter(|candidate| candidate.metric == metric && available(candidate))
                 .map(|candidate| candidate.peer)
         };
         let chosen = match current.filter(|current| equals().any(|peer| peer == *current)) {
@@ -97,11 +99,11 @@ impl Routes {
     /// the prefixes that contain the source the longest must list the peer; a shorter one counts
     /// while no longer one has an available route.
     #[must_use]
-    pub fn is_feasible(&self, source: IpAddr, peer: PeerId, is_up: impl Fn(PeerId) -> bool) -> bool {
+    pub fn is_feasible(&self, source: IpAddr, peer: PeerId, available: impl Fn(&Candidate) -> bool) -> bool {
         let mut feasible = false;
         self.table.for_each_containing(source, |candidates| {
             let lists = candidates.iter().any(|candidate| candidate.peer == peer);
-            let available = candidates.iter().any(|candidate| is_up(candidate.peer));
+            let available = candidates.iter().any(|candidate| available(candidate));
             // Longer prefixes come later: one that lists the peer allows it, one that has an
             // available route without it takes back what shorter ones allowed.
             feasible = lists || (feasible && !available);
@@ -122,19 +124,19 @@ impl Routes {
 
     /// Whether `candidate` would be used for new flows to `prefix`.
     #[must_use]
-    pub fn is_chosen(&self, prefix: IpNet, candidate: Candidate, is_up: impl Fn(PeerId) -> bool) -> bool {
+    pub fn is_chosen(&self, prefix: IpNet, candidate: Candidate, available: impl Fn(&Candidate) -> bool) -> bool {
         let mut own = self.list.iter().filter(|(other, _)| *other == prefix).map(|(_, candidate)| candidate);
-        let best = own.clone().filter(|other| is_up(other.peer)).map(|other| other.metric).min();
-        is_up(candidate.peer) && best == Some(candidate.metric) && own.any(|other| *other == candidate)
+        let best = own.clone().filter(|other| available(other)).map(|other| other.metric).min();
+        available(&candidate) && best == Some(candidate.metric) && own.any(|other| *other == candidate)
     }
 }
 
 fn best_of<'a>(
     candidates: &'a [Candidate],
-    is_up: &impl Fn(PeerId) -> bool,
+    available: &impl Fn(&Candidate) -> bool,
 ) -> Option<(&'a [Candidate], u8)> {
     // Sorted by metric: the first that is up is among the best.
-    candidates.iter().find(|candidate| is_up(candidate.peer)).map(|best| (candidates, best.metric))
+    candidates.iter().find(|candidate| available(candidate)).map(|best| (candidates, best.metric))
 }
 
 /// Rendezvous weight: stable across restarts, and a peer that leaves moves only its own flows.

@@ -43,7 +43,7 @@ fn packets_of_flows_that_exist_allocate_nothing() {
     assert_eq!(info.count_total, 0, "{info:?}");
     assert_eq!(node.flows_created(), u64::from(FLOWS));
     let mut packets = [0; 2];
-    node.flows.for_each(|flow| {
+    node.flows.for_each(|_, flow| {
         packets = [0, 1].map(|side| packets[side] + flow.traffic[side].packets);
         true
     });

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use gridway_config::FlowTimeouts;
-use gridway_forwarding::flow::{Created, Flow, FlowTable, NewFlow, Side};
+use gridway_forwarding::flow::{Created, Flow, FlowTable, Key, NewFlow, Side, Traits};
 use gridway_forwarding::{PeerId, VnetId};
 use gridway_wire::protocol::Protocol;
 use gridway_wire::tcp::TcpFlags;
@@ -60,16 +60,17 @@ fn telltale(n: u16) -> NewFlow {
     NewFlow {
         vnet: VnetId(n),
         peer: PeerId(n),
+        back: PeerId(n),
         epoch: u32::from(n),
         started_by: if n & 1 == 0 { Side::Local } else { Side::Overlay },
-        local: tuple(1),
-        overlay: tuple(2),
+        traits: Traits::PLAIN,
+        keys: [Key::local(&tuple(1)), Key::overlay(VnetId(n), &tuple(2))],
     }
 }
 
 fn is_whole(flow: &Flow, new: &NewFlow) -> bool {
-    (flow.local, flow.overlay, flow.vnet, flow.started_by)
-        == (new.local, new.overlay, new.vnet, new.started_by)
+    (flow.local(), flow.overlay(), flow.vnet, flow.started_by)
+        == (new.keys[0].tuple(), new.keys[1].tuple(), new.vnet, new.started_by)
         // Written together when a flow is judged again.
         && u32::from(flow.peer.0) == flow.epoch & 0xffff
         && flow.peer == new.peer
@@ -99,7 +100,7 @@ fn no_reader_ever_sees_parts_of_two_flows() {
                     assert!(is_whole(&flow, &new), "{flow:?}");
                     match next(&mut random) % 4 {
                         0 => table.remove(flow.id),
-                        1 => table.rejudged(flow.id, PeerId(n), u32::from(n) | 1 << 16),
+                        1 => table.rejudged(flow.id, PeerId(n), PeerId(n), u32::from(n) | 1 << 16),
                         _ => table.touch(flow.id, Side::Local, 1, TcpFlags(0), NOW),
                     }
                 }

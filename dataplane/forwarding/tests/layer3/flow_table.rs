@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use gridway_config::FlowTimeouts;
-use gridway_forwarding::flow::{Created, Flow, FlowTable, Key, NewFlow, Side};
+use gridway_forwarding::flow::{Created, Flow, FlowTable, Key, NewFlow, Side, Traits};
 use gridway_forwarding::{PeerId, VnetId};
 use gridway_wire::protocol::Protocol;
 use gridway_wire::tcp::TcpFlags;
@@ -26,17 +26,21 @@ pub(crate) fn new_flow(n: u32, protocol: Protocol) -> NewFlow {
     NewFlow {
         vnet: VnetId(3),
         peer: PeerId(5),
+        back: PeerId(5),
         epoch: 1,
         started_by: Side::Local,
-        local: tuple([10, 1], [172, 16]),
-        overlay: tuple([10, 200], [10, 201]),
+        traits: Traits::PLAIN,
+        keys: [
+            Key::local(&tuple([10, 1], [172, 16])),
+            Key::overlay(VnetId(3), &tuple([10, 200], [10, 201])),
+        ],
     }
 }
 
 pub(crate) fn find(table: &FlowTable, new: &NewFlow) -> [Option<Flow>; 2] {
     [
-        table.find(Side::Local, &Key::local(&new.local)),
-        table.find(Side::Overlay, &Key::overlay(new.vnet, &new.overlay)),
+        table.find(Side::Local, &new.keys[0]),
+        table.find(Side::Overlay, &new.keys[1]),
     ]
 }
 
@@ -70,12 +74,12 @@ fn a_flow_is_found_from_both_sides_and_from_no_other() {
     let flow = create(&table, &new, NOW);
     assert_eq!(find(&table, &new), [Some(flow), Some(flow)]);
     assert_eq!(
-        (flow.local, flow.overlay, flow.vnet, flow.peer),
-        (new.local, new.overlay, new.vnet, new.peer)
+        (flow.local(), flow.overlay(), flow.vnet, flow.peer),
+        (new.keys[0].tuple(), new.keys[1].tuple(), new.vnet, new.peer)
     );
-    assert_eq!(table.find(Side::Overlay, &Key::local(&new.local)), None);
-    assert_eq!(table.find(Side::Overlay, &Key::overlay(VnetId(4), &new.overlay)), None);
-    assert_eq!(table.find(Side::Local, &Key::local(&new.local.reversed())), None);
+    assert_eq!(table.find(Side::Overlay, &new.keys[0]), None);
+    assert_eq!(table.find(Side::Overlay, &Key::overlay(VnetId(4), &new.keys[1].tuple())), None);
+    assert_eq!(table.find(Side::Local, &Key::local(&new.keys[0].tuple().reversed())), None);
     table.remove(flow.id);
     assert_eq!(find(&table, &new), [None, None]);
     assert!(table.is_empty());
@@ -98,9 +102,9 @@ fn a_flow_that_shares_one_tuple_replaces_the_stale_one() {
         let (old, other) = (new_flow(7, Protocol::UDP), new_flow(8, Protocol::UDP));
         create(&table, &old, NOW);
         let new = if same_local {
-            NewFlow { overlay: other.overlay, ..old }
+            NewFlow { keys: [old.keys[0], other.keys[1]], ..old }
         } else {
-            NewFlow { local: other.local, ..old }
+            NewFlow { keys: [other.keys[0], old.keys[1]], ..old }
         };
         let flow = create(&table, &new, NOW);
         assert_eq!(find(&table, &new), [Some(flow), Some(flow)]);
@@ -116,7 +120,7 @@ fn the_id_of_a_flow_that_ended_touches_no_later_one() {
     let second = new_flow(2, Protocol::UDP);
     let flow = create(&table, &second, NOW);
     table.remove(first.id);
-    table.rejudged(first.id, PeerId(77), 9);
+    table.rejudged(first.id, PeerId(77), PeerId(77), 9);
     assert_eq!(find(&table, &second), [Some(flow), Some(flow)]);
 }
 
@@ -125,8 +129,8 @@ fn a_flow_judged_again_is_found_with_its_new_peer() {
     let table = FlowTable::new(1024, [1, 2]);
     let new = new_flow(7, Protocol::UDP);
     let flow = create(&table, &new, NOW);
-    table.rejudged(flow.id, PeerId(9), 4);
-    let moved = Flow { peer: PeerId(9), epoch: 4, ..flow };
+    table.rejudged(flow.id, PeerId(9), PeerId(9), 4);
+    let moved = Flow { peer: PeerId(9), back: PeerId(9), epoch: 4, ..flow };
     assert_eq!(find(&table, &new), [Some(moved), Some(moved)]);
 }
 

@@ -12,17 +12,25 @@ use std::time::Duration;
 
 use gridway_config::Config;
 use gridway_forwarding::flow::{FlowTable, FlowView};
+use gridway_forwarding::fragments::Fragments;
+use gridway_forwarding::monitor::Monitors;
+use gridway_forwarding::next_hop::{NextHops, Via};
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{
-    Counters, DropReason, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, VnetId,
+    Counters, DropReason, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, Target, VnetId,
 };
 use gridway_wire::generate::{Content, PacketSpec, judge};
 use gridway_wire::packet::{Packet, parse};
 use gridway_wire::tcp::TcpFlags;
 use gridway_wire::time::Nanos;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 /// MTU of the data NICs.
 pub(crate) const DATA_MTU: u16 = 1500;
+/// Addresses of the data NIC.
+pub(crate) const DATA_ADDRESS: &str = "10.1.0.1";
+pub(crate) const DATA_ADDRESS_V6: &str = "fd00:1::1";
 
 /// A host of A as the data link, the vnet and B's data link know it.
 pub(crate) const HOST_A: [&str; 3] = ["10.1.0.2", "10.200.1.2", "172.16.1.2"];
@@ -104,6 +112,8 @@ pub(crate) struct Node {
     pub(crate) policy: Arc<Policy>,
     pub(crate) flows: Arc<FlowTable>,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) fragments: Arc<Fragments>,
+    pub(crate) monitors: Arc<Monitors>,
     pub(crate) forwarder: Forwarder,
     pub(crate) now: Nanos,
 }
@@ -121,18 +131,30 @@ impl Node {
         for peer in ["gw-a", "gw-b", "gw-c", "gw-d"] {
             peers.set_up(registry.peer(peer).expect("four names"), true);
         }
-        let policy = Policy::compile(&config(rest), &mut registry, None).expect("a few names");
+        let now = Nanos(1_000_000_000);
+        let policy = Policy::compile(&Arc::new(config(rest)), &mut registry, None).expect("a few names");
         let policy = Arc::new(policy);
+        let (fragments, monitors) = (Arc::new(Fragments::new(64)), Arc::<Monitors>::default());
+        monitors.configure(&policy, &peers, &mut StdRng::seed_from_u64(9), now);
         let flows = Arc::new(FlowTable::new(limit, [17, 4]));
         let counters = Arc::new(Counters::default());
-        let forwarder = Forwarder::new(policy.clone(), flows.clone(), peers.clone(), counters, DATA_MTU);
-        Self { registry, policy, flows, peers, forwarder, now: Nanos(1_000_000_000) }
+        let shared = Shared {
+            flows: flows.clone(),
+            fragments: fragments.clone(),
+            peers: peers.clone(),
+            monitors: monitors.clone(),
+        };
+        let hops = Arc::new(data_link());
+        let forwarder = Forwarder::new(policy.clone(), hops, shared, counters, DATA_MTU, [5; 32]);
+        Self { registry, policy, flows, peers, fragments, monitors, forwarder, now }
     }
 
     /// A new configuration, as a worker meets it at the start of its next burst.
     pub(crate) fn reload(&mut self, rest: &str) {
-        let policy = Policy::compile(&config(rest), &mut self.registry, Some(&self.policy));
+        let policy = Policy::compile(&Arc::new(config(rest)), &mut self.registry, Some(&self.policy));
         self.policy = Arc::new(policy.expect("a few names"));
+        let random = &mut StdRng::seed_from_u64(10);
+        self.monitors.configure(&self.policy, &self.peers, random, self.now);
         self.peers.start_epoch();
         self.forwarder.begin_burst(|| &self.policy);
     }
@@ -174,11 +196,11 @@ impl Node {
     pub(crate) fn send(&mut self, spec: &PacketSpec) -> (PeerId, Vec<u8>) {
         let mut bytes = spec.to_bytes();
         match self.outbound(&mut bytes) {
-            Outbound::Tunnel { peer, len, .. } => {
+            Outbound::Tunnel { to, len } => {
                 bytes.truncate(len);
-                (peer, bytes)
+                (to.peer, bytes)
             }
-            Outbound::Drop(reason) => panic!("{} drops {spec:?}", reason.name()),
+            other => panic!("{other:?} for {spec:?}"),
         }
     }
 
@@ -198,7 +220,7 @@ impl Node {
     pub(crate) fn refusal(&mut self, spec: &PacketSpec) -> Option<DropReason> {
         match self.outbound(&mut spec.to_bytes()) {
             Outbound::Drop(reason) => Some(reason),
-            Outbound::Tunnel { .. } => None,
+            _ => None,
         }
     }
 
@@ -206,8 +228,14 @@ impl Node {
     pub(crate) fn inbound_refusal(&mut self, peer: &str, spec: &PacketSpec) -> Option<DropReason> {
         match self.inbound(peer, &mut spec.to_bytes()) {
             Inbound::Drop(reason) => Some(reason),
-            Inbound::Deliver { .. } | Inbound::Answer { .. } => None,
+            _ => None,
         }
+    }
+
+    /// What the forwarder has to send besides the packets it was given.
+    pub(crate) fn emitted(&mut self) -> Vec<(Target, Vec<u8>)> {
+        let emissions = &mut self.forwarder.emissions;
+        std::iter::from_fn(|| emissions.pop().map(|emission| (emission.to, emission.bytes))).collect()
     }
 
     pub(crate) fn flows_created(&self) -> u64 {
@@ -217,13 +245,23 @@ impl Node {
     /// The only flow in the table.
     pub(crate) fn only_flow(&self) -> FlowView {
         let mut found = Vec::new();
-        self.flows.for_each(|flow| {
+        self.flows.for_each(|_, flow| {
             found.push(*flow);
             true
         });
         assert_eq!(found.len(), 1, "{found:?}");
         found[0]
     }
+}
+
+/// The data link of the node under test.
+pub(crate) fn data_link() -> NextHops {
+    let on_link = |prefix: &str| (prefix.parse().expect("a prefix"), 0, Via::OnLink);
+    NextHops::new(
+        [on_link("10.1.0.0/24"), on_link("fd00:1::/64")],
+        [],
+        vec![address(DATA_ADDRESS), address(DATA_ADDRESS_V6)],
+    )
 }
 
 pub(crate) fn address(text: &str) -> IpAddr {

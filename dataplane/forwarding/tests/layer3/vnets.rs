@@ -29,8 +29,8 @@ fn equal_tuples_in_two_vnets_are_two_flows_with_answers_of_their_own() {
     let mut node = Node::new(&format!("{CORP_A}{ALLOW_ALL}{BLUE}{ALLOW_ALL}"));
     for (vnet, far) in [("corp", HOST_B[2]), ("blue", BLUE_HOST_B)] {
         let mut bytes = udp(HOST_A[0], far).to_bytes();
-        let Outbound::Tunnel { vnet: chosen, .. } = node.outbound(&mut bytes) else { panic!("{vnet}") };
-        assert_eq!(chosen, node.vnet(vnet));
+        let Outbound::Tunnel { to, .. } = node.outbound(&mut bytes) else { panic!("{vnet}") };
+        assert_eq!(to.vnet, node.vnet(vnet));
         assert_addresses(&judged(&bytes), HOST_A[1], HOST_B[1]);
     }
     assert_eq!(node.flows.len(), 2);

@@ -159,15 +159,15 @@ fn peer_names(node: &Node) -> BTreeMap<PeerId, String> {
 
 fn routes(node: &Node) -> Vec<RouteRow> {
     let (policy, names) = (node.policy.load(), peer_names(node));
-    let is_up = |peer| node.peers.is_up(peer);
+    let available = |route: &gridway_forwarding::policy::Candidate| node.peers.is_available(route);
     let of_vnet = |vnet: &Vnet| -> Vec<RouteRow> {
         let row = |(to, candidate): (_, gridway_forwarding::policy::Candidate)| RouteRow {
             vnet: vnet.name.clone(),
             to: format!("{to}"),
             via: names.get(&candidate.peer).cloned().unwrap_or_default(),
             metric: candidate.metric,
-            available: is_up(candidate.peer),
-            chosen: vnet.routes.is_chosen(to, candidate, is_up),
+            available: available(&candidate),
+            chosen: vnet.routes.is_chosen(to, candidate, available),
         };
         vnet.routes.iter().map(row).collect()
     };
@@ -187,7 +187,7 @@ fn nat(node: &Node) -> Vec<NatRow> {
             vnet: vnet.name.clone(),
             direction,
             local: rule.local.to_string(),
-            virtual_prefix: rule.virtual_prefix.to_string(),
+            virtual_prefix: rule.remote.to_string(),
             hits: count,
             first,
             last,
@@ -228,7 +228,7 @@ fn acl(node: &Node) -> Vec<AclRow> {
 fn flows(node: &Node, filter: &FlowFilter, limit: usize) -> Flows {
     let (policy, names) = (node.policy.load(), peer_names(node));
     let mut result = Flows { matched: 0, rows: Vec::new() };
-    node.flows.for_each(|view| {
+    node.flows.for_each(|_, view| {
         let vnet = policy.vnet(view.vnet).map_or_else(String::new, |vnet| vnet.name.clone());
         let row = flow(node, view, vnet, names.get(&view.peer).cloned().unwrap_or_default());
         if filter.matches(&row) {

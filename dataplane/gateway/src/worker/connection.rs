@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gridway_tunnel::buffer::HEADER_LEN;
 use gridway_tunnel::record::record_len;
-use gridway_tunnel::{Closed, Opened, PeerIdentity, RecordBuffer, RecordError, RecordLayer, Session};
+use gridway_tunnel::{Closed, Contents, Opened, PeerIdentity, RecordBuffer, RecordError, RecordLayer, Session};
 use gridway_wire::frame::VnetId;
 use gridway_wire::time::Nanos;
 
@@ -90,13 +90,6 @@ pub(crate) trait Deliver {
     fn hand_over(&mut self, link: &Arc<Link>, chunk: Chunk);
 }
 
-/// Packets and bytes that went out with whole records.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Written {
-    pub(crate) packets: u64,
-    pub(crate) bytes: u64,
-}
-
 impl Connection {
     pub(crate) fn new(new: NewConnection) -> Self {
         let chunk = (!new.leftover.is_empty()).then(|| {
@@ -157,7 +150,7 @@ impl Connection {
     }
 
     /// Seals and writes what waits, as far as the socket takes it.
-    pub(crate) fn flush(&mut self, now: Nanos, pools: &Pools, written: &mut Written) -> Result<(), End> {
+    pub(crate) fn flush(&mut self, now: Nanos, pools: &Pools, written: &mut Contents) -> Result<(), End> {
         self.owes_update = false;
         self.add_control_record(now);
         while self.writable {
@@ -221,16 +214,14 @@ impl Connection {
         Ok(())
     }
 
-    fn advance(&mut self, bytes: usize, pools: &Pools, written: &mut Written) {
+    fn advance(&mut self, bytes: usize, pools: &Pools, written: &mut Contents) {
         self.sent += bytes;
         while let Some(front) = self.sealed.front()
             && self.sent >= front.record.sealed().len()
         {
             self.sent -= front.record.sealed().len();
             let Some(Outgoing { record, claimed }) = self.sealed.pop_front() else { return };
-            let (packets, bytes) = record.forwarded();
-            written.packets += packets;
-            written.bytes += bytes;
+            *written += record.contents();
             if claimed {
                 self.link.release();
                 pools.give_record(record);
@@ -358,18 +349,17 @@ impl Connection {
         Ok(deliver > 0)
     }
 
-    /// Ends the connection: writes what the socket still takes, and returns how many packets were
-    /// lost with the rest.
-    pub(crate) fn end(mut self, now: Nanos, pools: &Pools, written: &mut Written) -> u64 {
+    /// Ends the connection: writes what the socket still takes, and returns what was lost with the rest.
+    pub(crate) fn end(mut self, now: Nanos, pools: &Pools, written: &mut Contents) -> Contents {
         // Best effort: the peer may be gone.
         drop(self.flush(now, pools, written));
         let mut last = RecordBuffer::new();
         if self.sealed.is_empty() && self.records.close_notify(&mut last).is_ok() {
             drop(self.stream.write(last.sealed()));
         }
-        let mut lost = 0;
+        let mut lost = Contents::default();
         for Outgoing { record, claimed } in self.sealed.drain(..).chain(self.waiting.drain(..)) {
-            lost += record.forwarded().0;
+            lost += record.contents();
             if claimed {
                 self.link.release();
                 pools.give_record(record);

@@ -9,7 +9,13 @@ use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use gridway_forwarding::next_hop::{NextHop, NextHops};
 use gridway_forwarding::policy::Policy;
-use gridway_forwarding::{Counters, DropReason, Forwarder, Inbound, Outbound};
+use gridway_forwarding::throttle::Throttle;
+use gridway_forwarding::{
+    Counters, Direction, DropReason, Emission, Forwarder, Inbound, Origin, Outbound, Shared, Target, Tunnel,
+    VnetId,
+};
+use gridway_tunnel::Source;
+use gridway_tunnel::aqm::CoDel;
 use gridway_wire::arp::ArpRequest;
 use gridway_wire::ethernet::{ETHERNET_HEADER_LEN, Ethernet, ether_type};
 use gridway_wire::frame::{self, FrameMut, FrameReader, FrameReaderMut, PacketsFrameMut};
@@ -20,8 +26,8 @@ use gridway_wire::packet::{IPV6_HEADER_LEN, parse};
 use gridway_wire::time::Nanos;
 use gridway_xsk::{BURST, Frame, Port, QueueStatistics, RejectReason};
 
-use super::lanes::{Lanes, Outbox, Packet};
-use crate::held::Held;
+use super::lanes::{Lanes, Outbox, Packet, mark_or};
+use crate::held::{Held, HeldFrame};
 use crate::link::Link;
 use crate::node::Node;
 
@@ -40,6 +46,8 @@ pub(crate) struct DataRole {
     lanes: Lanes,
     held: Held,
     burst: Vec<Frame>,
+    /// Laws of the node's rate limits: egress, ingress.
+    throttled: [CoDel; 2],
 }
 
 impl DataRole {
@@ -48,9 +56,20 @@ impl DataRole {
         let queues = port.queues().len();
         let mut policy = Cache::new(node.policy.clone());
         let mut next_hops = Cache::new(node.next_hops.clone());
-        let (flows, peers) = (node.flows.clone(), node.peers.clone());
-        let forwarder =
-            Forwarder::new(policy.load().clone(), flows, peers, counters.clone(), node.data_mtu());
+        let hops_seen = next_hops.load().clone();
+        let forwarder = Forwarder::new(
+            policy.load().clone(),
+            hops_seen.clone(),
+            Shared {
+                flows: node.flows.clone(),
+                fragments: node.fragments.clone(),
+                peers: node.peers.clone(),
+                monitors: node.monitors.clone(),
+            },
+            counters.clone(),
+            node.data_mtu(),
+            rand::random(),
+        );
         Self {
             worker,
             mac: MacAddr(node.data.as_ref().map_or([0; 6], |data| data.mac)),
@@ -59,11 +78,12 @@ impl DataRole {
             forwarder,
             counters,
             policy,
-            hops_seen: next_hops.load().clone(),
+            hops_seen,
             next_hops,
             lanes: Lanes::new(node.clone()),
             held: Held::new(node.config.load().limits.held_packets as usize),
             burst: Vec::with_capacity(BURST),
+            throttled: Default::default(),
             node,
         }
     }
@@ -79,6 +99,7 @@ impl DataRole {
         let hops = self.next_hops.load();
         if !Arc::ptr_eq(hops, &self.hops_seen) {
             self.hops_seen = hops.clone();
+            self.forwarder.set_next_hops(hops.clone());
             self.send_resolved();
         }
     }
@@ -110,18 +131,14 @@ impl DataRole {
     }
 
     /// One frame from a local host.
-    fn outbound(&mut self, queue: usize, mut frame: Frame, now: Nanos, outbox: &mut Outbox) {
+    fn outbound(&mut self, queue: usize, frame: Frame, now: Nanos, outbox: &mut Outbox) {
         let bytes = self.port.packet(&frame);
         let verdict = match Ethernet::parse(bytes).map(|ethernet| ethernet.ether_type) {
             Ok(ether_type::ARP) => self.answer_arp(queue, frame),
             Ok(ether_type::IPV6) if is_neighbour_solicitation(&bytes[ETHERNET_HEADER_LEN..]) => {
                 self.answer_solicitation(queue, frame)
             }
-            Ok(_) => {
-                let verdict = self.forward(&mut frame, now, outbox);
-                self.port.recycle(frame);
-                verdict
-            }
+            Ok(_) => self.forward(queue, frame, now, outbox),
             Err(malformed) => {
                 self.port.recycle(frame);
                 Err(malformed.into())
@@ -132,19 +149,100 @@ impl DataRole {
         }
     }
 
-    fn forward(&mut self, frame: &mut Frame, now: Nanos, outbox: &mut Outbox) -> Result<(), DropReason> {
-        let Self { port, forwarder, lanes, counters, .. } = self;
-        let packet = &mut port.packet_mut(frame)[ETHERNET_HEADER_LEN..];
-        counters.outbound.received_bytes.add(packet.len() as u64);
-        match forwarder.outbound(packet, now) {
-            Outbound::Tunnel { peer, vnet, spread, len } => {
-                let packet = Packet { vnet, bytes: &mut packet[..len], own: false };
-                lanes.push(peer, spread, packet, (forwarder.epoch(), now), counters, outbox)?;
-                counters.outbound.queued.add(1);
-                Ok(())
+    fn forward(
+        &mut self,
+        queue: usize,
+        mut frame: Frame,
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        let bytes = self.port.packet_mut(&mut frame);
+        let (header, packet) = bytes.split_at_mut(ETHERNET_HEADER_LEN);
+        self.counters.outbound.received_bytes.add(packet.len() as u64);
+        let result = match self.forwarder.outbound(packet, now) {
+            Outbound::Tunnel { to, len } => {
+                let packet = &mut packet[..len];
+                let law = &mut self.throttled[0];
+                throttle(&self.node.egress, law, packet, &self.counters.outbound, now).and_then(|()| {
+                    let packet = Packet { vnet: to.vnet, bytes: packet, source: Source::Local };
+                    let at = (self.forwarder.epoch(), now);
+                    self.lanes.push(to.peer, to.spread, packet, at, &self.counters, outbox)
+                })
             }
+            Outbound::Answer { len, .. } => return self.answer_host(queue, frame, len),
+            Outbound::Held => Ok(()),
             Outbound::Drop(reason) => Err(reason),
+        };
+        if result.is_ok() {
+            self.counters.outbound.queued.add(1);
         }
+        if !self.forwarder.emissions.is_empty() {
+            let sender = Ethernet::parse(header).map_or(self.mac, |ethernet| ethernet.source);
+            self.send_emissions(Some(sender), now, outbox);
+        }
+        self.port.recycle(frame);
+        result
+    }
+
+    /// Sends a frame whose packet was turned into an answer of `len` bytes back to where it came from.
+    fn answer_host(&mut self, queue: usize, mut frame: Frame, len: usize) -> Result<(), DropReason> {
+        let bytes = self.port.packet_mut(&mut frame);
+        let answered = Ethernet::parse(bytes).and_then(|ethernet| {
+            Ethernet { destination: ethernet.source, source: self.mac, ..ethernet }.write(bytes)
+        });
+        let resized = self.port.resize(&mut frame, ETHERNET_HEADER_LEN + len);
+        let answered = answered.map_err(DropReason::from).and(resized.map_err(|_| DropReason::TooBig));
+        self.send_answer(queue, frame, answered)
+    }
+
+    /// Sends what the forwarder made besides the packets it was given. Packets for local hosts go to `sender`
+    /// where they answer its packet: its address need not be resolved.
+    fn send_emissions(&mut self, sender: Option<MacAddr>, now: Nanos, outbox: &mut Outbox) {
+        while let Some(Emission { to, origin, mut bytes }) = self.forwarder.emissions.pop() {
+            let sent = match (to, sender) {
+                (Target::Tunnel(to), _) => self.emit_to_peer(to, origin, &mut bytes, now, outbox),
+                (Target::Local(_), Some(mac)) => self.frame_for(mac, &bytes).and_then(|frame| {
+                    self.transmit(0, frame)?;
+                    self.counters.inbound.originated.add(1);
+                    Ok(())
+                }),
+                (Target::Local(destination), None) => {
+                    self.deliver(destination, &mut bytes, origin == Origin::Own, now, outbox)
+                }
+            };
+            match (sent, origin) {
+                (Ok(()), _) | (Err(_), Origin::Own) => {}
+                (Err(reason), Origin::Outbound) => self.counters.outbound.drop(reason, 1),
+                (Err(reason), Origin::Inbound) => self.counters.inbound.drop(reason, 1),
+            }
+            self.forwarder.emissions.give_back(bytes);
+        }
+    }
+
+    fn emit_to_peer(
+        &mut self,
+        to: Tunnel,
+        origin: Origin,
+        bytes: &mut [u8],
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        let (source, books) = match origin {
+            Origin::Own => (Source::Own, &self.counters.outbound.originated),
+            Origin::Outbound => (Source::Local, &self.counters.outbound.queued),
+            Origin::Inbound => (Source::Relayed, &self.counters.inbound.queued),
+        };
+        let packet = Packet { vnet: to.vnet, bytes, source };
+        let at = (self.forwarder.epoch(), now);
+        self.lanes.push(to.peer, to.spread, packet, at, &self.counters, outbox)?;
+        books.add(1);
+        Ok(())
+    }
+
+    /// Sends the probes of route monitors that are due.
+    pub(crate) fn handle_monitors(&mut self, now: Nanos, outbox: &mut Outbox) {
+        self.forwarder.handle_monitors(now);
+        self.send_emissions(None, now, outbox);
     }
 
     fn answer_arp(&mut self, queue: usize, mut frame: Frame) -> Result<(), DropReason> {
@@ -222,30 +320,58 @@ impl DataRole {
         };
         for packet in packets {
             counters.received_bytes.add(packet.len() as u64);
-            let result = match self.forwarder.inbound(link.peer, vnet, packet, now) {
-                Inbound::Deliver { destination, len } => {
-                    self.deliver(link, destination, &mut packet[..len], now, outbox)
-                }
-                Inbound::Answer { len } => {
-                    let packet = Packet { vnet, bytes: &mut packet[..len], own: true };
-                    let at = (self.forwarder.epoch(), now);
-                    let pushed = self.lanes.push(link.peer, 0, packet, at, &self.counters, outbox);
-                    pushed.inspect(|()| counters.answered.add(1))
-                }
-                Inbound::Drop(reason) => Err(reason),
-            };
+            let law = &mut self.throttled[1];
+            let result = throttle(&self.node.ingress, law, packet, counters, now)
+                .and_then(|()| self.inbound_packet(link, vnet, packet, now, outbox));
             if let Err(reason) = result {
                 counters.drop(reason, 1);
+            }
+            if !self.forwarder.emissions.is_empty() {
+                self.send_emissions(None, now, outbox);
             }
         }
     }
 
-    /// Sends a packet to a local host.
-    fn deliver(
+    fn inbound_packet(
         &mut self,
         link: &Link,
+        vnet: VnetId,
+        packet: &mut [u8],
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        match self.forwarder.inbound(link.peer, vnet, packet, now) {
+            Inbound::Deliver { destination, len } => {
+                self.deliver(destination, &mut packet[..len], false, now, outbox)
+            }
+            Inbound::Relay { to, len } => {
+                self.emit_to_peer(to, Origin::Inbound, &mut packet[..len], now, outbox)
+            }
+            Inbound::Answer { len } => {
+                let packet = Packet { vnet, bytes: &mut packet[..len], source: Source::Own };
+                let at = (self.forwarder.epoch(), now);
+                self.lanes.push(link.peer, 0, packet, at, &self.counters, outbox)?;
+                self.counters.inbound.answered.add(1);
+                Ok(())
+            }
+            Inbound::Consumed => {
+                self.counters.inbound.consumed.add(1);
+                Ok(())
+            }
+            Inbound::Held => {
+                self.counters.inbound.queued.add(1);
+                Ok(())
+            }
+            Inbound::Drop(reason) => Err(reason),
+        }
+    }
+
+    /// Sends a packet to a local host. One of the node's `own` stands in no books.
+    fn deliver(
+        &mut self,
         destination: IpAddr,
         packet: &mut [u8],
+        own: bool,
         now: Nanos,
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
@@ -253,8 +379,7 @@ impl DataRole {
             NextHop::Mac(mac) => {
                 let frame = self.frame_for(mac, packet)?;
                 self.transmit(0, frame)?;
-                self.counters.inbound.forwarded.add(1);
-                self.counters.inbound.forwarded_bytes.add(packet.len() as u64);
+                self.count_delivered(packet.len(), own);
                 Ok(())
             }
             NextHop::Unresolved(neighbour) => {
@@ -262,9 +387,9 @@ impl DataRole {
                     resolver.resolve(neighbour);
                 }
                 let frame = self.frame_for(MacAddr([0; 6]), packet)?;
-                match self.held.hold(neighbour, frame, now) {
+                match self.held.hold(neighbour, frame, own, now) {
                     Ok(()) => {
-                        self.counters.inbound.queued.add(1);
+                        self.counters.inbound.queued.add(u64::from(!own));
                         Ok(())
                     }
                     Err(frame) => {
@@ -273,8 +398,21 @@ impl DataRole {
                     }
                 }
             }
-            NextHop::Own => self.answer_for_kernel(link, packet, now, outbox),
-            NextHop::NoRoute => Err(DropReason::NoLocalRoute),
+            NextHop::Own => self.answer_for_kernel(packet, now, outbox),
+            NextHop::NoRoute => {
+                self.forwarder.undeliverable(packet, now);
+                Err(DropReason::NoLocalRoute)
+            }
+        }
+    }
+
+    fn count_delivered(&self, len: usize, own: bool) {
+        let books = &self.counters.inbound;
+        if own {
+            books.originated.add(1);
+        } else {
+            books.forwarded.add(1);
+            books.forwarded_bytes.add(len as u64);
         }
     }
 
@@ -282,22 +420,23 @@ impl DataRole {
     /// answered here, as if a local host had, and nothing else is.
     fn answer_for_kernel(
         &mut self,
-        link: &Link,
         packet: &mut [u8],
         now: Nanos,
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
         let parsed = parse(packet)?;
         if !echo_reply_in_place(packet, &parsed) {
+            self.forwarder.undeliverable(packet, now);
             return Err(DropReason::ToOwnAddress);
         }
-        let (vnet, len) = match self.forwarder.outbound(packet, now) {
-            Outbound::Tunnel { vnet, len, .. } => (vnet, len),
+        let (to, len) = match self.forwarder.outbound(packet, now) {
+            Outbound::Tunnel { to, len } => (to, len),
             Outbound::Drop(reason) => return Err(reason),
+            Outbound::Answer { .. } | Outbound::Held => return Err(DropReason::ToOwnAddress),
         };
-        let reply = Packet { vnet, bytes: &mut packet[..len], own: true };
+        let reply = Packet { vnet: to.vnet, bytes: &mut packet[..len], source: Source::Own };
         let at = (self.forwarder.epoch(), now);
-        self.lanes.push(link.peer, 0, reply, at, &self.counters, outbox)?;
+        self.lanes.push(to.peer, to.spread, reply, at, &self.counters, outbox)?;
         self.counters.inbound.answered.add(1);
         Ok(())
     }
@@ -330,18 +469,14 @@ impl DataRole {
     fn send_resolved(&mut self) {
         let (hops, mut ready) = (self.hops_seen.clone(), Vec::new());
         self.held
-            .take_resolved(|neighbour| hops.neighbour(neighbour), |mac, frame| ready.push((*mac, frame)));
-        let counters = self.counters.clone();
-        for (mac, mut frame) in ready {
-            let packet_len = (frame.len() - ETHERNET_HEADER_LEN) as u64;
+            .take_resolved(|neighbour| hops.neighbour(neighbour), |mac, held| ready.push((*mac, held)));
+        for (mac, HeldFrame { mut frame, own, .. }) in ready {
+            let packet_len = frame.len() - ETHERNET_HEADER_LEN;
             self.port.packet_mut(&mut frame)[..6].copy_from_slice(&mac.0);
-            counters.inbound.dequeued.add(1);
+            self.counters.inbound.dequeued.add(u64::from(!own));
             match self.transmit(0, frame) {
-                Ok(()) => {
-                    counters.inbound.forwarded.add(1);
-                    counters.inbound.forwarded_bytes.add(packet_len);
-                }
-                Err(reason) => counters.inbound.drop(reason, 1),
+                Ok(()) => self.count_delivered(packet_len, own),
+                Err(reason) => self.counters.inbound.drop(reason, u64::from(!own)),
             }
         }
     }
@@ -358,15 +493,9 @@ impl DataRole {
     }
 
     /// What need not be done with every burst: time-outs, tidying, publishing.
-    pub(crate) fn tick(&mut self, now: Nanos) {
-        let mut expired = 0;
-        let port = &mut self.port;
-        self.held.take_expired(now, |frame| {
-            port.recycle(frame);
-            expired += 1;
-        });
-        self.counters.inbound.dequeued.add(expired);
-        self.counters.inbound.drop(DropReason::NeighbourFailed, expired);
+    pub(crate) fn tick(&mut self, now: Nanos, outbox: &mut Outbox) {
+        self.give_up_held(now, now);
+        self.send_emissions(None, now, outbox);
         self.lanes.tidy();
         let published = &self.node.workers[self.worker].port;
         if let Ok(statistics) = self.port.statistics() {
@@ -380,18 +509,38 @@ impl DataRole {
         published.leaked.store(adrift as u64, Ordering::Relaxed);
     }
 
-    /// Gives held packets up, so that all frames are home when the worker ends.
-    pub(crate) fn finish(&mut self) {
-        let end_of_time = Nanos(u64::MAX);
-        let mut given_up = 0;
-        let port = &mut self.port;
-        self.held.take_expired(end_of_time, |frame| {
+    /// Drops packets whose patience is over at `until`; their senders are told.
+    fn give_up_held(&mut self, until: Nanos, now: Nanos) {
+        let Self { held, port, forwarder, counters, .. } = self;
+        held.take_expired(until, |HeldFrame { frame, own, .. }| {
+            if !own {
+                forwarder.undeliverable(&port.packet(&frame)[ETHERNET_HEADER_LEN..], now);
+                counters.inbound.dequeued.add(1);
+                counters.inbound.drop(DropReason::NeighbourFailed, 1);
+            }
             port.recycle(frame);
-            given_up += 1;
         });
-        self.counters.inbound.dequeued.add(given_up);
-        self.counters.inbound.drop(DropReason::NeighbourFailed, given_up);
     }
+
+    /// Gives held packets up, so that all frames are home when the worker ends.
+    pub(crate) fn finish(&mut self, now: Nanos) {
+        self.give_up_held(Nanos(u64::MAX), now);
+    }
+}
+
+/// Holds a packet to the node's rate limit: it passes, perhaps with an ECN mark, or is dropped.
+fn throttle(
+    limit: &Throttle,
+    law: &mut CoDel,
+    packet: &mut [u8],
+    books: &Direction,
+    now: Nanos,
+) -> Result<(), DropReason> {
+    if !limit.is_limited() {
+        return Ok(());
+    }
+    let wait = limit.join(packet.len(), now).ok_or(DropReason::Throttled)?;
+    if law.signal(wait, now) { mark_or(DropReason::Throttled, packet, books) } else { Ok(()) }
 }
 
 /// An IPv6 packet that asks for a link-layer address (RFC 4861, 4.3); the steering program sends only

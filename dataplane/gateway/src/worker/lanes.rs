@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use gridway_forwarding::{Counters, DropReason, PeerId, VnetId};
+use gridway_forwarding::{Counters, Direction, DropReason, PeerId, VnetId};
 use gridway_tunnel::aqm::CoDel;
-use gridway_tunnel::{ConnectionId, RecordBuffer};
+use gridway_tunnel::{ConnectionId, RecordBuffer, Source};
 use gridway_wire::ecn::set_ecn_ce;
 use gridway_wire::frame;
 use gridway_wire::packet::parse;
@@ -20,14 +20,22 @@ pub(crate) type Outbox = Vec<(Arc<Link>, RecordBuffer)>;
 pub(crate) struct Packet<'a> {
     pub(crate) vnet: VnetId,
     pub(crate) bytes: &'a mut [u8],
-    /// This node made it: it was never received, and does not count as forwarded.
-    pub(crate) own: bool,
+    pub(crate) source: Source,
 }
 
 struct Lane {
     link: Arc<Link>,
     record: Option<RecordBuffer>,
     early_drop: CoDel,
+}
+
+/// Tells a sender of congestion: an ECN mark (RFC 3168), or the packet is dropped for `reason`.
+pub(crate) fn mark_or(reason: DropReason, bytes: &mut [u8], books: &Direction) -> Result<(), DropReason> {
+    if !parse(bytes).is_ok_and(|parsed| set_ecn_ce(bytes, &parsed)) {
+        return Err(reason);
+    }
+    books.ecn_marked.add(1);
+    Ok(())
 }
 
 /// All lanes of one data worker.
@@ -59,19 +67,16 @@ impl Lanes {
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
         let (epoch, now) = at;
-        let Packet { vnet, bytes, own } = packet;
+        let Packet { vnet, bytes, source } = packet;
         let lane = self.choose(peer, spread, epoch).ok_or(DropReason::PeerDown)?;
         let Self { node, lanes, open, .. } = self;
         let Lane { link, record, early_drop } = &mut lanes[lane];
         if early_drop.signal(link.wait(), now) {
-            if !parse(bytes).is_ok_and(|parsed| set_ecn_ce(bytes, &parsed)) {
-                return Err(DropReason::EarlyDrop);
-            }
-            counters.outbound.ecn_marked.add(1);
+            mark_or(DropReason::EarlyDrop, bytes, &counters.outbound)?;
         }
         let vnet = frame::VnetId(vnet.0);
         if let Some(current) = record {
-            if current.push_packet(vnet, bytes, own).is_ok() {
+            if current.push_packet(vnet, bytes, source).is_ok() {
                 return Ok(());
             }
             // Full: it goes, and the packet begins the next one.
@@ -88,7 +93,7 @@ impl Lanes {
             link.release();
             return Err(DropReason::QueueFull);
         };
-        if fresh.push_packet(vnet, bytes, own).is_err() {
+        if fresh.push_packet(vnet, bytes, source).is_err() {
             link.release();
             node.pools.give_record(fresh);
             return Err(DropReason::TooBig);

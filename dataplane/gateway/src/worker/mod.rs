@@ -145,6 +145,7 @@ impl Worker {
     fn time_to_sleep(&self) -> Duration {
         let due =
             self.tunnel.as_ref().map_or(self.next_tick, |tunnel| tunnel.next_timeout().min(self.next_tick));
+        let due = if self.index == 0 { due.min(self.node.monitors.next_timeout()) } else { due };
         // Rounded up to what the poll can express, or it would be called again and again just before.
         due.since(self.node.clock.now()) + Duration::from_millis(1)
     }
@@ -161,8 +162,13 @@ impl Worker {
         self.dispatch();
         worked |= self.receive_from_tunnels(now);
         worked |= self.take_chunks(now);
+        self.tick(now);
         let mut again = false;
         if let Some(data) = &mut self.data {
+            // Monitors belong to nobody; one worker looks after them.
+            if self.index == 0 && now >= self.node.monitors.next_timeout() {
+                data.handle_monitors(now, &mut self.outbox);
+            }
             // Answers to the overlay.
             data.close_records(now, &mut self.outbox);
             again = data.flush();
@@ -172,7 +178,6 @@ impl Worker {
             tunnel.handle_timeouts(now);
             tunnel.flush(now);
         }
-        self.tick(now);
         if again && !worked {
             std::thread::sleep(RETRY);
         }
@@ -192,7 +197,7 @@ impl Worker {
             let owner = &self.node.workers[link.owner];
             if let Err((_, record)) = owner.records.push((link.clone(), record)) {
                 // The ring has a place for every buffer there is.
-                unreachable!("no room for a record of {} packets", record.forwarded().0);
+                unreachable!("no room for a record of {} packets", record.contents().local);
             }
             woken |= 1 << (link.owner % 64);
         }
@@ -274,7 +279,7 @@ impl Worker {
         }
         self.next_tick = now + TICK;
         if let Some(data) = &mut self.data {
-            data.tick(now);
+            data.tick(now, &mut self.outbox);
         }
         if let Some(tunnel) = &mut self.tunnel {
             // A tunnel does not outlive its certificate.
@@ -285,6 +290,14 @@ impl Worker {
             let (flows, policy) = (&self.node.flows, self.node.policy.load());
             let budget = EXPIRY_BUDGET.max(flows.len() / 128);
             flows.expire(&mut self.expiry_cursor, budget, &policy.timeouts, now);
+            self.count_expired_fragments(self.node.fragments.expire(now));
+        }
+    }
+
+    fn count_expired_fragments(&self, [outbound, inbound]: [u64; 2]) {
+        for (books, count) in [(&self.counters.outbound, outbound), (&self.counters.inbound, inbound)] {
+            books.dequeued.add(count);
+            books.drop(gridway_forwarding::DropReason::FragmentExpired, count);
         }
     }
 
@@ -295,7 +308,10 @@ impl Worker {
         while self.take_chunks(now) {}
         if let Some(data) = &mut self.data {
             data.flush();
-            data.finish();
+            data.finish(now);
+        }
+        if self.index == 0 {
+            self.count_expired_fragments(self.node.fragments.clear());
         }
     }
 }

@@ -6,12 +6,12 @@ use std::time::SystemTime;
 
 use gridway_forwarding::{Counters, DropReason};
 use gridway_tunnel::arbiter::Claim;
-use gridway_tunnel::{ConnectionId, Event, PeerHello, RecordBuffer, Verdict};
+use gridway_tunnel::{ConnectionId, Contents, Event, PeerHello, RecordBuffer, Verdict};
 use gridway_wire::frame::{CloseReason, ConnectionKind, VnetId};
 use gridway_wire::time::Nanos;
 use mio::{Interest, Registry, Token};
 
-use super::connection::{Connection, Deliver, End, NewConnection, Written};
+use super::connection::{Connection, Deliver, End, NewConnection};
 use crate::link::Link;
 use crate::node::{Control, Node};
 
@@ -85,16 +85,19 @@ impl TunnelRole {
             }
             None => {
                 // The connection ended while the record was on its way.
-                self.count_lost(record.forwarded().0);
+                self.count_lost(record.contents());
                 link.release();
                 self.node.pools.give_record(record);
             }
         }
     }
 
-    fn count_lost(&self, packets: u64) {
-        self.counters.outbound.dequeued.add(packets);
-        self.counters.outbound.drop(DropReason::ConnectionLost, packets);
+    fn count_lost(&self, lost: Contents) {
+        let Counters { outbound, inbound, .. } = &*self.counters;
+        for (books, packets) in [(outbound, lost.local), (inbound, lost.relayed)] {
+            books.dequeued.add(packets);
+            books.drop(DropReason::ConnectionLost, packets);
+        }
     }
 
     /// Writes to every connection that has something to send.
@@ -106,7 +109,7 @@ impl TunnelRole {
         for id in self.dirty.drain(..) {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             connection.dirty = false;
-            let mut written = Written::default();
+            let mut written = Contents::default();
             let flushed = connection.flush(now, &self.node.pools, &mut written);
             count_written(&self.counters, &connection.link, written);
             match flushed {
@@ -254,7 +257,7 @@ impl TunnelRole {
         // The registry forgets a socket that is closed; this only spares it a stale event.
         drop(self.registry.deregister(&mut connection.stream));
         link.mark_closed();
-        let mut written = Written::default();
+        let mut written = Contents::default();
         let lost = connection.end(now, &self.node.pools, &mut written);
         count_written(&self.counters, &link, written);
         self.count_lost(lost);
@@ -332,13 +335,16 @@ impl TunnelRole {
 }
 
 /// Counts packets that left with whole records.
-fn count_written(counters: &Counters, link: &Link, written: Written) {
-    let (counters, traffic) = (&counters.outbound, &link.traffic);
-    counters.forwarded.add(written.packets);
-    counters.forwarded_bytes.add(written.bytes);
-    counters.dequeued.add(written.packets);
-    traffic.tx_packets.add(written.packets);
-    traffic.tx_bytes.add(written.bytes);
+fn count_written(counters: &Counters, link: &Link, written: Contents) {
+    let (outbound, inbound, traffic) = (&counters.outbound, &counters.inbound, &link.traffic);
+    outbound.forwarded.add(written.local);
+    outbound.forwarded_bytes.add(written.local_bytes);
+    outbound.dequeued.add(written.local);
+    inbound.relayed.add(written.relayed);
+    inbound.relayed_bytes.add(written.relayed_bytes);
+    inbound.dequeued.add(written.relayed);
+    traffic.tx_packets.add(written.local + written.relayed);
+    traffic.tx_bytes.add(written.local_bytes + written.relayed_bytes);
 }
 
 /// Makes packets that the peer sends in its vnets packets of ours, by name.

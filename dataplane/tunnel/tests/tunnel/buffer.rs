@@ -23,16 +23,16 @@ fn packets_fill_the_record_and_the_one_that_does_not_fit_changes_nothing() {
     let mut record = RecordBuffer::new();
     let packet = vec![0x45; 1400];
     let mut pushed: u64 = 0;
-    while record.push_packet(VNET, &packet, false).is_ok() {
+    while record.push_packet(VNET, &packet, Source::Local).is_ok() {
         pushed += 1;
         assert!(pushed < 100, "a record is never full");
     }
     assert_eq!(pushed, MAX_PLAINTEXT as u64 / 1400);
     let before = record.plaintext().to_vec();
-    assert!(record.push_packet(VNET, &packet, false).is_err());
-    assert!(record.push_packet(VnetId(9), &packet, true).is_err());
+    assert!(record.push_packet(VNET, &packet, Source::Local).is_err());
+    assert!(record.push_packet(VnetId(9), &packet, Source::Own).is_err());
     assert_eq!(record.plaintext(), before);
-    assert_eq!(record.forwarded(), (pushed, pushed * 1400));
+    assert_eq!((record.contents().local, record.contents().local_bytes), (pushed, pushed * 1400));
     assert_eq!(packets(&record), vec![(3, packet); pushed as usize]);
     // A smaller one still fits.
     record.push_packet(VNET, &[0x45; 20], false).unwrap();
@@ -40,11 +40,13 @@ fn packets_fill_the_record_and_the_one_that_does_not_fit_changes_nothing() {
 }
 
 #[test]
-fn packets_of_the_node_itself_are_not_counted_as_forwarded() {
+fn packets_are_counted_by_where_they_come_from() {
     let mut record = RecordBuffer::new();
     record.push_packet(VNET, &[1; 100], false).unwrap();
     record.push_packet(VNET, &[2; 50], true).unwrap();
-    assert_eq!(record.forwarded(), (1, 100));
+    record.push_packet(VNET, &[3; 70], Source::Relayed).unwrap();
+    let expected = Contents { local: 1, local_bytes: 100, relayed: 1, relayed_bytes: 70 };
+    assert_eq!(record.contents(), expected);
     assert_eq!(packets(&record).len(), 2);
 }
 
@@ -71,7 +73,7 @@ fn a_cleared_buffer_is_as_new() {
     record.push_packet(VNET, &[1; 1000], false).unwrap();
     record.clear();
     assert!(record.is_empty() && record.plaintext().is_empty() && record.sealed().is_empty());
-    assert_eq!(record.forwarded(), (0, 0));
+    assert_eq!(record.contents(), Contents::default());
     record.push_packet(VnetId(8), &[2; 20], false).unwrap();
     assert_eq!(packets(&record), [(8, vec![2; 20])]);
 }

@@ -1,10 +1,60 @@
-//! Answering echo requests.
+//! Sending echo requests and answering them.
+
+use std::net::IpAddr;
 
 use super::TTL;
 use crate::bytes::{array, put, put_u16, u16_at};
-use crate::checksum::Difference;
-use crate::packet::{Fragment, ICMP_CHECKSUM, IpVersion, Packet, Transport, icmp_type};
+use crate::checksum::{Difference, Sum, checksum};
+use crate::header::{Header, header_len, write_ip_header};
+use crate::packet::{
+    Fragment, ICMP_CHECKSUM, ICMP_HEADER_LEN, ICMP_IDENTIFIER, IpVersion, Packet, Transport, icmp_type,
+};
+use crate::protocol::Protocol;
 use crate::rewrite::is_all_zero;
+
+const ICMP_SEQUENCE: usize = 6;
+
+/// Most bytes of a request that is made here: an IPv6 and an ICMP header.
+pub const MAX_ECHO_REQUEST_LEN: usize = 48;
+
+/// Writes an echo request without data into `out` and gives the packet's length, at most
+/// [`MAX_ECHO_REQUEST_LEN`]. `None` where the families differ or `out` is too short.
+pub fn write_echo_request(
+    source: IpAddr,
+    destination: IpAddr,
+    identifier: u16,
+    sequence: u16,
+    out: &mut [u8],
+) -> Option<usize> {
+    if source.is_ipv4() != destination.is_ipv4() {
+        return None;
+    }
+    let header_len = header_len(source);
+    let out = out.get_mut(..header_len + ICMP_HEADER_LEN)?;
+    let (header, message) = out.split_at_mut(header_len);
+    message.fill(0);
+    put_u16(message, ICMP_IDENTIFIER, identifier);
+    put_u16(message, ICMP_SEQUENCE, sequence);
+    let (protocol, sum) = if source.is_ipv4() {
+        message[0] = icmp_type::V4_ECHO;
+        (Protocol::ICMP, checksum(message))
+    } else {
+        message[0] = icmp_type::V6_ECHO;
+        let pseudo = Sum::pseudo_header(source, destination, Protocol::ICMPV6, ICMP_HEADER_LEN);
+        (Protocol::ICMPV6, pseudo.bytes(message).checksum())
+    };
+    put_u16(message, ICMP_CHECKSUM, sum);
+    write_ip_header(header, Header { source, destination, protocol, class: 0, payload_len: ICMP_HEADER_LEN });
+    Some(header_len + ICMP_HEADER_LEN)
+}
+
+/// Sequence number of the echo message in `bytes`, from which `packet` was parsed.
+#[must_use]
+pub fn echo_sequence(bytes: &[u8], packet: &Packet) -> Option<u16> {
+    let message = bytes.get(packet.l4_offset..packet.l4_offset + ICMP_HEADER_LEN)?;
+    matches!(packet.transport, Transport::IcmpQuery | Transport::IcmpReply)
+        .then(|| u16_at(message, ICMP_SEQUENCE))
+}
 
 /// Turns the echo request in `bytes` into its reply: addresses swapped, type changed, TTL fresh, checksums
 /// updated by difference. False, and nothing changed, for anything that is not a whole echo request.

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::TTL;
-use crate::bytes::{put, put_ip, put_u16};
+use crate::bytes::{put, put_u16};
 use crate::checksum::{Sum, checksum};
 use crate::packet::{
     Fragment, ICMP_CHECKSUM, ICMP_HEADER_LEN, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpVersion, Packet, Transport,
     icmp_type,
 };
+use crate::header::{Header, write_ip_header};
 use crate::protocol::Protocol;
 
 /// Most bytes of an ICMPv4 error, IP header included (RFC 1812 4.3.2.3).
@@ -18,7 +18,6 @@ pub const MAX_ERROR_LEN_V6: usize = 1280;
 
 /// Precedence "internetwork control" (RFC 1812 4.3.2.5), class selector 6.
 const TRAFFIC_CLASS_V4: u8 = 0xc0;
-const DONT_FRAGMENT: u16 = 0x4000;
 
 /// What an ICMP error says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,15 +117,18 @@ pub fn build_error(
     let destination = packet.tuple.source;
     let message_checksum = match packet.version {
         IpVersion::V4 => {
-            write_v4_header(header, message.len(), source, destination);
             checksum(message)
         }
         IpVersion::V6 => {
-            write_v6_header(header, message.len(), source, destination);
             Sum::pseudo_header(source, destination, Protocol::ICMPV6, message.len()).bytes(message).checksum()
         }
     };
     put_u16(message, ICMP_CHECKSUM, message_checksum);
+    let (protocol, class) = match packet.version {
+        IpVersion::V4 => (Protocol::ICMP, TRAFFIC_CLASS_V4),
+        IpVersion::V6 => (Protocol::ICMPV6, 0),
+    };
+    write_ip_header(header, Header { source, destination, protocol, class, payload_len: message.len() });
     Some(length)
 }
 
@@ -154,29 +156,4 @@ fn may_answer(offending: &[u8], packet: &Packet) -> bool {
         _ => packet.fragment != Fragment::Later,
     };
     one_host && allowed
-}
-
-/// An IPv4 header for an ICMP message; atomic, so its identification means nothing (RFC 6864).
-fn write_v4_header(header: &mut [u8], message_len: usize, source: IpAddr, destination: IpAddr) {
-    header.fill(0);
-    header[0] = 0x45;
-    header[1] = TRAFFIC_CLASS_V4;
-    put_u16(header, 2, (IPV4_HEADER_LEN + message_len) as u16);
-    put_u16(header, 6, DONT_FRAGMENT);
-    header[8] = TTL;
-    header[9] = Protocol::ICMP.0;
-    put_ip(header, 12, source);
-    put_ip(header, 16, destination);
-    let header_checksum = checksum(header);
-    put_u16(header, 10, header_checksum);
-}
-
-fn write_v6_header(header: &mut [u8], message_len: usize, source: IpAddr, destination: IpAddr) {
-    header.fill(0);
-    header[0] = 0x60;
-    put_u16(header, 4, message_len as u16);
-    header[6] = Protocol::ICMPV6.0;
-    header[7] = TTL;
-    put_ip(header, 8, source);
-    put_ip(header, 24, destination);
 }

@@ -1,0 +1,136 @@
+//! Later fragments on their way.
+
+use gridway_wire::packet::{Packet, parse};
+use gridway_wire::rewrite::{Rewrite, rewrite};
+use gridway_wire::tcp::TcpFlags;
+use gridway_wire::time::Nanos;
+
+use crate::flow::Side;
+use crate::forwarder::Forwarder;
+use crate::fragments::{DatagramKey, Later, Onward};
+use crate::ids::VnetId;
+use crate::reason::DropReason;
+use crate::refusal::Refusal;
+use crate::relay::ONE_HOP;
+use crate::verdict::{Inbound, Origin, Outbound, Target};
+
+impl Forwarder {
+    pub(crate) fn later_from_local(
+        &mut self,
+        bytes: &mut [u8],
+        packet: &Packet,
+        now: Nanos,
+    ) -> Result<Outbound, Refusal> {
+        match self.later(&DatagramKey::local(packet), Side::Local, bytes, packet, now)? {
+            None => Ok(Outbound::Held),
+            Some((Onward { to: Target::Tunnel(to), .. }, len)) => Ok(Outbound::Tunnel { to, len }),
+            Some((Onward { to: Target::Local(destination), .. }, len)) => {
+                Ok(Outbound::Answer { destination, len })
+            }
+        }
+    }
+
+    pub(crate) fn later_from_overlay(
+        &mut self,
+        vnet: VnetId,
+        bytes: &mut [u8],
+        packet: &Packet,
+        now: Nanos,
+    ) -> Result<Inbound, Refusal> {
+        match self.later(&DatagramKey::overlay(vnet, packet), Side::Overlay, bytes, packet, now)? {
+            None => Ok(Inbound::Held),
+            Some((onward, len)) => self.send_on(&onward, bytes, len, now),
+        }
+    }
+
+    /// `None`: it waits for the first fragment.
+    fn later(
+        &mut self,
+        key: &DatagramKey,
+        side: Side,
+        bytes: &mut [u8],
+        packet: &Packet,
+        now: Nanos,
+    ) -> Result<Option<(Onward, usize)>, DropReason> {
+        if packet.ttl <= 1 {
+            return Err(DropReason::TtlExceeded);
+        }
+        match self.fragments.later(key, side, &bytes[..packet.total_len], now) {
+            Later::Follows(onward) => {
+                let len = self.follow(&onward, bytes, packet, now)?;
+                Ok(Some((onward, len)))
+            }
+            Later::Held => Ok(None),
+            Later::Dropped(reason) => Err(reason),
+        }
+    }
+
+    /// Translates a later fragment as its first was, and cuts it to the size of its path.
+    fn follow(
+        &mut self,
+        onward: &Onward,
+        bytes: &mut [u8],
+        packet: &Packet,
+        now: Nanos,
+    ) -> Result<usize, DropReason> {
+        if packet.total_len > onward.mtu && packet.dont_fragment {
+            return Err(DropReason::TooBig);
+        }
+        let change =
+            Rewrite { source: Some(onward.source), destination: Some(onward.destination), ..ONE_HOP };
+        rewrite(bytes, packet, &change).map_err(|_| DropReason::FragmentExpired)?;
+        if let Some(flow) = onward.flow {
+            self.flows.touch(flow, onward.side, packet.total_len, TcpFlags::default(), now);
+        }
+        Ok(self.fit(bytes, packet, onward))
+    }
+
+    /// The first fragment of a datagram was judged: those that waited share its fate.
+    pub(crate) fn first_was_judged(
+        &mut self,
+        key: &DatagramKey,
+        outcome: &Result<Onward, Refusal>,
+        now: Nanos,
+    ) {
+        let outcome = outcome.map_err(|refusal| refusal.reason);
+        let waited = self.fragments.first(key, outcome, now);
+        let from_local = key.is_local();
+        for mut bytes in waited {
+            let books = if from_local { &self.counters.outbound } else { &self.counters.inbound };
+            books.dequeued.add(1);
+            let sent = outcome.and_then(|onward| self.release(&onward, &mut bytes, from_local, now));
+            if let Err(reason) = sent {
+                let books = if from_local { &self.counters.outbound } else { &self.counters.inbound };
+                books.drop(reason, 1);
+            }
+        }
+    }
+
+    /// Sends a fragment that was held.
+    fn release(
+        &mut self,
+        onward: &Onward,
+        bytes: &mut Vec<u8>,
+        from_local: bool,
+        now: Nanos,
+    ) -> Result<(), DropReason> {
+        let packet = parse(bytes)?;
+        let len = self.follow(onward, bytes, &packet, now)?;
+        let (origin, to) = if from_local {
+            (Origin::Outbound, onward.to)
+        } else {
+            let to = match self.send_on(onward, bytes, len, now).map_err(|refusal| refusal.reason)? {
+                Inbound::Relay { to, .. } => Target::Tunnel(to),
+                Inbound::Deliver { destination, .. } => Target::Local(destination),
+                Inbound::Drop(reason) => return Err(reason),
+                Inbound::Held | Inbound::Answer { .. } | Inbound::Consumed => {
+                    unreachable!("a later fragment that follows its first is sent or dropped")
+                }
+            };
+            (Origin::Inbound, to)
+        };
+        bytes.truncate(len);
+        self.emissions.push(to, origin, std::mem::take(bytes));
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! What policy says of flows: when they begin, and again when something has changed.
+
+use gridway_wire::packet::{Packet, Transport};
+use gridway_wire::protocol::Protocol;
+use gridway_wire::time::Nanos;
+use gridway_wire::tuple::FiveTuple;
+
+use crate::flow::{Created, Flow, NewFlow, Side, Traits};
+use crate::forwarder::Forwarder;
+use crate::ids::PeerId;
+use crate::policy::{Choice, Hits, Ruling, Vnet};
+use crate::reason::DropReason;
+use crate::translate::Translated;
+
+/// A later judgement of a flow.
+#[derive(Clone, Copy)]
+pub(crate) enum Again {
+    /// It goes on, to this peer, and to the second one in the other direction.
+    Goes(PeerId, PeerId),
+    /// Its translation is not what policy says today.
+    BeginAnew,
+}
+
+impl Forwarder {
+    /// Asks the access policy about the flow that `tuple` (virtual addresses) began. TCP taken up in
+    /// mid-stream is judged in both directions, because the side that began is not known.
+    pub(crate) fn judge_acl<'v>(
+        vnet: &'v Vnet,
+        tuple: &FiveTuple,
+        midstream: bool,
+        now: Nanos,
+    ) -> Result<&'v Hits, DropReason> {
+        let first = vnet.acl.judge(tuple);
+        if midstream
+            && !matches!(first, Ruling::Allow(_))
+            && let Ruling::Allow(hits) = vnet.acl.judge(&tuple.reversed())
+        {
+            return Ok(hits);
+        }
+        let (hits, reason) = match first {
+            Ruling::Allow(hits) => return Ok(hits),
+            Ruling::Deny(hits) => (hits, DropReason::AclDeny),
+            Ruling::Reject(hits) => (hits, DropReason::AclReject),
+            Ruling::NoMatch => return Err(DropReason::AclNoMatch),
+        };
+        hits.hit(now);
+        Err(reason)
+    }
+
+    /// Whether a packet may begin a flow; whether it does so in mid-stream.
+    pub(crate) fn may_begin(&self, packet: &Packet) -> Result<bool, DropReason> {
+        match packet.transport {
+            Transport::Tcp { flags } if flags.syn() && !flags.ack() => Ok(false),
+            Transport::Tcp { .. } if self.policy.timeouts.midstream => Ok(true),
+            Transport::Tcp { .. } | Transport::IcmpReply => Err(DropReason::NoFlow),
+            _ => Ok(false),
+        }
+    }
+
+    pub(crate) fn route(
+        &self,
+        vnet: &Vnet,
+        virtual_tuple: &FiveTuple,
+        current: Option<PeerId>,
+    ) -> Result<PeerId, DropReason> {
+        match vnet.routes.choose(virtual_tuple, current, |route| self.peers.is_available(route)) {
+            Choice::Peer(peer) => Ok(peer),
+            Choice::AllDown => Err(DropReason::PeerDown),
+            Choice::NoRoute => Err(DropReason::NoRoute),
+        }
+    }
+
+    /// Puts a flow into the table. The mapping that `translated` holds becomes the flow's, or is released.
+    pub(crate) fn begin(
+        &mut self,
+        new: NewFlow,
+        rule: &Hits,
+        translated: Option<&Translated<'_>>,
+        now: Nanos,
+    ) -> Result<Flow, DropReason> {
+        let created = self.flows.create(&new, &self.policy.timeouts, now);
+        let (flow, is_new) = match created {
+            Ok(Created::New(flow)) => (Ok(flow), true),
+            Ok(Created::Evicting(flow)) => {
+                self.counters.flows_evicted.add(1);
+                (Ok(flow), true)
+            }
+            Ok(Created::Existing(flow)) => (Ok(flow), false),
+            Err(_) => (Err(DropReason::FlowTableFull), false),
+        };
+        if is_new {
+            self.counters.flows_created.add(1);
+        } else if let Some((endpoint, local)) = translated.and_then(|translated| translated.mapping) {
+            self.flows.mappings().release(&endpoint, local);
+        }
+        if flow.is_ok() {
+            rule.hit(now);
+            let rules = translated.map(|translated| translated.rules).unwrap_or_default();
+            rules.into_iter().flatten().for_each(|rule| rule.hits.hit(now));
+        }
+        flow
+    }
+
+    /// What policy says today of a flow that exists: its peers, or that it must begin anew.
+    pub(crate) fn judge_again(&self, flow: &Flow, now: Nanos) -> Result<Again, DropReason> {
+        let Some(vnet) = self.policy.vnet(flow.vnet) else {
+            return Ok(Again::BeginAnew);
+        };
+        let overlay = flow.overlay();
+        let virtual_tuple = overlay.reversed();
+        let relayed = flow.traits.has(Traits::RELAYED);
+        let unchanged = if relayed {
+            vnet.relay && vnet.is_remote(overlay.destination)
+        } else {
+            let local = flow.local();
+            self.policy.select(local.destination).is_some_and(|now| now.id == vnet.id)
+                && self.still_translates(vnet, &local, &virtual_tuple)
+        };
+        if !unchanged {
+            return Ok(Again::BeginAnew);
+        }
+        let begun = match flow.started_by {
+            Side::Local => virtual_tuple,
+            Side::Overlay => overlay,
+        };
+        // Whether it was taken up in mid-stream is not remembered: TCP gets the benefit of the doubt.
+        let midstream = self.policy.timeouts.midstream && begun.protocol == Protocol::TCP;
+        Self::judge_acl(vnet, &begun, midstream, now)?;
+        if relayed {
+            let peer = self.route(vnet, &overlay, Some(flow.peer))?;
+            let back = self.route(vnet, &virtual_tuple, Some(flow.back)).unwrap_or(flow.back);
+            return Ok(Again::Goes(peer, back));
+        }
+        let peer = self.route(vnet, &virtual_tuple, Some(flow.peer))?;
+        Ok(Again::Goes(peer, peer))
+    }
+
+    /// Puts the outcome of [`Self::judge_again`] into the table.
+    pub(crate) fn settle(
+        &mut self,
+        mut flow: Flow,
+        verdict: Result<Again, DropReason>,
+        begin: impl FnOnce(&mut Self) -> Result<Flow, DropReason>,
+    ) -> Result<Flow, DropReason> {
+        match verdict {
+            Ok(Again::Goes(peer, back)) => {
+                self.flows.rejudged(flow.id, peer, back, self.epoch);
+                (flow.peer, flow.back, flow.epoch) = (peer, back, self.epoch);
+                Ok(flow)
+            }
+            Ok(Again::BeginAnew) => {
+                self.flows.remove(flow.id);
+                begin(self)
+            }
+            // The flow stays, unjudged, for as long as it is not idle: the peer may come back.
+            Err(reason @ (DropReason::PeerDown | DropReason::NoRoute)) => Err(reason),
+            Err(reason) => {
+                self.flows.remove(flow.id);
+                Err(reason)
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Tuples from one side of the node to the other.
+
+use gridway_wire::tuple::FiveTuple;
+
+use crate::flow::mappings::{LocalEndpoint, VirtualEndpoint};
+use crate::forwarder::Forwarder;
+use crate::policy::{Found, NatRule, Vnet};
+use crate::reason::DropReason;
+
+/// A tuple in the addresses of the other side, and the NAT rules that took it there.
+pub(crate) struct Translated<'v> {
+    pub(crate) tuple: FiveTuple,
+    pub(crate) rules: [Option<&'v NatRule>; 2],
+    /// The mapping of the remote host, where it shares a local address.
+    pub(crate) mapping: Option<(VirtualEndpoint, LocalEndpoint)>,
+}
+
+impl Forwarder {
+    /// The tuple of a local packet in virtual addresses. A mapping is found, not held.
+    pub(crate) fn translate_out<'v>(
+        &self,
+        vnet: &'v Vnet,
+        local: &FiveTuple,
+    ) -> Result<Translated<'v>, DropReason> {
+        let (source, inside) = one_to_one(vnet.nat.inside.to_virtual(local.source), DropReason::NoInsideNat)?;
+        if vnet.is_remote(source) {
+            return Err(DropReason::SpoofedLocal);
+        }
+        match vnet.nat.outside.to_virtual(local.destination) {
+            Found::Shared(rule) => {
+                let endpoint =
+                    LocalEndpoint { address: local.destination, port: local.destination_port };
+                let found = self.flows.mappings().find(local.protocol, endpoint);
+                let virtual_end =
+                    found.filter(|end| end.vnet == vnet.id).ok_or(DropReason::PatNoMapping)?;
+                Ok(Translated {
+                    tuple: FiveTuple {
+                        source,
+                        destination: virtual_end.address,
+                        source_port: source_port_towards(&virtual_end, local),
+                        destination_port: virtual_end.port,
+                        ..*local
+                    },
+                    rules: [inside, Some(rule)],
+                    mapping: Some((virtual_end, endpoint)),
+                })
+            }
+            other => {
+                let (destination, outside) = one_to_one(other, DropReason::NoOutsideNat)?;
+                Ok(Translated {
+                    tuple: FiveTuple { source, destination, ..*local },
+                    rules: [inside, outside],
+                    mapping: None,
+                })
+            }
+        }
+    }
+
+    /// The tuple of an overlay packet in local addresses. A mapping is held: whoever does not give it to a flow
+    /// has to release it.
+    pub(crate) fn translate_in<'v>(
+        &mut self,
+        vnet: &'v Vnet,
+        overlay: &FiveTuple,
+    ) -> Result<Translated<'v>, DropReason> {
+        let inside = vnet.nat.inside.to_local(overlay.destination);
+        let (destination, inside) = one_to_one(inside, DropReason::NoInsideNat)?;
+        match vnet.nat.outside.to_local(overlay.source) {
+            Found::Shared(rule) => {
+                let endpoint = VirtualEndpoint {
+                    vnet: vnet.id,
+                    protocol: overlay.protocol,
+                    address: overlay.source,
+                    port: overlay.source_port,
+                };
+                let Some(local) = self.flows.mappings().acquire(endpoint, rule.local, &mut self.random)
+                else {
+                    rule.count_exhausted();
+                    return Err(DropReason::PatExhausted);
+                };
+                Ok(Translated {
+                    tuple: FiveTuple {
+                        source: local.address,
+                        destination,
+                        source_port: local.port,
+                        destination_port: if overlay.protocol.is_icmp() {
+                            local.port
+                        } else {
+                            overlay.destination_port
+                        },
+                        ..*overlay
+                    },
+                    rules: [inside, Some(rule)],
+                    mapping: Some((endpoint, local)),
+                })
+            }
+            other => {
+                let (source, outside) = one_to_one(other, DropReason::NoOutsideNat)?;
+                Ok(Translated {
+                    tuple: FiveTuple { source, destination, ..*overlay },
+                    rules: [inside, outside],
+                    mapping: None,
+                })
+            }
+        }
+    }
+
+    /// Whether policy translates a flow's local tuple to `virtual_tuple` today.
+    pub(crate) fn still_translates(
+        &self,
+        vnet: &Vnet,
+        local: &FiveTuple,
+        virtual_tuple: &FiveTuple,
+    ) -> bool {
+        // The mapping may be older than the rule that serves its virtual host now.
+        let same_pool = match vnet.nat.outside.to_local(virtual_tuple.destination) {
+            Found::Shared(rule) => rule.local.contains(&local.destination),
+            _ => true,
+        };
+        same_pool && self.translate_out(vnet, local).is_ok_and(|translated| translated.tuple == *virtual_tuple)
+    }
+}
+
+/// An ICMP query has its identifier in both ports of its tuple.
+fn source_port_towards(end: &VirtualEndpoint, local: &FiveTuple) -> u16 {
+    if local.protocol.is_icmp() { end.port } else { local.source_port }
+}
+
+fn one_to_one(
+    found: Found<'_>,
+    otherwise: DropReason,
+) -> Result<(std::net::IpAddr, Option<&NatRule>), DropReason> {
+    match found {
+        Found::Address(address, rule) => Ok((address, rule)),
+        Found::Untranslatable => Err(DropReason::Untranslatable),
+        Found::Nothing | Found::Shared(_) => Err(otherwise),
+    }
+}
