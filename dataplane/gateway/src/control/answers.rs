@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use gridway_config::{Detail, Role};
 use gridway_control::{
     AclRow, ConfigText, Counters, DataStatus, Failure, FailureKind, FlowFilter, FlowRow, Flows,
-    InboundCounters, LimitRow, NatDirection, NatRow, OutboundCounters, PeerRow, PeerState, Reply, Request,
-    RouteRow, Status, Traffic, Tuple, WorkerStatus,
+    InboundCounters, LimitRow, NatDirection, NatKind, NatRow, OutboundCounters, PeerRow, PeerState, Reply,
+    Request, RouteRow, Side, Status, Traffic, Translation, Tuple, WorkerStatus,
 };
-use gridway_forwarding::flow::{FlowView, State};
+use gridway_forwarding::flow::{self, FlowView, State};
 use gridway_forwarding::policy::{Hits, NatRule, Vnet};
 use gridway_forwarding::{Counter, Direction, DropReason, PeerId};
 use gridway_steer::Kind;
@@ -26,6 +26,10 @@ pub(crate) fn answer(node: &Node, request: &Request) -> Reply {
         Request::Peers => Reply::Peers(peers(node)),
         Request::Routes => Reply::Routes(routes(node)),
         Request::Flows { filter, limit } => Reply::Flows(flows(node, filter, *limit as usize)),
+        Request::KillFlows { filter } => match kill_flows(node, filter) {
+            Ok(flows) => Reply::Killed { flows },
+            Err(failure) => Reply::Error(failure),
+        },
         Request::Counters => match counters(node) {
             Ok(counters) => Reply::Counters(Box::new(counters)),
             Err(error) => Reply::Error(Failure::new(FailureKind::Internal, error.to_string())),
@@ -168,6 +172,7 @@ fn routes(node: &Node) -> Vec<RouteRow> {
             metric: candidate.metric,
             available: is_up(candidate.peer),
             chosen: vnet.routes.is_chosen(to, candidate, is_up),
+            monitor: None,
         };
         vnet.routes.iter().map(row).collect()
     };
@@ -186,8 +191,12 @@ fn nat(node: &Node) -> Vec<NatRow> {
         NatRow {
             vnet: vnet.name.clone(),
             direction,
+            kind: if rule.local.addr().is_ipv4() { NatKind::OneToOne } else { NatKind::Prefix },
             local: rule.local.to_string(),
-            virtual_prefix: rule.virtual_prefix.to_string(),
+            virtual_side: rule.virtual_prefix.to_string(),
+            ports_used: None,
+            ports_limit: None,
+            exhausted: 0,
             hits: count,
             first,
             last,
@@ -242,24 +251,50 @@ fn flows(node: &Node, filter: &FlowFilter, limit: usize) -> Flows {
     result
 }
 
+/// Ends the flows that match and says how many they were.
+fn kill_flows(_node: &Node, _filter: &FlowFilter) -> Result<u64, Failure> {
+    Err(Failure::new(FailureKind::Internal, "this node cannot end flows"))
+}
+
 fn flow(node: &Node, view: &FlowView, vnet: String, peer: String) -> FlowRow {
     let [local, overlay] = view.traffic;
     let traffic = |traffic: gridway_forwarding::flow::Traffic| Traffic {
         packets: traffic.packets,
         bytes: traffic.bytes,
     };
+    let (local_tuple, virtual_tuple) = (view.local, view.overlay.reversed());
     FlowRow {
         vnet,
         peer,
-        local: tuple(&view.local),
-        virtual_tuple: tuple(&view.overlay.reversed()),
+        local: tuple(&local_tuple),
+        virtual_tuple: tuple(&virtual_tuple),
+        started_by: match view.started_by {
+            flow::Side::Local => Side::Local,
+            flow::Side::Overlay => Side::Overlay,
+        },
+        translation: translation(&local_tuple, &virtual_tuple),
+        relayed: false,
         state: State::of(view).name().to_owned(),
         packets: local.packets + overlay.packets,
         bytes: local.bytes + overlay.bytes,
         outbound: traffic(local),
         inbound: traffic(overlay),
+        age_s: node.clock.now().since(view.created).as_secs(),
         idle_s: node.clock.now().since(view.last_seen()).as_secs(),
         tcp_flags: flag_names(TcpFlags(local.tcp_flags.0 | overlay.tcp_flags.0)),
+        tcp_flags_out: flag_names(local.tcp_flags),
+        tcp_flags_in: flag_names(overlay.tcp_flags),
+    }
+}
+
+fn translation(local: &FiveTuple, overlay: &FiveTuple) -> Translation {
+    let ports = |tuple: &FiveTuple| (tuple.source_port, tuple.destination_port);
+    if local == overlay {
+        Translation::None
+    } else if ports(local) == ports(overlay) {
+        Translation::OneToOne
+    } else {
+        Translation::Port
     }
 }
 
@@ -354,8 +389,15 @@ fn counters(node: &Node) -> Result<Counters, gridway_steer::SteerError> {
         answered: over_workers(node, |counters| &counters.inbound.answered),
         held: inbound_queued.saturating_sub(inbound_dequeued),
         drops: drops(node, |counters| &counters.inbound),
+        ..InboundCounters::default()
     };
-    Ok(Counters::from_directions(outbound, inbound))
+    Ok(Counters {
+        ecn_marked: over_workers(node, |counters| &counters.outbound.ecn_marked)
+            + over_workers(node, |counters| &counters.inbound.ecn_marked),
+        flows_created: over_workers(node, |counters| &counters.flows_created),
+        flows_evicted: over_workers(node, |counters| &counters.flows_evicted),
+        ..Counters::from_directions(outbound, inbound)
+    })
 }
 
 fn limits(node: &Node) -> Vec<LimitRow> {
