@@ -18,11 +18,9 @@ use std::time::Instant;
 
 use gridway_config::Config;
 use gridway_forwarding::flow::FlowTable;
-use gridway_forwarding::policy::Policy;
 use gridway_forwarding::fragments::Fragments;
-use gridway_forwarding::{
-    Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, VnetId,
-};
+use gridway_forwarding::policy::Policy;
+use gridway_forwarding::{Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, VnetId};
 use gridway_wire::generate::{Content, PacketSpec};
 use gridway_wire::time::Nanos;
 

@@ -25,7 +25,8 @@ impl Forwarder {
     ) -> Result<Outbound, Refusal> {
         let quote = quoted(bytes, packet).ok_or(DropReason::IcmpNoFlow)?;
         let about = quote.tuple;
-        let flow = self.flows.find(Side::Local, &Key::local(&about.reversed())).ok_or(DropReason::IcmpNoFlow)?;
+        let flow =
+            self.flows.find(Side::Local, &Key::local(&about.reversed())).ok_or(DropReason::IcmpNoFlow)?;
         let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::NoVnet)?;
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());

@@ -79,7 +79,10 @@ impl Onward {
 #[derive(Debug)]
 enum State {
     /// The first fragment has not come yet.
-    Waiting { side: Side, held: Vec<Vec<u8>> },
+    Waiting {
+        side: Side,
+        held: Vec<Vec<u8>>,
+    },
     Known(Onward),
     Refused(DropReason),
 }

@@ -6,9 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gridway_config::MonitorProtocol;
-use gridway_wire::icmp::{
-    MAX_ECHO_REQUEST_LEN, QuotedPacket, echo_sequence, write_echo_request,
-};
+use gridway_wire::icmp::{MAX_ECHO_REQUEST_LEN, QuotedPacket, echo_sequence, write_echo_request};
 use gridway_wire::packet::{Packet, Transport};
 use gridway_wire::segment::{MAX_SEGMENT_LEN, Segment};
 use gridway_wire::tcp::TcpFlags;
@@ -185,12 +183,7 @@ impl Monitors {
     }
 
     /// An ICMP error quotes a packet of this node's own. Whether it was a probe.
-    pub(crate) fn handle_error(
-        &self,
-        vnet: VnetId,
-        quote: &QuotedPacket,
-        peers: &Peers,
-    ) -> bool {
+    pub(crate) fn handle_error(&self, vnet: VnetId, quote: &QuotedPacket, peers: &Peers) -> bool {
         let mut inner = self.lock();
         let Some(entry) = inner.of_reply(vnet, &quote.tuple.reversed()) else { return false };
         if entry.waiting_since.is_some() {

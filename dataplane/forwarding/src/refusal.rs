@@ -87,7 +87,14 @@ impl Forwarder {
             return;
         }
         let source = self.hops.address_towards(receiver);
-        self.answer(bytes, &packet, refusal.answer(Side::Local, &packet), source, Target::Local(receiver), now);
+        self.answer(
+            bytes,
+            &packet,
+            refusal.answer(Side::Local, &packet),
+            source,
+            Target::Local(receiver),
+            now,
+        );
     }
 
     /// Tells the remote host that sent `bytes` by way of `peer`.

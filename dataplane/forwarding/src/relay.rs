@@ -144,10 +144,7 @@ impl Forwarder {
             epoch: self.epoch,
             started_by: Side::Overlay,
             traits: Traits::RELAYED,
-            keys: [
-                Key::overlay(vnet.id, &packet.tuple.reversed()),
-                Key::overlay(vnet.id, &packet.tuple),
-            ],
+            keys: [Key::overlay(vnet.id, &packet.tuple.reversed()), Key::overlay(vnet.id, &packet.tuple)],
         };
         self.begin(new, rule, None, now)
     }

@@ -95,6 +95,8 @@ pub(crate) struct PortNumbers {
     pub(crate) ring_full: AtomicU64,
     /// Packets the kernel dropped for want of a frame, or because they did not fit.
     pub(crate) no_frame: AtomicU64,
+    /// Packets that wait for a neighbour.
+    pub(crate) held: AtomicU64,
     /// Frames on loan to nobody that should be home; always 0.
     pub(crate) leaked: AtomicU64,
 }

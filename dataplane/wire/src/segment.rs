@@ -91,7 +91,10 @@ impl Segment {
         let sum = Sum::pseudo_header(source, destination, Protocol::TCP, TCP_HEADER_LEN).bytes(segment);
         put_u16(segment, CHECKSUM, sum.checksum());
         let protocol = Protocol::TCP;
-        write_ip_header(header, Header { source, destination, protocol, class: 0, payload_len: TCP_HEADER_LEN });
+        write_ip_header(
+            header,
+            Header { source, destination, protocol, class: 0, payload_len: TCP_HEADER_LEN },
+        );
         Some(header_len + TCP_HEADER_LEN)
     }
 }

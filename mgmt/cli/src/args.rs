@@ -1,12 +1,14 @@
 //! Commands and their options.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
-use gridway_config::{Domain, NodeName, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ServiceName};
-use gridway_control::{FlowFilter, Request};
+use gridway_config::{Domain, NodeName, ServiceName};
+use gridway_control::Request;
 use gridway_pki::{CRL_DAYS, OperatorRole};
+
+use crate::error::CliError;
+use crate::filter::{Filter, KillFilter};
 
 /// Operate a Gridway node.
 #[derive(Debug, Parser)]
@@ -123,7 +125,10 @@ pub(crate) enum LiveCommand {
     /// Routes of all vnets.
     Routes(Reading),
     /// Live flows; every filter given must match.
+    #[command(args_conflicts_with_subcommands = true)]
     Flows {
+        #[command(subcommand)]
+        command: Option<FlowsCommand>,
         #[command(flatten)]
         filter: Filter,
         /// Most flows shown.
@@ -142,65 +147,34 @@ pub(crate) enum LiveCommand {
     Limits(Reading),
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowsCommand {
+    /// End live flows; every filter given must match. Their hosts are not told.
+    Kill {
+        #[command(flatten)]
+        filter: KillFilter,
+        #[command(flatten)]
+        reading: Reading,
+    },
+}
+
 impl LiveCommand {
     /// What to ask, and how.
-    pub(crate) fn into_parts(self) -> (Request, Reading) {
-        match self {
+    pub(crate) fn into_parts(self) -> Result<(Request, Reading), CliError> {
+        Ok(match self {
             Self::Status(reading) => (Request::Status, reading),
             Self::Peers(reading) => (Request::Peers, reading),
             Self::Routes(reading) => (Request::Routes, reading),
-            Self::Flows { filter, limit, reading } => {
+            Self::Flows { command: Some(FlowsCommand::Kill { filter, reading }), .. } => {
+                (Request::KillFlows { filter: filter.try_into()? }, reading)
+            }
+            Self::Flows { command: None, filter, limit, reading } => {
                 (Request::Flows { filter: filter.into(), limit }, reading)
             }
             Self::Counters(reading) => (Request::Counters, reading),
             Self::Nat(reading) => (Request::Nat, reading),
             Self::Acl(reading) => (Request::Acl, reading),
             Self::Limits(reading) => (Request::Limits, reading),
-        }
-    }
-}
-
-/// Fields of a flow, of its local or its virtual tuple.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Filter {
-    /// Name of the vnet.
-    #[arg(long)]
-    vnet: Option<String>,
-    /// Name of the peer.
-    #[arg(long)]
-    peer: Option<String>,
-    /// Source address.
-    #[arg(long)]
-    src: Option<IpAddr>,
-    /// Destination address.
-    #[arg(long)]
-    dst: Option<IpAddr>,
-    /// Protocol: tcp, udp, icmp or a number.
-    #[arg(long, value_parser = protocol)]
-    proto: Option<u8>,
-    /// Source port.
-    #[arg(long)]
-    sport: Option<u16>,
-    /// Destination port.
-    #[arg(long)]
-    dport: Option<u16>,
-    /// State, such as established.
-    #[arg(long)]
-    state: Option<String>,
-}
-
-impl From<Filter> for FlowFilter {
-    fn from(filter: Filter) -> Self {
-        let Filter { vnet, peer, src, dst, proto, sport, dport, state } = filter;
-        Self { vnet, peer, src, dst, proto, sport, dport, state }
-    }
-}
-
-fn protocol(text: &str) -> Result<u8, String> {
-    match text {
-        "tcp" => Ok(PROTOCOL_TCP),
-        "udp" => Ok(PROTOCOL_UDP),
-        "icmp" => Ok(PROTOCOL_ICMP),
-        _ => text.parse().map_err(|_| "expected tcp, udp, icmp or a number from 0 to 255".to_owned()),
+        })
     }
 }

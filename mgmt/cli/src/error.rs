@@ -23,6 +23,12 @@ pub(crate) enum CliError {
         /// The sockets.
         sockets: String,
     },
+    /// Flows are to be ended, and none was named.
+    #[error("which flows? Give at least one filter, or --all")]
+    NoFilter,
+    /// There is nothing that a command could have been done to.
+    #[error("no flow matches")]
+    NoFlow,
     /// The node did not answer, or refused.
     #[error("{0}")]
     Node(#[from] ClientError),
@@ -47,9 +53,10 @@ impl CliError {
     /// 1: the answer is no; 2: usage; 3: the node cannot be reached.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
-            Self::NoSocket { .. } | Self::SeveralSockets { .. } => 2,
+            Self::NoSocket { .. } | Self::SeveralSockets { .. } | Self::NoFilter => 2,
             Self::Node(ClientError::Refused(_)) => 1,
             Self::Node(_) => 3,
+            Self::NoFlow => 1,
             Self::Config(_) | Self::Check(_) | Self::NotToml(_) | Self::Pki(_) | Self::Output(_) => 1,
         }
     }

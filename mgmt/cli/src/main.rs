@@ -6,6 +6,7 @@
 mod args;
 mod config;
 mod error;
+mod filter;
 mod node;
 mod pki;
 mod show;

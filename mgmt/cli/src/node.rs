@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::show;
 
 pub(crate) fn run(command: LiveCommand, out: &mut impl Write) -> Result<(), CliError> {
-    let (request, reading) = command.into_parts();
+    let (request, reading) = command.into_parts()?;
     show(&request, &reading, out)
 }
 

@@ -121,6 +121,16 @@ fn wrong_usage_is_status_2() {
         &["pki", "issue", "--dir", "pki", "--node", "../../etc"],
         &["flows", "--proto", "carrier-pigeon"],
         &["flows", "--src", "10.0.0.0/8"],
+        &["flows", "--tcp-flags", "SYN,XMAS"],
+        &["flows", "--tcp-flags", ""],
+        &["flows", "--idle-at-least", "5"],
+        &["flows", "--started-by", "me"],
+        &["flows", "--all"],
+        &["flows", "kill"],
+        &["flows", "kill", "--json"],
+        &["flows", "kill", "--limit", "5", "--vnet", "corp"],
+        &["flows", "kill", "--all", "--vnet", "corp"],
+        &["flows", "--vnet", "corp", "kill", "--all"],
     ] {
         let output = gridway(folder.path(), args);
         assert_eq!(status(&output), 2, "{args:?}");

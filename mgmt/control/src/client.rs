@@ -94,6 +94,7 @@ fn fits(request: &Request, reply: &Reply) -> bool {
             | (Request::Peers, Reply::Peers(_))
             | (Request::Routes, Reply::Routes(_))
             | (Request::Flows { .. }, Reply::Flows(_))
+            | (Request::KillFlows { .. }, Reply::Killed { .. })
             | (Request::Counters, Reply::Counters(_))
             | (Request::Nat, Reply::Nat(_))
             | (Request::Acl, Reply::Acl(_))

@@ -144,10 +144,18 @@ mod tests {
 
     #[test]
     fn unknown_fields_of_a_request_are_refused() {
-        assert!(decode_request(b"{\"request\":\"flows\",\"filter\":{\"port\":1}}").is_err());
+        assert!(decode_request(b"{\"request\":\"flows\",\"filter\":{\"ports\":1}}").is_err());
         assert!(decode_request(b"{\"request\":\"flows\",\"limits\":1}").is_err());
+        assert!(decode_request(b"{\"request\":\"kill_flows\",\"filter\":{\"prto\":6}}").is_err());
         let plain = decode_request(b"{\"request\":\"flows\"}").unwrap();
         assert!(matches!(plain, Request::Flows { limit: Request::DEFAULT_FLOW_LIMIT, .. }));
+    }
+
+    #[test]
+    fn flows_are_never_ended_by_a_request_that_names_none() {
+        assert!(decode_request(b"{\"request\":\"kill_flows\"}").is_err());
+        let all = decode_request(b"{\"request\":\"kill_flows\",\"filter\":{}}").unwrap();
+        assert!(matches!(all, Request::KillFlows { filter } if filter.is_empty()));
     }
 
     proptest! {

@@ -1,4 +1,5 @@
 //! Packet counters. The books balance: received = passed on + to kernel + answered + held + drops.
+//! What a node makes itself was never received, so it is counted beside the books.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,9 @@ pub struct Counters {
     pub rx_packets: u64,
     /// Bytes received on the data NIC.
     pub rx_bytes: u64,
-    /// Frames sent on the data NIC.
+    /// Packets out of tunnels sent on the data NIC.
     pub tx_packets: u64,
-    /// Bytes sent on the data NIC.
+    /// Bytes of those packets.
     pub tx_bytes: u64,
     /// Frames left to the kernel.
     pub to_kernel: u64,
@@ -24,6 +25,16 @@ pub struct Counters {
     pub answered: u64,
     /// Packets that wait now: for a neighbour, or for their first fragment.
     pub held: u64,
+    /// Packets the node made itself.
+    pub originated: u64,
+    /// ICMP errors and resets that were due and not sent, because too many were.
+    pub icmp_errors_suppressed: u64,
+    /// Packets that got an ECN mark (RFC 3168) in place of an early drop.
+    pub ecn_marked: u64,
+    /// Flows made.
+    pub flows_created: u64,
+    /// Flows that gave way to a new one.
+    pub flows_evicted: u64,
     /// Dropped, both directions.
     pub drops: Drops,
     /// Local to overlay.
@@ -49,6 +60,9 @@ pub struct OutboundCounters {
     pub answered: u64,
     /// Packets that wait now.
     pub held: u64,
+    /// Packets the node made itself and sent into a tunnel: probes, ICMP errors, resets, further
+    /// fragments. Not received, hence not in the balance.
+    pub originated: u64,
     /// Dropped by reason.
     pub drops: Drops,
 }
@@ -64,10 +78,19 @@ pub struct InboundCounters {
     pub delivered: u64,
     /// Bytes sent on the data NIC.
     pub delivered_bytes: u64,
+    /// Packets that went on to another peer.
+    pub relayed: u64,
+    /// Bytes of those packets, without the tunnel's own.
+    pub relayed_bytes: u64,
     /// Packets the node answered itself.
     pub answered: u64,
+    /// Packets that answered a question of the node itself: replies to monitors.
+    pub consumed: u64,
     /// Packets that wait now.
     pub held: u64,
+    /// Packets the node made itself and sent on the data NIC: ICMP errors, resets, further
+    /// fragments. Not received, hence not in the balance.
+    pub originated: u64,
     /// Dropped by reason.
     pub drops: Drops,
 }
@@ -91,13 +114,14 @@ impl InboundCounters {
     /// As [`OutboundCounters::unaccounted`].
     #[must_use]
     pub fn unaccounted(&self) -> i128 {
-        missing(self.rx_packets, &[self.delivered, self.answered, self.held], &self.drops)
+        let fates = [self.delivered, self.relayed, self.answered, self.consumed, self.held];
+        missing(self.rx_packets, &fates, &self.drops)
     }
 }
 
 impl Counters {
-    /// Fills the sums at the top from both directions. The data NIC receives what goes outbound and
-    /// sends what came inbound.
+    /// Fills the sums at the top from both directions; what has no direction is 0. The data NIC
+    /// receives what goes outbound and sends what came inbound.
     #[must_use]
     pub fn from_directions(outbound: OutboundCounters, inbound: InboundCounters) -> Self {
         let mut drops = outbound.drops.clone();
@@ -112,9 +136,11 @@ impl Counters {
             to_kernel: outbound.to_kernel,
             answered: outbound.answered + inbound.answered,
             held: outbound.held + inbound.held,
+            originated: outbound.originated + inbound.originated,
             drops,
             outbound,
             inbound,
+            ..Self::default()
         }
     }
 }
@@ -131,20 +157,24 @@ mod tests {
             tunnelled: 5,
             to_kernel: 2,
             answered: 1,
+            originated: 7,
             drops: drops(2),
             ..OutboundCounters::default()
         };
         let inbound = InboundCounters {
             rx_packets: 4,
-            delivered: 2,
+            delivered: 1,
+            relayed: 1,
             held: 1,
+            originated: 2,
             drops: drops(3),
             ..InboundCounters::default()
         };
         assert_eq!(outbound.unaccounted(), 0);
         assert_eq!(inbound.unaccounted(), -2);
         let counters = Counters::from_directions(outbound, inbound);
-        assert_eq!((counters.rx_packets, counters.tx_packets, counters.held), (10, 2, 1));
+        assert_eq!((counters.rx_packets, counters.tx_packets, counters.held), (10, 1, 1));
+        assert_eq!(counters.originated, 9);
         assert_eq!(counters.drops["no_vnet"], 5);
     }
 }

@@ -7,6 +7,7 @@
 mod client;
 mod codec;
 mod counters;
+mod filter;
 mod flow;
 mod message;
 mod policy;
@@ -18,7 +19,8 @@ pub use codec::{
     encode_request,
 };
 pub use counters::{Counters, Drops, InboundCounters, OutboundCounters};
-pub use flow::{FlowFilter, FlowRow, Flows, Traffic, Tuple};
+pub use filter::FlowFilter;
+pub use flow::{FlowRow, Flows, Side, Traffic, Translation, Tuple};
 pub use message::{ConfigText, Failure, FailureKind, Reply, Request};
-pub use policy::{AclRow, NatDirection, NatRow, RouteRow};
+pub use policy::{AclRow, MonitorRow, NatDirection, NatKind, NatRow, RouteRow};
 pub use status::{DataStatus, LimitRow, PeerRow, PeerState, Status, WorkerStatus};

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::counters::Counters;
-use crate::flow::{FlowFilter, Flows};
+use crate::filter::FlowFilter;
+use crate::flow::Flows;
 use crate::policy::{AclRow, NatRow, RouteRow};
 use crate::status::{LimitRow, PeerRow, Status};
 
@@ -25,6 +26,11 @@ pub enum Request {
         /// Most rows wanted; the node may return fewer and says how many matched.
         #[serde(default = "default_limit")]
         limit: u32,
+    },
+    /// Ends the live flows that match every field of the filter.
+    KillFlows {
+        /// Fields to match. Must be given: `{}` ends all flows.
+        filter: FlowFilter,
     },
     /// Packet counters and drops.
     Counters,
@@ -63,6 +69,11 @@ pub enum Reply {
     Routes(Vec<RouteRow>),
     /// To [`Request::Flows`].
     Flows(Flows),
+    /// To [`Request::KillFlows`].
+    Killed {
+        /// Flows that were ended.
+        flows: u64,
+    },
     /// To [`Request::Counters`].
     Counters(Box<Counters>),
     /// To [`Request::Nat`].

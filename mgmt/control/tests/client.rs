@@ -43,6 +43,7 @@ fn route() -> RouteRow {
         metric: 10,
         available: true,
         chosen: true,
+        monitor: None,
     }
 }
 

@@ -139,11 +139,14 @@ impl Mappings {
         self.len() == 0
     }
 
-    /// Mappings whose local address is in `pool`.
+    /// Ports of `pool` that are in use, of the protocol that uses most.
     #[must_use]
     pub fn in_use(&self, pool: IpNet) -> usize {
         let inner = self.lock();
-        inner.ports.iter().filter(|((_, address), _)| pool.contains(address)).map(|(_, ports)| ports.len()).sum()
+        let mut used: HashMap<Protocol, usize> = HashMap::new();
+        let of_pool = inner.ports.iter().filter(|((_, address), _)| pool.contains(address));
+        of_pool.for_each(|((protocol, _), ports)| *used.entry(*protocol).or_default() += ports.len());
+        used.into_values().max().unwrap_or(0)
     }
 }
 

@@ -25,8 +25,8 @@ use gridway_wire::tuple::FiveTuple;
 
 use crate::ids::{PeerId, VnetId};
 use index::Index;
-use shard::Shard;
 use mappings::{LocalEndpoint, Mappings, VirtualEndpoint};
+use shard::Shard;
 use slot::{Identity, Route, Slot};
 
 pub use key::Key;

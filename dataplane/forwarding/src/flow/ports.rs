@@ -21,8 +21,11 @@ pub(super) struct Choice {
 impl Choice {
     /// As like `port` as can be: in its range (RFC 4787, REQ-3) and, with `parity`, of its parity (REQ-4).
     pub(super) fn like(port: u16, parity: bool) -> Self {
-        let (first, last) =
-            if port < FIRST_UNPRIVILEGED { (1, FIRST_UNPRIVILEGED - 1) } else { (FIRST_UNPRIVILEGED, u16::MAX) };
+        let (first, last) = if port < FIRST_UNPRIVILEGED {
+            (1, FIRST_UNPRIVILEGED - 1)
+        } else {
+            (FIRST_UNPRIVILEGED, u16::MAX)
+        };
         Self { first, last, even: parity.then_some(port.is_multiple_of(2)) }
     }
 

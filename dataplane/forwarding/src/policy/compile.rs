@@ -27,14 +27,16 @@ impl Policy {
         let (mut selectors, mut pools) = (Vec::new(), Vec::new());
         for raw in &config.vnets {
             let id = registry.vnet(raw.name.as_str())?;
-            let old = previous.and_then(|previous| Some((previous, previous.vnets.get(id.index())?.as_ref()?)));
+            let old =
+                previous.and_then(|previous| Some((previous, previous.vnets.get(id.index())?.as_ref()?)));
             let unchanged = old.filter(|(previous, _)| previous.config.vnet(raw.name.as_str()) == Some(raw));
             let vnet = match unchanged {
                 Some((_, vnet)) => vnet.clone(),
                 None => Arc::new(compile_vnet(raw, id, registry, old.map(|(_, vnet)| vnet.as_ref()))?),
             };
             selectors.extend(raw.selectors().map(|prefix| (prefix, id)));
-            pools.extend(raw.outside_nat.iter().filter(|nat| nat.is_many_to_one()).map(|nat| (nat.local, ())));
+            pools
+                .extend(raw.outside_nat.iter().filter(|nat| nat.is_many_to_one()).map(|nat| (nat.local, ())));
             if vnets.len() <= id.index() {
                 vnets.resize_with(id.index() + 1, || None);
             }
@@ -57,9 +59,10 @@ fn compile_vnet(
     registry: &mut Registry,
     old: Option<&Vnet>,
 ) -> Result<Vnet, RegistryFull> {
-    let inside = raw.inside_nat.iter().map(|nat| {
-        NatRule::new(nat.local, gridway_config::RemoteHosts::Prefix(nat.virtual_prefix), false)
-    });
+    let inside = raw
+        .inside_nat
+        .iter()
+        .map(|nat| NatRule::new(nat.local, gridway_config::RemoteHosts::Prefix(nat.virtual_prefix), false));
     let outside =
         raw.outside_nat.iter().map(|nat| NatRule::new(nat.local, nat.remote.clone(), nat.is_many_to_one()));
     let mut probes = Vec::new();
@@ -106,17 +109,15 @@ fn monitor_id(
     registry.monitor(&format!("{} {} {} {:?} {monitor:?}", raw.name, route.to, route.via, raw.address))
 }
 
-fn translation(
-    raw: &gridway_config::Vnet,
-    mut rules: Vec<NatRule>,
-    old: Option<&[NatRule]>,
-) -> Translation {
+fn translation(raw: &gridway_config::Vnet, mut rules: Vec<NatRule>, old: Option<&[NatRule]>) -> Translation {
     if !raw.nat {
         return Translation::Off;
     }
     for rule in &mut rules {
         let known = old.unwrap_or_default().iter();
-        if let Some(known) = known.into_iter().find(|old| (old.local, &old.remote) == (rule.local, &rule.remote)) {
+        if let Some(known) =
+            known.into_iter().find(|old| (old.local, &old.remote) == (rule.local, &rule.remote))
+        {
             (rule.hits, rule.exhausted) = (known.hits.clone(), known.exhausted.clone());
         }
     }
@@ -124,10 +125,15 @@ fn translation(
 }
 
 fn acl(raw: &gridway_config::Vnet, old: Option<&Vnet>) -> Acl {
-    let known: HashMap<u32, (&AclRule, &Arc<Hits>)> =
-        old.map(|old| old.acl.rules().map(|(rule, hits)| (rule.line, (rule, hits))).collect()).unwrap_or_default();
+    let known: HashMap<u32, (&AclRule, &Arc<Hits>)> = old
+        .map(|old| old.acl.rules().map(|(rule, hits)| (rule.line, (rule, hits))).collect())
+        .unwrap_or_default();
     let hits = |rule: &AclRule| {
-        known.get(&rule.line).filter(|(old, _)| *old == rule).map(|(_, hits)| (*hits).clone()).unwrap_or_default()
+        known
+            .get(&rule.line)
+            .filter(|(old, _)| *old == rule)
+            .map(|(_, hits)| (*hits).clone())
+            .unwrap_or_default()
     };
     Acl::new(raw.acl.iter().map(|rule| (rule.clone(), hits(rule))).collect())
 }

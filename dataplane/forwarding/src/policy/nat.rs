@@ -148,7 +148,8 @@ impl Translation {
         }
         let by_local = rules.iter().enumerate().map(|(index, rule)| (rule.local, index)).collect();
         let virtuals = rules.iter().enumerate();
-        let virtuals = virtuals.flat_map(|(index, rule)| rule.remote.prefixes().iter().map(move |prefix| (*prefix, index)));
+        let virtuals = virtuals
+            .flat_map(|(index, rule)| rule.remote.prefixes().iter().map(move |prefix| (*prefix, index)));
         let by_virtual = virtuals.collect();
         Self::Rules(Box::new(Rules { rules, by_local, by_virtual }))
     }

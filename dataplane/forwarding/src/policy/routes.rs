@@ -124,7 +124,12 @@ impl Routes {
 
     /// Whether `candidate` would be used for new flows to `prefix`.
     #[must_use]
-    pub fn is_chosen(&self, prefix: IpNet, candidate: Candidate, available: impl Fn(&Candidate) -> bool) -> bool {
+    pub fn is_chosen(
+        &self,
+        prefix: IpNet,
+        candidate: Candidate,
+        available: impl Fn(&Candidate) -> bool,
+    ) -> bool {
         let mut own = self.list.iter().filter(|(other, _)| *other == prefix).map(|(_, candidate)| candidate);
         let best = own.clone().filter(|other| available(other)).map(|other| other.metric).min();
         available(&candidate) && best == Some(candidate.metric) && own.any(|other| *other == candidate)

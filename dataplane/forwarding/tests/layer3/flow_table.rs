@@ -30,18 +30,12 @@ pub(crate) fn new_flow(n: u32, protocol: Protocol) -> NewFlow {
         epoch: 1,
         started_by: Side::Local,
         traits: Traits::PLAIN,
-        keys: [
-            Key::local(&tuple([10, 1], [172, 16])),
-            Key::overlay(VnetId(3), &tuple([10, 200], [10, 201])),
-        ],
+        keys: [Key::local(&tuple([10, 1], [172, 16])), Key::overlay(VnetId(3), &tuple([10, 200], [10, 201]))],
     }
 }
 
 pub(crate) fn find(table: &FlowTable, new: &NewFlow) -> [Option<Flow>; 2] {
-    [
-        table.find(Side::Local, &new.keys[0]),
-        table.find(Side::Overlay, &new.keys[1]),
-    ]
+    [table.find(Side::Local, &new.keys[0]), table.find(Side::Overlay, &new.keys[1])]
 }
 
 fn create(table: &FlowTable, new: &NewFlow, now: Nanos) -> Flow {

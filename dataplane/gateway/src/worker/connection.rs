@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use gridway_tunnel::buffer::HEADER_LEN;
 use gridway_tunnel::record::record_len;
-use gridway_tunnel::{Closed, Contents, Opened, PeerIdentity, RecordBuffer, RecordError, RecordLayer, Session};
+use gridway_tunnel::{
+    Closed, Contents, Opened, PeerIdentity, RecordBuffer, RecordError, RecordLayer, Session,
+};
 use gridway_wire::frame::VnetId;
 use gridway_wire::time::Nanos;
 

@@ -468,8 +468,7 @@ impl DataRole {
     /// Sends held packets whose neighbour has become known.
     fn send_resolved(&mut self) {
         let (hops, mut ready) = (self.hops_seen.clone(), Vec::new());
-        self.held
-            .take_resolved(|neighbour| hops.neighbour(neighbour), |mac, held| ready.push((*mac, held)));
+        self.held.take_resolved(|neighbour| hops.neighbour(neighbour), |mac, held| ready.push((*mac, held)));
         for (mac, HeldFrame { mut frame, own, .. }) in ready {
             let packet_len = frame.len() - ETHERNET_HEADER_LEN;
             self.port.packet_mut(&mut frame)[..6].copy_from_slice(&mac.0);
@@ -506,6 +505,7 @@ impl DataRole {
         let accounting = self.port.accounting();
         let adrift = accounting.held.abs_diff(self.held.len()) + accounting.leaked;
         debug_assert!(accounting.balances(), "{accounting:?}");
+        published.held.store(self.held.len() as u64, Ordering::Relaxed);
         published.leaked.store(adrift as u64, Ordering::Relaxed);
     }
 

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use crate::bytes::{put, put_u16};
 use crate::checksum::{Sum, checksum};
+use crate::header::{Header, write_ip_header};
 use crate::packet::{
     Fragment, ICMP_CHECKSUM, ICMP_HEADER_LEN, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpVersion, Packet, Transport,
     icmp_type,
 };
-use crate::header::{Header, write_ip_header};
 use crate::protocol::Protocol;
 
 /// Most bytes of an ICMPv4 error, IP header included (RFC 1812 4.3.2.3).
@@ -116,9 +116,7 @@ pub fn build_error(
     message[ICMP_HEADER_LEN..].copy_from_slice(quote);
     let destination = packet.tuple.source;
     let message_checksum = match packet.version {
-        IpVersion::V4 => {
-            checksum(message)
-        }
+        IpVersion::V4 => checksum(message),
         IpVersion::V6 => {
             Sum::pseudo_header(source, destination, Protocol::ICMPV6, message.len()).bytes(message).checksum()
         }

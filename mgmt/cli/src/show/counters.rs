@@ -14,13 +14,28 @@ pub(super) fn counters(counters: &Counters, out: &mut impl Write) -> io::Result<
     row("received", outbound.rx_packets.to_string(), inbound.rx_packets.to_string());
     row("forwarded", outbound.tunnelled.to_string(), inbound.delivered.to_string());
     row("to kernel", outbound.to_kernel.to_string(), String::new());
+    row("relayed", String::new(), inbound.relayed.to_string());
     row("answered", outbound.answered.to_string(), inbound.answered.to_string());
     row("held", outbound.held.to_string(), inbound.held.to_string());
     let sum = |drops: &Drops| drops.values().map(|count| u128::from(*count)).sum::<u128>().to_string();
     row("dropped", sum(&outbound.drops), sum(&inbound.drops));
     row("unaccounted", outbound.unaccounted().to_string(), inbound.unaccounted().to_string());
+    row("originated", outbound.originated.to_string(), inbound.originated.to_string());
     row("received bytes", outbound.rx_bytes.to_string(), inbound.rx_bytes.to_string());
     row("forwarded bytes", outbound.tunnelled_bytes.to_string(), inbound.delivered_bytes.to_string());
+    row("relayed bytes", String::new(), inbound.relayed_bytes.to_string());
+    table.write(out)?;
+
+    writeln!(out)?;
+    let mut table = Table::new(["NODE", "COUNT>"]);
+    for (name, count) in [
+        ("flows created", counters.flows_created),
+        ("flows evicted", counters.flows_evicted),
+        ("ECN marked", counters.ecn_marked),
+        ("ICMP errors suppressed", counters.icmp_errors_suppressed),
+    ] {
+        table.row([name.to_owned(), count.to_string()]);
+    }
     table.write(out)?;
 
     let mut reasons: Vec<&String> = outbound.drops.keys().chain(inbound.drops.keys()).collect();

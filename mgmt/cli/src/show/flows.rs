@@ -1,8 +1,8 @@
 //! `gridway flows`.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
-use gridway_control::{Flows, Tuple};
+use gridway_control::{FlowRow, Flows, Tuple};
 
 use super::span;
 use crate::table::Table;
@@ -15,25 +15,40 @@ pub(super) fn warn_of_more(flows: &Flows) {
     }
 }
 
+/// Two lines a flow, as both tuples do not fit into one: what local hosts send, then what they get.
 pub(super) fn flows(flows: &Flows) -> Table {
-    let mut table = Table::new([
-        "VNET", "PEER", "PROTO", "LOCAL", "VIRTUAL", "STATE", "PACKETS>", "BYTES>", "IDLE>", "FLAGS",
-    ]);
+    let mut table =
+        Table::new(["VNET", "PROTO", "LOCAL", "STATE", "PACKETS OUT>", "BYTES OUT>", "AGE>", "FLAGS OUT"]);
+    table.row(["PEER", " ", "VIRTUAL", "STARTED BY, NAT", "IN", "IN", "IDLE", "IN"].map(ToOwned::to_owned));
     for row in &flows.rows {
         table.row([
             row.vnet.clone(),
-            row.peer.clone(),
             protocol(row.local.proto),
             ends(&row.local),
-            ends(&row.virtual_tuple),
             row.state.clone(),
-            row.packets.to_string(),
-            row.bytes.to_string(),
+            row.outbound.packets.to_string(),
+            row.outbound.bytes.to_string(),
+            span(row.age_s),
+            row.tcp_flags_out.clone(),
+        ]);
+        table.row([
+            row.peer.clone(),
+            " ".to_owned(),
+            ends(&row.virtual_tuple),
+            kind(row),
+            row.inbound.packets.to_string(),
+            row.inbound.bytes.to_string(),
             span(row.idle_s),
-            row.tcp_flags.clone(),
+            row.tcp_flags_in.clone(),
         ]);
     }
     table
+}
+
+/// `overlay, port, relayed`.
+fn kind(row: &FlowRow) -> String {
+    let relayed = if row.relayed { ", relayed" } else { "" };
+    format!("{}, {}{relayed}", row.started_by.as_str(), row.translation.as_str())
 }
 
 fn protocol(number: u8) -> String {
@@ -48,9 +63,7 @@ fn protocol(number: u8) -> String {
 
 /// `10.1.0.2:40000 > 172.16.2.2:443`.
 fn ends(tuple: &Tuple) -> String {
-    let end = |address: IpAddr, port: u16| match address {
-        IpAddr::V4(address) => format!("{address}:{port}"),
-        IpAddr::V6(address) => format!("[{address}]:{port}"),
-    };
-    format!("{} > {}", end(tuple.src, tuple.sport), end(tuple.dst, tuple.dport))
+    let source = SocketAddr::new(tuple.src, tuple.sport);
+    let destination = SocketAddr::new(tuple.dst, tuple.dport);
+    format!("{source} > {destination}")
 }

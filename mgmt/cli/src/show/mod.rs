@@ -13,6 +13,17 @@ use serde::Serialize;
 
 use crate::error::CliError;
 
+/// How many flows were ended, as JSON.
+#[derive(Serialize)]
+struct Killed {
+    flows: u64,
+}
+
+/// None is no for an answer.
+fn some(flows: u64) -> Result<(), CliError> {
+    if flows > 0 { Ok(()) } else { Err(CliError::NoFlow) }
+}
+
 /// The value of a reply, whose keys are stable. Flows are the list of rows.
 pub(crate) fn json(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> {
     match reply {
@@ -22,6 +33,10 @@ pub(crate) fn json(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> 
         Reply::Flows(flows) => {
             flows::warn_of_more(flows);
             write_json(&flows.rows, out)
+        }
+        Reply::Killed { flows } => {
+            write_json(&Killed { flows: *flows }, out)?;
+            some(*flows)
         }
         Reply::Counters(counters) => write_json(counters, out),
         Reply::Nat(rows) => write_json(rows, out),
@@ -42,6 +57,10 @@ pub(crate) fn text(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> 
         Reply::Flows(flows) => {
             flows::warn_of_more(flows);
             flows::flows(flows).write(out)?;
+        }
+        Reply::Killed { flows } => {
+            some(*flows)?;
+            writeln!(out, "{flows} flow(s) ended")?;
         }
         Reply::Counters(counters) => counters::counters(counters, out)?,
         Reply::Nat(rows) => policy::nat(rows, now).write(out)?,
@@ -68,6 +87,11 @@ fn span(seconds: u64) -> String {
         (0, _, _) => format!("{hours}h{}m", minutes % 60),
         _ => format!("{days}d{}h", hours % 24),
     }
+}
+
+/// Microseconds as milliseconds: `1.234 ms`.
+fn milliseconds(microseconds: u64) -> String {
+    format!("{}.{:03} ms", microseconds / 1000, microseconds % 1000)
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! `gridway routes`, `nat` and `acl`.
 
-use gridway_control::{AclRow, NatRow, RouteRow};
+use std::net::SocketAddr;
 
-use super::span;
+use gridway_control::{AclRow, MonitorRow, NatRow, RouteRow};
+
+use super::{milliseconds, span};
 use crate::table::Table;
 
 pub(super) fn routes(rows: &[RouteRow]) -> Table {
-    let mut table = Table::new(["VNET", "TO", "VIA", "METRIC>", "AVAILABLE", "CHOSEN"]);
+    let mut table = Table::new(["VNET", "TO", "VIA", "METRIC>", "AVAILABLE", "CHOSEN", "MONITOR"]);
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     for row in rows {
         table.row([
@@ -16,19 +18,45 @@ pub(super) fn routes(rows: &[RouteRow]) -> Table {
             row.metric.to_string(),
             yes(row.available),
             yes(row.chosen),
+            row.monitor.as_ref().map_or(String::new(), monitor),
         ]);
     }
     table
 }
 
+/// `tcp 10.200.2.2:443 up, 1 of 3 failures, 1.234 ms`.
+fn monitor(row: &MonitorRow) -> String {
+    let target = match row.port {
+        Some(port) => SocketAddr::new(row.target, port).to_string(),
+        None => row.target.to_string(),
+    };
+    let state = if row.up { "up" } else { "down" };
+    let latency = row.latency_us.map_or(String::new(), |latency| format!(", {}", milliseconds(latency)));
+    format!("{} {target} {state}, {} of {} failures{latency}", row.protocol, row.failures, row.count)
+}
+
 pub(super) fn nat(rows: &[NatRow], now: u64) -> Table {
-    let mut table = Table::new(["VNET", "SIDE", "LOCAL", "VIRTUAL", "HITS>", "FIRST>", "LAST>"]);
+    let mut table = Table::new([
+        "VNET",
+        "SIDE",
+        "KIND",
+        "LOCAL",
+        "VIRTUAL",
+        "PORTS>",
+        "EXHAUSTED>",
+        "HITS>",
+        "FIRST>",
+        "LAST>",
+    ]);
     for row in rows {
         table.row([
             row.vnet.clone(),
             row.direction.as_str().to_owned(),
+            row.kind.as_str().to_owned(),
             row.local.clone(),
-            row.virtual_prefix.clone(),
+            row.virtual_side.clone(),
+            ports(row),
+            row.exhausted.to_string(),
             row.hits.to_string(),
             ago(row.first, now),
             ago(row.last, now),
@@ -65,6 +93,15 @@ pub(super) fn acl(rows: &[AclRow], now: u64) -> Table {
         ]);
     }
     table
+}
+
+/// `12/64512`, where ports are translated.
+fn ports(row: &NatRow) -> String {
+    match (row.ports_used, row.ports_limit) {
+        (Some(used), Some(limit)) => format!("{used}/{limit}"),
+        (Some(used), None) => used.to_string(),
+        (None, _) => String::new(),
+    }
 }
 
 fn ago(time: Option<u64>, now: u64) -> String {

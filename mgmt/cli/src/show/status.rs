@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use gridway_control::{LimitRow, PeerRow, Status};
 
-use super::span;
+use super::{milliseconds, span};
 use crate::table::{Table, printable};
 
 pub(super) fn status(status: &Status, out: &mut impl Write) -> io::Result<()> {
@@ -53,7 +53,7 @@ pub(super) fn peers(rows: &[PeerRow]) -> Table {
             row.name.clone(),
             row.state.as_str().to_owned(),
             span(row.since_s),
-            row.rtt_us.map_or(String::new(), |rtt| format!("{}.{:03} ms", rtt / 1000, rtt % 1000)),
+            row.rtt_us.map_or(String::new(), milliseconds),
             row.connections.to_string(),
             row.tx_packets.to_string(),
             row.tx_bytes.to_string(),

@@ -15,6 +15,6 @@ pub use node::{
 pub use peer::{DialTarget, Peer};
 pub use tables::{Control, FlowTimeouts, Limits, Throttle};
 pub use vnet::{
-    AclAction, AclRule, AddressMatch, InsideNat, Monitor, MonitorProtocol, Object, OutsideNat,
-    PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, RemoteHosts, Route, Vnet,
+    AclAction, AclRule, AddressMatch, InsideNat, Monitor, MonitorProtocol, Object, OutsideNat, PROTOCOL_ICMP,
+    PROTOCOL_TCP, PROTOCOL_UDP, RemoteHosts, Route, Vnet,
 };

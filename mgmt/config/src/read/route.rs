@@ -20,11 +20,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 const LONGEST_LATENCY: Duration = Duration::from_secs(60);
 
 /// `addresses` are the node's own in the vnet, which monitors need.
-pub(crate) fn routes(
-    vnet: &Section<'_>,
-    peers: &PeerNames,
-    addresses: &[IpAddr],
-) -> Vec<(Place, Route)> {
+pub(crate) fn routes(vnet: &Section<'_>, peers: &PeerNames, addresses: &[IpAddr]) -> Vec<(Place, Route)> {
     let mut routes = Vec::new();
     let mut seen: HashMap<(IpNet, NodeName), Place> = HashMap::new();
     for section in vnet.tables("route") {

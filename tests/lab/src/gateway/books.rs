@@ -8,8 +8,8 @@ use crate::error::{LabError, Result};
 use crate::gateway::node::Gateway;
 use crate::wait::try_wait_until;
 
-/// Insists that a node's books balance in both directions: received = tunnelled + to kernel + answered + held + drops,
-/// and its mirror. Packets in flight have no fate yet, so the books get `limit` to settle.
+/// Insists that a node's books balance in both directions: received = tunnelled + to kernel + answered + held + drops
+/// outbound, received = delivered + relayed + answered + held + drops inbound. Packets in flight have no fate yet, so the books get `limit` to settle.
 ///
 /// # Errors
 /// [`LabError::Books`] naming the direction that does not balance.
@@ -64,8 +64,9 @@ fn judge(node: &str, counters: &Counters) -> Result<()> {
 
 fn mirror(names: [&str; 2], counters: &[Counters; 2]) -> Result<()> {
     for (from, to) in [(0, 1), (1, 0)] {
-        // A node's own answers to the overlay are sent as well as what it forwards.
-        let sent = counters[from].outbound.tunnelled + counters[from].inbound.answered;
+        // What a node answers, makes and relays is sent as well as what it forwards.
+        let (outbound, inbound) = (&counters[from].outbound, &counters[from].inbound);
+        let sent = outbound.tunnelled + outbound.originated + inbound.answered + inbound.relayed;
         let received = counters[to].inbound.rx_packets;
         if sent != received {
             return Err(LabError::Books {
