@@ -23,8 +23,7 @@ pub use model::{
     AclAction, AclRule, AddressMatch, Attach, Control, Cpus, Data, DialTarget, FlowTimeouts, Identity,
     InsideNat, Limits, Log, LogFormat, LogLevel, Management, Monitor, MonitorProtocol, Node, Object,
     OutsideNat, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Peer, Polling, RemoteHosts, Rings, Role, Roles,
-    Route, Throttle, Tunnel, Vnet, Workers,
-    format_duration, parse_duration,
+    Route, Throttle, Tunnel, Vnet, Workers, format_duration, parse_duration,
 };
 pub use name::{Domain, InterfaceName, NameError, NodeName, ObjectName, ServiceName, VnetName};
 pub use show::Detail;

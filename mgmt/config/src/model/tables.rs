@@ -67,7 +67,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { flows: 1_048_576, records: 2048, held_packets: 256, fragments: 4096, handshakes: 256, control_clients: 32 }
+        Self {
+            flows: 1_048_576,
+            records: 2048,
+            held_packets: 256,
+            fragments: 4096,
+            handshakes: 256,
+            control_clients: 32,
+        }
     }
 }
 
