@@ -17,7 +17,9 @@ fn vnet(address: &str, fields: &str) -> String {
 }
 
 fn monitor(fields: &str) -> Monitor {
-    parse(&monitored(fields)).unwrap_or_else(|errors| panic!("{errors}")).vnets[0].routes[0].monitor.unwrap()
+    parse(&monitored(fields)).unwrap_or_else(|errors| panic!("{errors}")).vnets[0].routes[0]
+        .monitor
+        .expect("a monitor")
 }
 
 #[test]
