@@ -19,6 +19,9 @@ impl Forwarder {
     /// Judges the IP packet in `bytes`, which `peer` sent in `vnet`, and rewrites it for the data link. A packet
     /// that is dropped is left as it was, and its sender may be told.
     pub fn inbound(&mut self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> Inbound {
+        if let Some(verdict) = self.lane_inbound(peer, vnet, bytes, now) {
+            return verdict;
+        }
         match self.try_inbound(peer, vnet, bytes, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {

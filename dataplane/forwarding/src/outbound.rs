@@ -18,6 +18,9 @@ impl Forwarder {
     /// Judges the IP packet in `bytes` and rewrites it for the overlay. A packet that is dropped is left as it
     /// was, and its sender may be told.
     pub fn outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Outbound {
+        if let Some(verdict) = self.lane_outbound(bytes, now) {
+            return verdict;
+        }
         match self.try_outbound(bytes, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {

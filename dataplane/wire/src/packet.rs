@@ -5,6 +5,7 @@ mod transport;
 mod v4;
 mod v6;
 
+pub(crate) use addresses::is_plain_v4;
 pub(crate) use transport::{ICMP_HEADER_LEN, ICMP_IDENTIFIER, classify_icmp, icmp_type};
 
 use crate::ecn::Ecn;

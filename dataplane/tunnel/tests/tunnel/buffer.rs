@@ -1,6 +1,6 @@
 //! The buffer records are written into.
 
-use gridway_tunnel::RecordBuffer;
+use gridway_tunnel::{Contents, RecordBuffer, Source};
 use gridway_tunnel::buffer::MAX_PLAINTEXT;
 use gridway_wire::frame::{Frame, FrameReader, VnetId};
 
