@@ -4,6 +4,8 @@
 pub const MAX_PEERS: usize = 4096;
 /// Most virtual networks one node may have had since it started.
 pub const MAX_VNETS: usize = 1024;
+/// Most monitors one node may have had since it started.
+pub const MAX_MONITORS: usize = 4096;
 
 /// A peer, by the number its name was given when it was first configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +26,18 @@ pub struct VnetId(pub u16);
 
 impl VnetId {
     /// The position of the vnet in tables of [`MAX_VNETS`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// A route's monitor, by the number it was given when it was first configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonitorId(pub u16);
+
+impl MonitorId {
+    /// The position of the monitor in tables of [`MAX_MONITORS`].
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.0)

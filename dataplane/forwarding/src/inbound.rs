@@ -35,7 +35,8 @@ impl Forwarder {
             other => {
                 let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
                 let source = packet.tuple.source;
-                if !vnet.is_remote(source) || !vnet.routes.is_feasible(source, peer, |peer| self.is_up(peer))
+                if !vnet.is_remote(source)
+                    || !vnet.routes.is_feasible(source, peer, |route| self.is_up(route.peer))
                 {
                     return Err(DropReason::SourceCheck);
                 }

@@ -18,6 +18,6 @@ pub mod reason;
 
 pub use counters::{Counter, Counters, Direction};
 pub use forwarder::{Forwarder, Inbound, Outbound};
-pub use ids::{PeerId, Registry, VnetId};
+pub use ids::{MonitorId, PeerId, Registry, VnetId};
 pub use peers::Peers;
 pub use reason::DropReason;

@@ -129,7 +129,7 @@ impl Forwarder {
         virtual_tuple: &FiveTuple,
         current: Option<PeerId>,
     ) -> Result<PeerId, DropReason> {
-        match vnet.routes.choose(virtual_tuple, current, |peer| self.is_up(peer)) {
+        match vnet.routes.choose(virtual_tuple, current, |route| self.is_up(route.peer)) {
             Choice::Peer(peer) => Ok(peer),
             Choice::AllDown => Err(DropReason::PeerDown),
             Choice::NoRoute => Err(DropReason::NoRoute),

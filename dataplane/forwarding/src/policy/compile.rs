@@ -29,18 +29,18 @@ impl Policy {
             vnets: Vec::new(),
             selectors: PrefixTable::default(),
         };
+        let mut selectors = Vec::new();
         for raw in &config.vnets {
             let id = registry.vnet(raw.name.as_str())?;
             let old = previous.and_then(|previous| previous.vnet(id));
             let vnet = compile_vnet(raw, id, registry, old)?;
-            for selector in raw.selectors() {
-                policy.selectors.insert(selector, id);
-            }
+            selectors.extend(raw.selectors().map(|selector| (selector, id)));
             if policy.vnets.len() <= id.index() {
                 policy.vnets.resize_with(id.index() + 1, || None);
             }
             policy.vnets[id.index()] = Some(Arc::new(vnet));
         }
+        policy.selectors = selectors.into_iter().collect();
         Ok(policy)
     }
 }
@@ -58,7 +58,7 @@ fn compile_vnet(
         .iter()
         .map(|route| {
             let peer = registry.peer(route.via.as_str())?;
-            Ok((route.to, Candidate { peer, metric: route.metric }))
+            Ok((route.to, Candidate { peer, metric: route.metric, monitor: None }))
         })
         .collect::<Result<_, RegistryFull>>()?;
     Ok(Vnet {

@@ -10,7 +10,7 @@ use gridway_control::{
     RouteRow, Status, Traffic, Tuple, WorkerStatus,
 };
 use gridway_forwarding::flow::{FlowView, State};
-use gridway_forwarding::policy::{Hits, NatRule, Vnet};
+use gridway_forwarding::policy::{Candidate, Hits, NatRule, Vnet};
 use gridway_forwarding::{Counter, Direction, DropReason, PeerId};
 use gridway_steer::Kind;
 use gridway_wire::tcp::TcpFlags;
@@ -159,15 +159,15 @@ fn peer_names(node: &Node) -> BTreeMap<PeerId, String> {
 
 fn routes(node: &Node) -> Vec<RouteRow> {
     let (policy, names) = (node.policy.load(), peer_names(node));
-    let is_up = |peer| node.peers.is_up(peer);
+    let available = |candidate: &Candidate| node.peers.is_up(candidate.peer);
     let of_vnet = |vnet: &Vnet| -> Vec<RouteRow> {
-        let row = |(to, candidate): (_, gridway_forwarding::policy::Candidate)| RouteRow {
+        let row = |(to, candidate): (_, Candidate)| RouteRow {
             vnet: vnet.name.clone(),
             to: format!("{to}"),
             via: names.get(&candidate.peer).cloned().unwrap_or_default(),
             metric: candidate.metric,
-            available: is_up(candidate.peer),
-            chosen: vnet.routes.is_chosen(to, candidate, is_up),
+            available: available(&candidate),
+            chosen: vnet.routes.is_chosen(to, candidate, available),
         };
         vnet.routes.iter().map(row).collect()
     };
