@@ -53,10 +53,8 @@ impl Key {
     #[inline]
     fn plain(scope: u16, plain: &Plain) -> Self {
         let Ends { source, destination, ports } = plain.ends;
-        let rest = LIVE
-            | u64::from(scope & 0x7fff) << 40
-            | u64::from(plain.protocol.0) << 32
-            | u64::from(ports);
+        let rest =
+            LIVE | u64::from(scope & 0x7fff) << 40 | u64::from(plain.protocol.0) << 32 | u64::from(ports);
         Self([0, V4_MAPPED | u64::from(source), 0, V4_MAPPED | u64::from(destination), rest])
     }
 
