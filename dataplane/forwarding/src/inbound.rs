@@ -73,7 +73,7 @@ impl Forwarder {
         };
         if packet.fragment == Fragment::First {
             let onward = forwarded.map(|(onward, _)| onward);
-            self.first_was_judged(&DatagramKey::overlay(vnet, &packet), &onward, now);
+            self.first_was_judged(&DatagramKey::overlay(vnet, &packet), packet.part, &onward, now);
         }
         let (onward, len) = forwarded?;
         self.send_on(&onward, bytes, len, now)

@@ -40,7 +40,8 @@ impl Forwarder {
         }
         let forwarded = self.whole_from_local(bytes, &packet, now);
         if packet.fragment == Fragment::First {
-            self.first_was_judged(&DatagramKey::local(&packet), &forwarded.map(|(onward, _)| onward), now);
+            let onward = forwarded.map(|(onward, _)| onward);
+            self.first_was_judged(&DatagramKey::local(&packet), packet.part, &onward, now);
         }
         let (onward, len) = forwarded?;
         match onward.to {
