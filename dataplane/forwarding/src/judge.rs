@@ -114,6 +114,7 @@ impl Forwarder {
         } else {
             let local = flow.local();
             self.policy.select(local.destination).is_some_and(|now| now.id == vnet.id)
+                && self.policy.is_shared(local.source) == flow.traits.has(Traits::HAIRPIN)
                 && self.still_translates(vnet, &local, &virtual_tuple)
         };
         if !unchanged {
