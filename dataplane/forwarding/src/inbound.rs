@@ -155,15 +155,12 @@ impl Forwarder {
         if packet.total_len > mtu && packet.dont_fragment {
             return Err(Refusal::too_big(mtu));
         }
-        self.note_restart(&flow, packet);
+        let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
+        self.restart(&flow, Side::Overlay, vnet, packet, now)?;
         let new = flow.local().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoInsideNat)?;
-        if packet.transport.is_syn()
-            && let Some(vnet) = self.policy.vnet(vnet)
-        {
-            // What the local host may send is bounded by the way back.
-            clamp_mss(bytes, packet, self.path_mtu(vnet, flow.peer));
-        }
+        // What the local host may send is bounded by the way back.
+        clamp_mss(bytes, packet, self.path_mtu(vnet, flow.peer));
         self.flows.touch(flow.id, Side::Overlay, packet.total_len, tcp_flags(packet), now);
         let onward = Onward {
             flow: Some(flow.id),

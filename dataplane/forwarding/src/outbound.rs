@@ -79,7 +79,7 @@ impl Forwarder {
         if packet.total_len > mtu && packet.dont_fragment {
             return Err(Refusal::too_big(mtu));
         }
-        self.note_restart(&flow, packet);
+        self.restart(&flow, Side::Local, vnet, packet, now)?;
         let new = flow.overlay().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoOutsideNat)?;
         clamp_mss(bytes, packet, mtu);
