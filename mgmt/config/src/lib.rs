@@ -4,6 +4,7 @@
 //! The document is walked by hand and not by serde's derive, because serde stops at the first
 //! error and an operator wants all of them, each with its line, field, value and remedy.
 
+mod address_set;
 mod config;
 mod document;
 mod error;
@@ -14,8 +15,11 @@ mod name;
 mod prefixes;
 mod read;
 mod restart;
+mod shadow;
 mod show;
+mod warning;
 
+pub use address_set::{AddressSet, Block, Family};
 pub use config::Config;
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use key_file::{KeyFileError, check_private_key};
@@ -23,8 +27,8 @@ pub use model::{
     AclAction, AclRule, AddressMatch, Attach, Control, Cpus, Data, DialTarget, FlowTimeouts, Identity,
     InsideNat, Limits, Log, LogFormat, LogLevel, Management, Monitor, MonitorProtocol, Node, Object,
     OutsideNat, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Peer, Polling, RemoteHosts, Rings, Role, Roles,
-    Route, Throttle, Tunnel, Vnet, Workers,
-    format_duration, parse_duration,
+    Route, Throttle, Tunnel, Vnet, Workers, format_duration, parse_duration,
 };
 pub use name::{Domain, InterfaceName, NameError, NodeName, ObjectName, ServiceName, VnetName};
 pub use show::Detail;
+pub use warning::{Concern, ConfigWarning};

@@ -15,7 +15,6 @@ fn functions_to_come_are_refused_and_never_ignored() {
         (with("[throttle]\negress_mbps = 10#!"), "throttle.egress_mbps"),
         (with("[throttle]\ningress_mbps = 10#!"), "throttle.ingress_mbps"),
         (with_vnet("relay = true#!"), "vnet[0].relay"),
-        (with_vnet("[[vnet.acl]]\nline = 1\naction = \"reject\"#!"), "vnet[0].acl[0].action"),
         (with_vnet(&format!("address = \"10.200.0.1\"\n{monitor}")), "vnet[0].route[0].monitor"),
         (with_vnet(&format!("{nat} \"10.200.2.0/24\"#!")), "vnet[0].outside_nat[0].virtual"),
         (with_vnet(&format!("{nat} \"o\"#!\n{object}")), "vnet[0].outside_nat[0].virtual"),
