@@ -99,7 +99,5 @@ fn translation(
 }
 
 fn acl_hits(rule: &AclRule, old: Option<&Vnet>) -> Arc<Hits> {
-    old.and_then(|old| old.acl.rules().find(|(known, _)| *known == rule))
-        .map(|(_, hits)| hits.clone())
-        .unwrap_or_default()
+    old.and_then(|old| old.acl.hits_of(rule)).cloned().unwrap_or_default()
 }
