@@ -183,14 +183,7 @@ impl Fragments {
     }
 
     /// What becomes of a later fragment.
-    pub(crate) fn later(
-        &self,
-        key: &DatagramKey,
-        part: Part,
-        side: Side,
-        bytes: &[u8],
-        now: Nanos,
-    ) -> Later {
+    pub(crate) fn later(&self, key: &DatagramKey, part: Part, side: Side, bytes: &[u8], now: Nanos) -> Later {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let room = inner.held < self.limit;
@@ -241,7 +234,8 @@ impl Fragments {
             if inner.datagrams.get(&key).is_none_or(|datagram| datagram.since != since) {
                 continue;
             }
-            if let Some(Datagram { state: State::Waiting { side, held }, .. }) = inner.datagrams.remove(&key) {
+            if let Some(Datagram { state: State::Waiting { side, held }, .. }) = inner.datagrams.remove(&key)
+            {
                 inner.held -= held.len();
                 lost[side as usize] += held.len() as u64;
             }
@@ -269,9 +263,8 @@ impl Inner {
         }
         if self.order.len() >= 2 * limit {
             let datagrams = &self.datagrams;
-            self.order.retain(|(since, key)| {
-                datagrams.get(key).is_some_and(|datagram| datagram.since == *since)
-            });
+            self.order
+                .retain(|(since, key)| datagrams.get(key).is_some_and(|datagram| datagram.since == *since));
         }
         let mut datagram = Datagram { state, since: now, seen: 0, total: None };
         datagram.count(part);

@@ -51,14 +51,15 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = match Config::load(&arguments.config) {
-        Ok(config) => config,
+    let (config, warnings) = match Config::load_with_warnings(&arguments.config) {
+        Ok(loaded) => loaded,
         Err(errors) => {
             eprintln!("{errors}");
             return ExitCode::FAILURE;
         }
     };
     log_to_stderr(config.log);
+    reload::log_warnings(&warnings);
     match run(config, &arguments.config) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

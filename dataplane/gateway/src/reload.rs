@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
-use gridway_config::{Config, Identity};
+use gridway_config::{Config, ConfigWarning, Identity};
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{PeerId, Registry};
@@ -45,6 +45,18 @@ pub(crate) fn shared_own_address(policy: &Policy, hops: &NextHops) -> Option<Str
     ))
 }
 
+/// Logs what is odd about a configuration that is taken into force.
+pub(crate) fn log_warnings(warnings: &[ConfigWarning]) {
+    const LOGGED: usize = 20;
+    for warning in warnings.iter().take(LOGGED) {
+        tracing::warn!("{warning}");
+    }
+    if warnings.len() > LOGGED {
+        let more = warnings.len() - LOGGED;
+        tracing::warn!(more, "the configuration has more warnings; `gridway config check` shows all");
+    }
+}
+
 /// Takes the configuration in `file` into force, unless anything about it is wrong.
 pub(crate) fn reload(node: &Node, file: &Path, registry: &mut Registry) {
     let outcome = try_reload(node, file, registry);
@@ -57,7 +69,7 @@ pub(crate) fn reload(node: &Node, file: &Path, registry: &mut Registry) {
 }
 
 fn try_reload(node: &Node, file: &Path, registry: &mut Registry) -> Result<()> {
-    let config = Config::load(file)?;
+    let (config, warnings) = Config::load_with_warnings(file)?;
     let fields = Config::restart_fields(&node.config.load(), &config);
     if !fields.is_empty() {
         bail!("these fields need a restart: {}", fields.join(", "));
@@ -73,6 +85,7 @@ fn try_reload(node: &Node, file: &Path, registry: &mut Registry) -> Result<()> {
     if let Some(mut steer) = node.lock_steer() {
         steer.set_proxied(&policy.proxied())?;
     }
+    log_warnings(&warnings);
     let vnets_before = node.announced_vnets();
     node.book.configure(peers, node.clock.now());
     node.credentials.store(Arc::new(credentials));

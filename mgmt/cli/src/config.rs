@@ -17,10 +17,13 @@ pub(crate) fn run(command: ConfigCommand, out: &mut impl Write) -> Result<(), Cl
     }
 }
 
-/// A file is judged where the node runs or before it gets there: credentials that are missing are
-/// worth a warning, a key that others can read is an error.
+/// A file is judged where the node runs or before it gets there: credentials that are missing and rules
+/// that never match are worth a warning, a key that others can read is an error.
 fn check(file: &Path, out: &mut impl Write) -> Result<(), CliError> {
-    let config = Config::load(file)?;
+    let (config, warnings) = Config::load_with_warnings(file)?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
     let identity = &config.identity;
     let needed =
         [&identity.ca, &identity.certificate, &identity.private_key].into_iter().chain(&identity.crl);

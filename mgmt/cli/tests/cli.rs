@@ -157,3 +157,18 @@ fn a_node_that_cannot_be_reached_is_status_3() {
         3
     );
 }
+
+#[test]
+fn check_warns_of_rules_that_never_match_and_calls_the_file_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "  [[vnet.acl]]\n  line = 35\n  action = \"drop\"\n  protocol = \"icmp\"\n\n  [[vnet.acl]]\n  line     = 40\n";
+    let text = EXAMPLE.replace("  [[vnet.acl]]\n  line     = 40\n", rule);
+    fs::write(folder.path().join("node.toml"), &text).unwrap();
+    let output = gridway(folder.path(), &["config", "check", "node.toml"]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "node.toml: good\n"));
+    let line = text.lines().position(|line| line.contains("line = 35")).unwrap();
+    let expected = format!(
+        "warning: node.toml:{line}: vnet[0].acl[3]: line 35 can never match: line 30 matches all of it (icmp, any -> any)"
+    );
+    assert!(stderr(&output).lines().any(|line| line == expected), "{}", stderr(&output));
+}

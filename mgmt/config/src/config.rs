@@ -12,6 +12,7 @@ use crate::model::{
     Vnet, Workers,
 };
 use crate::read;
+use crate::warning::ConfigWarning;
 
 /// A configuration in which every field and every cross reference was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,6 +61,14 @@ impl Config {
     /// # Errors
     /// Every error of the file, or the one reason why it could not be read.
     pub fn load(file: &Path) -> Result<Self, ConfigErrors> {
+        Self::load_with_warnings(file).map(|(config, _)| config)
+    }
+
+    /// As [`Self::load`], with what is allowed in the file but cannot be meant, by line.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub fn load_with_warnings(file: &Path) -> Result<(Self, Vec<ConfigWarning>), ConfigErrors> {
         let whole_file = |problem| {
             let error = ConfigError { file: file.to_owned(), line: None, field: String::new(), problem };
             ConfigErrors::new(vec![error]).expect("one error was given")
@@ -83,6 +92,14 @@ impl Config {
     /// # Errors
     /// Every error of the text.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigErrors> {
+        Self::parse_with_warnings(text, file).map(|(config, _)| config)
+    }
+
+    /// As [`Self::parse`], with what is allowed in the text but cannot be meant, by line.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`].
+    pub fn parse_with_warnings(text: &str, file: &Path) -> Result<(Self, Vec<ConfigWarning>), ConfigErrors> {
         read::config(text, file, file.parent().unwrap_or(Path::new("")))
     }
 

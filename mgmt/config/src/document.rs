@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::{ConfigError, ConfigErrors, Problem};
 use crate::leaf::{Leaf, describe, read_integer};
+use crate::warning::{Concern, ConfigWarning};
 
 /// Where something stands in the file.
 #[derive(Debug, Clone)]
@@ -18,18 +19,19 @@ pub(crate) struct Place {
     pub(crate) line: usize,
 }
 
-/// Errors found so far, and what is needed to name their places.
+/// Errors and warnings found so far, and what is needed to name their places.
 pub(crate) struct Report<'t> {
     file: &'t Path,
     line_ends: Vec<usize>,
     errors: RefCell<Vec<ConfigError>>,
+    warnings: RefCell<Vec<ConfigWarning>>,
 }
 
 impl<'t> Report<'t> {
     pub(crate) fn new(text: &str, file: &'t Path) -> Self {
         let line_ends =
             text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-        Self { file, line_ends, errors: RefCell::default() }
+        Self { file, line_ends, errors: RefCell::default(), warnings: RefCell::default() }
     }
 
     /// Line, from 1, of a byte offset.
@@ -46,8 +48,16 @@ impl<'t> Report<'t> {
         });
     }
 
-    pub(crate) fn into_errors(self) -> Option<ConfigErrors> {
-        ConfigErrors::new(self.errors.into_inner())
+    /// The warnings by their lines, unless there are errors.
+    pub(crate) fn into_warnings(self) -> Result<Vec<ConfigWarning>, ConfigErrors> {
+        match ConfigErrors::new(self.errors.into_inner()) {
+            Some(errors) => Err(errors),
+            None => {
+                let mut warnings = self.warnings.into_inner();
+                warnings.sort_by(|a, b| (a.line, &a.field).cmp(&(b.line, &b.field)));
+                Ok(warnings)
+            }
+        }
     }
 }
 
@@ -89,6 +99,13 @@ impl<'d> Section<'d> {
     /// Records an error at a place found earlier.
     pub(crate) fn refuse_at(&self, place: &Place, problem: Problem) {
         self.report.refuse(place, problem);
+    }
+
+    /// Records a warning about a place found earlier.
+    pub(crate) fn warn_at(&self, place: Place, concern: Concern) {
+        let Place { field, line } = place;
+        let warning = ConfigWarning { file: self.report.file.to_owned(), line, field, concern };
+        self.report.warnings.borrow_mut().push(warning);
     }
 
     /// The value of `key`, if it is there.

@@ -4,6 +4,7 @@
 //! The document is walked by hand and not by serde's derive, because serde stops at the first
 //! error and an operator wants all of them, each with its line, field, value and remedy.
 
+mod address_set;
 mod config;
 mod document;
 mod error;
@@ -14,8 +15,11 @@ mod name;
 mod prefixes;
 mod read;
 mod restart;
+mod shadow;
 mod show;
+mod warning;
 
+pub use address_set::{AddressSet, Block, Family};
 pub use config::Config;
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use key_file::{KeyFileError, check_private_key};
@@ -27,3 +31,4 @@ pub use model::{
 };
 pub use name::{Domain, InterfaceName, NameError, NodeName, ObjectName, ServiceName, VnetName};
 pub use show::Detail;
+pub use warning::{Concern, ConfigWarning};

@@ -1,6 +1,5 @@
 //! From a validated configuration to a policy.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use gridway_config::{AclRule, Config};
@@ -92,7 +91,7 @@ fn compile_vnet(
             inside: translation(raw, inside.collect(), old.map(|old| old.nat.inside.rules())),
             outside: translation(raw, outside.collect(), old.map(|old| old.nat.outside.rules())),
         },
-        acl: acl(raw, old),
+        acl: Acl::new(raw.acl.iter().map(|rule| (rule.clone(), acl_hits(rule, old))).collect()),
         routes: Routes::new(routes),
         probes,
         proxied: raw.outside_nat.iter().filter(|nat| nat.proxy_arp).map(|nat| nat.local).collect(),
@@ -124,16 +123,6 @@ fn translation(raw: &gridway_config::Vnet, mut rules: Vec<NatRule>, old: Option<
     Translation::new(rules, &raw.cidr)
 }
 
-fn acl(raw: &gridway_config::Vnet, old: Option<&Vnet>) -> Acl {
-    let known: HashMap<u32, (&AclRule, &Arc<Hits>)> = old
-        .map(|old| old.acl.rules().map(|(rule, hits)| (rule.line, (rule, hits))).collect())
-        .unwrap_or_default();
-    let hits = |rule: &AclRule| {
-        known
-            .get(&rule.line)
-            .filter(|(old, _)| *old == rule)
-            .map(|(_, hits)| (*hits).clone())
-            .unwrap_or_default()
-    };
-    Acl::new(raw.acl.iter().map(|rule| (rule.clone(), hits(rule))).collect())
+fn acl_hits(rule: &AclRule, old: Option<&Vnet>) -> Arc<Hits> {
+    old.and_then(|old| old.acl.hits_of(rule)).cloned().unwrap_or_default()
 }

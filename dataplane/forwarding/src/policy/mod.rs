@@ -1,6 +1,6 @@
 //! What the configuration asks of packets: an immutable snapshot that workers share.
 
-mod acl;
+pub mod acl;
 mod compile;
 mod hits;
 mod nat;

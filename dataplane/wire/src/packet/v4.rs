@@ -87,8 +87,7 @@ fn fragment(flags: u16, payload_len: usize, protocol: Protocol) -> Result<(Fragm
         return Ok((Fragment::None, Part::default()));
     }
     let offset = usize::from(flags & OFFSET_MASK) * 8;
-    let part =
-        super::transport::check_fragment(offset, payload_len, flags & MORE_FRAGMENTS != 0, protocol)?;
+    let part = super::transport::check_fragment(offset, payload_len, flags & MORE_FRAGMENTS != 0, protocol)?;
     Ok((if offset == 0 { Fragment::First } else { Fragment::Later }, part))
 }
 

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{Fragment, IPV6_HEADER_LEN, IpVersion, MAX_EXTENSION_HEADERS, Packet, Part, addresses, transport};
+use super::{
+    Fragment, IPV6_HEADER_LEN, IpVersion, MAX_EXTENSION_HEADERS, Packet, Part, addresses, transport,
+};
 use crate::bytes::{ipv6_at, u16_at, u32_at};
 use crate::ecn::Ecn;
 use crate::malformed::Malformed;

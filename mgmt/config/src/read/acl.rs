@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use toml::de::DeValue;
 
-use crate::document::Section;
+use crate::document::{Place, Section};
 use crate::error::Problem;
 use crate::leaf::{Leaf, Ports, Protocol, quote};
 use crate::model::{AclAction, AclRule, AddressMatch, PROTOCOL_TCP, PROTOCOL_UDP};
@@ -11,8 +11,16 @@ use crate::prefixes::same_family;
 use crate::read::object::{Objects, PrefixOrObject};
 use crate::read::unique::Unique;
 
+/// A rule, and where it and its sides were written.
+pub(crate) struct WrittenRule {
+    pub(crate) rule: AclRule,
+    pub(crate) place: Place,
+    pub(crate) source: Place,
+    pub(crate) destination: Place,
+}
+
 /// The rules in the order of their lines.
-pub(crate) fn rules(vnet: &Section<'_>, objects: &Objects) -> Vec<AclRule> {
+pub(crate) fn rules(vnet: &Section<'_>, objects: &Objects) -> Vec<WrittenRule> {
     let mut unique = Unique::new();
     let mut rules = Vec::new();
     for section in vnet.tables("acl") {
@@ -39,10 +47,12 @@ pub(crate) fn rules(vnet: &Section<'_>, objects: &Objects) -> Vec<AclRule> {
         if let (Some(line), Some(action), Some(source), Some(destination)) =
             (line, action, source, destination)
         {
-            rules.push(AclRule { line, action, protocol, source, destination, ports });
+            let rule = AclRule { line, action, protocol, source, destination, ports };
+            let (source, destination) = (section.place_of("source"), section.place_of("destination"));
+            rules.push(WrittenRule { rule, place: section.place(), source, destination });
         }
     }
-    rules.sort_by_key(|rule| rule.line);
+    rules.sort_by_key(|written| written.rule.line);
     rules
 }
 

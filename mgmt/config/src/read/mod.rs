@@ -2,6 +2,7 @@
 //! that all errors of a file are found in one go.
 
 mod acl;
+mod acl_warnings;
 mod address;
 mod layer4;
 mod nat;
@@ -21,9 +22,14 @@ use toml::de::DeTable;
 use crate::config::Config;
 use crate::document::{Place, Report, Section};
 use crate::error::{ConfigErrors, Problem};
+use crate::warning::ConfigWarning;
 
 /// Reads and validates a whole configuration. Relative paths are resolved against `base`.
-pub(crate) fn config(text: &str, file: &Path, base: &Path) -> Result<Config, ConfigErrors> {
+pub(crate) fn config(
+    text: &str,
+    file: &Path,
+    base: &Path,
+) -> Result<(Config, Vec<ConfigWarning>), ConfigErrors> {
     let report = Report::new(text, file);
     let (document, syntax_errors) = DeTable::parse_recoverable(text);
     let mut config = None;
@@ -38,10 +44,8 @@ pub(crate) fn config(text: &str, file: &Path, base: &Path) -> Result<Config, Con
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
         report.refuse(&Place { field: String::new(), line }, Problem::Syntax { message });
     }
-    match report.into_errors() {
-        Some(errors) => Err(errors),
-        None => Ok(config.expect("a part that is missing was reported")),
-    }
+    let warnings = report.into_warnings()?;
+    Ok((config.expect("a part that is missing was reported"), warnings))
 }
 
 fn all(root: &Section<'_>, base: &Path) -> Option<Config> {

@@ -15,7 +15,7 @@ use crate::read::nat::{Space, inside, outside, overlap, refuse_overlaps};
 use crate::read::object::Objects;
 use crate::read::peer::PeerNames;
 use crate::read::unique::Unique;
-use crate::read::{acl, layer4, route};
+use crate::read::{acl, acl_warnings, layer4, route};
 
 /// Least MTU that IPv4 (RFC 1122: what every host reassembles) and IPv6 (RFC 8200) work with.
 const LEAST_MTU: u32 = 576;
@@ -65,7 +65,7 @@ fn body(section: &Section<'_>, peers: &PeerNames, objects: &Objects) -> (Vnet, V
         refuse_remote(section, &places, &inside_nat, &outside_nat);
     }
     let routes = route::routes(section, peers, &address);
-    let acl = acl::rules(section, objects);
+    let written = acl::rules(section, objects);
     layer4::refuse_port_forwards(section, peers);
 
     // Selectors: as `Vnet::selectors`, with places. An outside NAT that is wrong still counts as one.
@@ -86,9 +86,10 @@ fn body(section: &Section<'_>, peers: &PeerNames, objects: &Objects) -> (Vnet, V
         inside_nat,
         outside_nat: outside_nat.into_iter().map(|outside| outside.entry).collect(),
         routes: routes.into_iter().map(|(_, route)| route).collect(),
-        acl,
+        acl: Vec::new(),
     };
-    (vnet, selectors)
+    let acl = acl_warnings::warned(section, &vnet, written);
+    (Vnet { acl, ..vnet }, selectors)
 }
 
 fn cidr(section: &Section<'_>) -> Vec<(Place, IpNet)> {
