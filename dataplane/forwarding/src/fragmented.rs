@@ -51,9 +51,9 @@ impl Forwarder {
         bytes: &mut [u8],
         packet: &Packet,
         now: Nanos,
-    ) -> Result<Option<(Onward, usize)>, DropReason> {
+    ) -> Result<Option<(Onward, usize)>, Refusal> {
         if packet.ttl <= 1 {
-            return Err(DropReason::TtlExceeded);
+            return Err(DropReason::TtlExceeded.into());
         }
         match self.fragments.later(key, side, &bytes[..packet.total_len], now) {
             Later::Follows(onward) => {
@@ -61,7 +61,7 @@ impl Forwarder {
                 Ok(Some((onward, len)))
             }
             Later::Held => Ok(None),
-            Later::Dropped(reason) => Err(reason),
+            Later::Dropped(reason) => Err(reason.into()),
         }
     }
 
@@ -72,9 +72,9 @@ impl Forwarder {
         bytes: &mut [u8],
         packet: &Packet,
         now: Nanos,
-    ) -> Result<usize, DropReason> {
+    ) -> Result<usize, Refusal> {
         if packet.total_len > onward.mtu && packet.dont_fragment {
-            return Err(DropReason::TooBig);
+            return Err(Refusal::too_big(onward.mtu));
         }
         let change =
             Rewrite { source: Some(onward.source), destination: Some(onward.destination), ..ONE_HOP };
@@ -115,7 +115,7 @@ impl Forwarder {
         now: Nanos,
     ) -> Result<(), DropReason> {
         let packet = parse(bytes)?;
-        let len = self.follow(onward, bytes, &packet, now)?;
+        let len = self.follow(onward, bytes, &packet, now).map_err(|refusal| refusal.reason)?;
         let (origin, to, len) = if from_local {
             (Origin::Outbound, onward.to, len)
         } else {

@@ -89,7 +89,16 @@ enum State {
 
 #[derive(Debug)]
 struct Datagram {
+    serial: u64,
     state: State,
+}
+
+/// A place in the order in which datagrams are forgotten; void once the datagram has another serial number.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    since: Nanos,
+    serial: u64,
+    key: DatagramKey,
 }
 
 /// What is known of a later fragment's datagram.
@@ -101,6 +110,9 @@ pub(crate) enum Later {
 }
 
 /// All datagrams that are followed, shared by the workers.
+///
+/// One half of the room is for those that wait for their first fragment: it is refused to others when it is full.
+/// In the other half the oldest datagram gives way to the newest: most have passed by then.
 #[derive(Debug)]
 pub struct Fragments {
     limit: usize,
@@ -110,8 +122,13 @@ pub struct Fragments {
 #[derive(Debug, Default)]
 struct Inner {
     datagrams: HashMap<DatagramKey, Datagram, RandomState>,
-    /// In the order in which they time out.
-    order: VecDeque<(Nanos, DatagramKey)>,
+    serial: u64,
+    /// Those whose first fragment has come.
+    known: VecDeque<Turn>,
+    /// Those whose first fragment has not.
+    waiting: VecDeque<Turn>,
+    /// How many of them still wait.
+    waiting_count: usize,
     held: usize,
 }
 
@@ -139,18 +156,20 @@ impl Fragments {
             Err(reason) => State::Refused(reason),
         };
         let mut inner = self.lock();
-        if let Some(datagram) = inner.datagrams.get_mut(key) {
-            return match std::mem::replace(&mut datagram.state, state) {
-                State::Waiting { held, .. } => {
-                    inner.held -= held.len();
-                    held
-                }
-                State::Known(_) | State::Refused(_) => Vec::new(),
-            };
+        let waited = inner.take(key);
+        while inner.known.len() >= self.limit - self.waiting_limit() {
+            let Some(oldest) = inner.known.pop_front() else { break };
+            if inner.is_due(&oldest) {
+                inner.datagrams.remove(&oldest.key);
+            }
         }
-        // Beyond the limit the later fragments are refused, counted.
-        inner.follow(key, state, self.limit, now);
-        Vec::new()
+        let turn = inner.follow(key, state, now);
+        inner.known.push_back(turn);
+        waited
+    }
+
+    fn waiting_limit(&self) -> usize {
+        self.limit / 2
     }
 
     /// Whether the first fragment has come.
@@ -169,10 +188,17 @@ impl Fragments {
             Some(State::Refused(reason)) => return Later::Dropped(*reason),
             Some(State::Waiting { held, .. }) if room && held.len() < HELD_EACH => held.push(bytes.to_vec()),
             Some(State::Waiting { .. }) => return Later::Dropped(DropReason::FragmentLimit),
+            None if !room || inner.waiting_count >= self.waiting_limit() => {
+                return Later::Dropped(DropReason::FragmentLimit);
+            }
             None => {
-                let state = State::Waiting { side, held: vec![bytes.to_vec()] };
-                if !room || !inner.follow(key, state, self.limit, now) {
-                    return Later::Dropped(DropReason::FragmentLimit);
+                let turn = inner.follow(key, State::Waiting { side, held: vec![bytes.to_vec()] }, now);
+                inner.waiting_count += 1;
+                inner.waiting.push_back(turn);
+                if inner.waiting.len() > 2 * self.limit {
+                    // Most of them wait no more.
+                    let datagrams = &inner.datagrams;
+                    inner.waiting.retain(|turn| is_due(datagrams, turn));
                 }
             }
         }
@@ -192,16 +218,21 @@ impl Fragments {
     }
 
     fn take(&self, is_over: impl Fn(Nanos) -> bool) -> [u64; 2] {
-        let mut inner = self.lock();
+        let mut guard = self.lock();
+        let inner = &mut *guard;
         let mut lost = [0; 2];
-        while let Some((since, key)) = inner.order.front().copied()
-            && is_over(since)
-        {
-            inner.order.pop_front();
-            // Always there: datagrams are only removed here.
-            if let Some(Datagram { state: State::Waiting { side, held } }) = inner.datagrams.remove(&key) {
-                inner.held -= held.len();
-                lost[side as usize] += held.len() as u64;
+        while let Some(turn) = inner.known.pop_front_if(|turn| is_over(turn.since)) {
+            if inner.is_due(&turn) {
+                inner.datagrams.remove(&turn.key);
+            }
+        }
+        while let Some(turn) = inner.waiting.pop_front_if(|turn| is_over(turn.since)) {
+            if inner.is_due(&turn)
+                && let Some(Datagram { state: State::Waiting { side, .. }, .. }) =
+                    inner.datagrams.get(&turn.key)
+            {
+                let side = *side;
+                lost[side as usize] += inner.take(&turn.key).len() as u64;
             }
         }
         lost
@@ -221,12 +252,30 @@ impl Fragments {
 }
 
 impl Inner {
-    fn follow(&mut self, key: &DatagramKey, state: State, limit: usize, now: Nanos) -> bool {
-        if self.datagrams.len() >= limit {
-            return false;
-        }
-        self.datagrams.insert(*key, Datagram { state });
-        self.order.push_back((now, *key));
-        true
+    fn follow(&mut self, key: &DatagramKey, state: State, since: Nanos) -> Turn {
+        self.serial += 1;
+        let serial = self.serial;
+        self.datagrams.insert(*key, Datagram { serial, state });
+        Turn { since, serial, key: *key }
     }
+
+    /// Forgets a datagram. Gives the fragments that waited.
+    fn take(&mut self, key: &DatagramKey) -> Vec<Vec<u8>> {
+        match self.datagrams.remove(key) {
+            Some(Datagram { state: State::Waiting { held, .. }, .. }) => {
+                self.held -= held.len();
+                self.waiting_count -= 1;
+                held
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_due(&self, turn: &Turn) -> bool {
+        is_due(&self.datagrams, turn)
+    }
+}
+
+fn is_due(datagrams: &HashMap<DatagramKey, Datagram, RandomState>, turn: &Turn) -> bool {
+    datagrams.get(&turn.key).is_some_and(|datagram| datagram.serial == turn.serial)
 }
