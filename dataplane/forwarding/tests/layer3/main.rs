@@ -1,13 +1,16 @@
 //! Layer 3 on memory: packets in, packets out, and why not.
 
 mod acl;
+mod diagnostics;
 mod fast_path;
 mod flow_stress;
 mod flow_table;
 mod fragments;
 mod hairpin;
+mod icmp_errors;
 mod many_to_one;
 mod mirror;
+mod monitors;
 mod npt;
 mod own_address;
 mod peers;
@@ -17,5 +20,6 @@ mod reasons;
 mod relay;
 mod sharing;
 mod support;
+mod too_big;
 mod translation;
 mod vnets;
