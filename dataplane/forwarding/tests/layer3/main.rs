@@ -2,6 +2,7 @@
 
 mod acl;
 mod diagnostics;
+mod ended_flows;
 mod fast_path;
 mod flow_stress;
 mod flow_table;
