@@ -5,16 +5,17 @@ use std::net::IpAddr;
 use gridway_wire::icmp::{QuotedPacket, quoted, rewrite_error};
 use gridway_wire::packet::Packet;
 use gridway_wire::rewrite::Rewrite;
-use gridway_wire::time::Nanos;
 
 use crate::flow::{Flow, Key, Side, Traits};
 use crate::forwarder::{Forwarder, change};
-use crate::ids::VnetId;
+use crate::fragments::Onward;
+use crate::ids::{PeerId, VnetId};
+use crate::inbound::Arrival;
 use crate::policy::Found;
 use crate::reason::DropReason;
 use crate::refusal::Refusal;
 use crate::relay::ONE_HOP;
-use crate::verdict::{Inbound, Outbound, Tunnel};
+use crate::verdict::{Inbound, Target, Tunnel};
 
 impl Forwarder {
     /// A local host, or a router behind it, says that a packet from the overlay did not arrive. The flow is not
@@ -23,8 +24,8 @@ impl Forwarder {
         &mut self,
         bytes: &mut [u8],
         packet: &Packet,
-    ) -> Result<Outbound, Refusal> {
-        let quote = quoted(bytes, packet).ok_or(DropReason::IcmpNoFlow)?;
+    ) -> Result<(Onward, usize), Refusal> {
+        let quote = quote_of(bytes, packet)?;
         let about = quote.tuple;
         let flow =
             self.flows.find(Side::Local, &Key::local(&about.reversed())).ok_or(DropReason::IcmpNoFlow)?;
@@ -45,31 +46,32 @@ impl Forwarder {
                 _ => vnet.address_like(source).ok_or(DropReason::NoInsideNat)?,
             }
         };
-        translate(bytes, packet, &quote, source, overlay.source, &change(&about, &overlay, false))?;
         let to = Tunnel { peer: flow.peer, vnet: flow.vnet, spread: flow.id.spread() };
-        Ok(Outbound::Tunnel { to, len: packet.total_len })
+        let mtu = self.path_mtu(vnet, flow.peer);
+        let onward = onward(Side::Local, Target::Tunnel(to), source, overlay.source, mtu);
+        self.send_error(bytes, packet, &quote, &onward, &change(&about, &overlay, false))
     }
 
     /// A remote host, or a router on the way to it, says that a packet from here did not arrive. The source was
     /// checked.
     pub(crate) fn error_from_overlay(
         &mut self,
+        peer: PeerId,
         vnet: VnetId,
         bytes: &mut [u8],
         packet: &Packet,
-        now: Nanos,
-    ) -> Result<Inbound, Refusal> {
-        let quote = quoted(bytes, packet).ok_or(DropReason::IcmpNoFlow)?;
+    ) -> Result<Arrival, Refusal> {
+        let quote = quote_of(bytes, packet)?;
         let key = Key::overlay(vnet, &quote.tuple.reversed());
         let flow = match self.flows.find(Side::Overlay, &key) {
             Some(flow) if flow.traits.has(Traits::RELAYED) => {
-                return self.relay_error(&flow, flow.peer, bytes, packet);
+                return self.relay_error(&flow, (peer, flow.peer), &quote, bytes, packet);
             }
             Some(flow) => flow,
             None => match self.flows.find(Side::Local, &key) {
-                Some(flow) => return self.relay_error(&flow, flow.back, bytes, packet),
+                Some(flow) => return self.relay_error(&flow, (peer, flow.back), &quote, bytes, packet),
                 None if self.monitors.handle_error(vnet, &quote, &self.peers) => {
-                    return Ok(Inbound::Consumed);
+                    return Ok(Arrival::Own(Inbound::Consumed));
                 }
                 None => return Err(DropReason::IcmpNoFlow.into()),
             },
@@ -87,46 +89,73 @@ impl Forwarder {
                 _ => self.hops.address_towards(local.source).ok_or(DropReason::NoOutsideNat)?,
             }
         };
-        translate(bytes, packet, &quote, source, local.source, &change(&about, &local, false))?;
-        if flow.traits.has(Traits::HAIRPIN) {
-            return Ok(self.hairpin(&mut bytes[..packet.total_len], now));
-        }
-        Ok(Inbound::Deliver { destination: local.source, len: packet.total_len })
+        let hairpin = flow.traits.has(Traits::HAIRPIN);
+        let mtu = if hairpin { usize::MAX } else { usize::from(self.data_mtu) };
+        let to = Target::Local(local.source);
+        let onward = Onward { hairpin, ..onward(Side::Overlay, to, source, local.source, mtu) };
+        let (onward, len) =
+            self.send_error(bytes, packet, &quote, &onward, &change(&about, &local, false))?;
+        Ok(Arrival::Goes(onward, len))
     }
 
     /// An error about a packet of a relayed flow goes on as it is.
     fn relay_error(
         &mut self,
         flow: &Flow,
-        peer: crate::ids::PeerId,
+        (from, to): (PeerId, PeerId),
+        quote: &QuotedPacket,
         bytes: &mut [u8],
         packet: &Packet,
-    ) -> Result<Inbound, Refusal> {
+    ) -> Result<Arrival, Refusal> {
+        let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::UnknownVnet)?;
+        if from == to || !vnet.relay {
+            return Err(DropReason::TransitRefused.into());
+        }
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        if !self.peers.is_up(peer) {
+        if !self.peers.is_up(to) {
             return Err(DropReason::PeerDown.into());
         }
-        gridway_wire::rewrite::rewrite(bytes, packet, &ONE_HOP).map_err(|_| DropReason::NoRoute)?;
-        let to = Tunnel { peer, vnet: flow.vnet, spread: flow.id.spread() };
-        Ok(Inbound::Relay { to, len: packet.total_len })
+        let mtu = usize::from(vnet.mtu.min(self.peers.mtu(to)));
+        let to = Target::Tunnel(Tunnel { peer: to, vnet: flow.vnet, spread: flow.id.spread() });
+        let onward = onward(Side::Overlay, to, packet.tuple.source, packet.tuple.destination, mtu);
+        let (onward, len) = self.send_error(bytes, packet, quote, &onward, &Rewrite::default())?;
+        Ok(Arrival::Goes(onward, len))
+    }
+
+    /// Rewrites an error, and the packet it quotes by `inner`, and cuts it to the size of its path.
+    fn send_error(
+        &mut self,
+        bytes: &mut [u8],
+        packet: &Packet,
+        quote: &QuotedPacket,
+        onward: &Onward,
+        inner: &Rewrite,
+    ) -> Result<(Onward, usize), Refusal> {
+        if packet.total_len > onward.mtu && packet.dont_fragment {
+            return Err(Refusal::too_big(onward.mtu));
+        }
+        let (source, destination) = (onward.source, onward.destination);
+        let outer = Rewrite {
+            source: (source != packet.tuple.source).then_some(source),
+            destination: (destination != packet.tuple.destination).then_some(destination),
+            ..ONE_HOP
+        };
+        rewrite_error(bytes, packet, quote, &outer, inner).map_err(|_| DropReason::IcmpNoFlow)?;
+        let len = self.fit(bytes, packet, onward);
+        Ok((*onward, len))
     }
 }
 
-/// Rewrites an error and the packet it quotes.
-fn translate(
-    bytes: &mut [u8],
-    packet: &Packet,
-    quote: &QuotedPacket,
-    source: IpAddr,
-    destination: IpAddr,
-    inner: &Rewrite,
-) -> Result<(), DropReason> {
-    let outer = Rewrite {
-        source: (source != packet.tuple.source).then_some(source),
-        destination: (destination != packet.tuple.destination).then_some(destination),
-        ..ONE_HOP
-    };
-    rewrite_error(bytes, packet, quote, &outer, inner).map_err(|_| DropReason::IcmpNoFlow)
+/// The packet that an error quotes: its receiver must have sent it.
+fn quote_of(bytes: &[u8], packet: &Packet) -> Result<QuotedPacket, DropReason> {
+    quoted(bytes, packet)
+        .filter(|quote| quote.tuple.source == packet.tuple.destination)
+        .ok_or(DropReason::IcmpNoFlow)
+}
+
+/// The way of an error, which no flow counts.
+fn onward(side: Side, to: Target, source: IpAddr, destination: IpAddr, mtu: usize) -> Onward {
+    Onward { flow: None, side, to, source, destination, mtu, hairpin: false }
 }

@@ -1,6 +1,6 @@
 //! Later fragments on their way.
 
-use gridway_wire::packet::{Packet, Part, parse};
+use gridway_wire::packet::{Packet, parse};
 use gridway_wire::rewrite::{Rewrite, rewrite};
 use gridway_wire::tcp::TcpFlags;
 use gridway_wire::time::Nanos;
@@ -51,17 +51,17 @@ impl Forwarder {
         bytes: &mut [u8],
         packet: &Packet,
         now: Nanos,
-    ) -> Result<Option<(Onward, usize)>, DropReason> {
+    ) -> Result<Option<(Onward, usize)>, Refusal> {
         if packet.ttl <= 1 {
-            return Err(DropReason::TtlExceeded);
+            return Err(DropReason::TtlExceeded.into());
         }
-        match self.fragments.later(key, packet.part, side, &bytes[..packet.total_len], now) {
+        match self.fragments.later(key, side, &bytes[..packet.total_len], now) {
             Later::Follows(onward) => {
                 let len = self.follow(&onward, bytes, packet, now)?;
                 Ok(Some((onward, len)))
             }
             Later::Held => Ok(None),
-            Later::Dropped(reason) => Err(reason),
+            Later::Dropped(reason) => Err(reason.into()),
         }
     }
 
@@ -72,9 +72,9 @@ impl Forwarder {
         bytes: &mut [u8],
         packet: &Packet,
         now: Nanos,
-    ) -> Result<usize, DropReason> {
+    ) -> Result<usize, Refusal> {
         if packet.total_len > onward.mtu && packet.dont_fragment {
-            return Err(DropReason::TooBig);
+            return Err(Refusal::too_big(onward.mtu));
         }
         let change =
             Rewrite { source: Some(onward.source), destination: Some(onward.destination), ..ONE_HOP };
@@ -89,12 +89,11 @@ impl Forwarder {
     pub(crate) fn first_was_judged(
         &mut self,
         key: &DatagramKey,
-        part: Part,
         outcome: &Result<Onward, Refusal>,
         now: Nanos,
     ) {
         let outcome = outcome.map_err(|refusal| refusal.reason);
-        let waited = self.fragments.first(key, part, outcome, now);
+        let waited = self.fragments.first(key, outcome, now);
         let from_local = key.is_local();
         for mut bytes in waited {
             let books = if from_local { &self.counters.outbound } else { &self.counters.inbound };
@@ -116,7 +115,7 @@ impl Forwarder {
         now: Nanos,
     ) -> Result<(), DropReason> {
         let packet = parse(bytes)?;
-        let len = self.follow(onward, bytes, &packet, now)?;
+        let len = self.follow(onward, bytes, &packet, now).map_err(|refusal| refusal.reason)?;
         let (origin, to, len) = if from_local {
             (Origin::Outbound, onward.to, len)
         } else {

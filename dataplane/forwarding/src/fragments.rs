@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
-use gridway_wire::packet::{Packet, Part};
+use gridway_wire::packet::Packet;
 use gridway_wire::time::Nanos;
 use gridway_wire::tuple::FiveTuple;
 
@@ -89,22 +89,16 @@ enum State {
 
 #[derive(Debug)]
 struct Datagram {
+    serial: u64,
     state: State,
-    since: Nanos,
-    /// Bytes that have come, and how many there are in all once the last fragment has.
-    seen: usize,
-    total: Option<usize>,
 }
 
-impl Datagram {
-    /// Counts a fragment. Gives whether all have come: nothing more is to be expected then.
-    fn count(&mut self, part: Part) -> bool {
-        self.seen += usize::from(part.len);
-        if part.last {
-            self.total = Some(usize::from(part.start) + usize::from(part.len));
-        }
-        self.total.is_some_and(|total| self.seen >= total)
-    }
+/// A place in the order in which datagrams are forgotten; void once the datagram has another serial number.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    since: Nanos,
+    serial: u64,
+    key: DatagramKey,
 }
 
 /// What is known of a later fragment's datagram.
@@ -116,6 +110,9 @@ pub(crate) enum Later {
 }
 
 /// All datagrams that are followed, shared by the workers.
+///
+/// One half of the room is for those that wait for their first fragment: it is refused to others when it is full.
+/// In the other half the oldest datagram gives way to the newest: most have passed by then.
 #[derive(Debug)]
 pub struct Fragments {
     limit: usize,
@@ -125,8 +122,13 @@ pub struct Fragments {
 #[derive(Debug, Default)]
 struct Inner {
     datagrams: HashMap<DatagramKey, Datagram, RandomState>,
-    /// In the order in which they time out.
-    order: VecDeque<(Nanos, DatagramKey)>,
+    serial: u64,
+    /// Those whose first fragment has come.
+    known: VecDeque<Turn>,
+    /// Those whose first fragment has not.
+    waiting: VecDeque<Turn>,
+    /// How many of them still wait.
+    waiting_count: usize,
     held: usize,
 }
 
@@ -146,7 +148,6 @@ impl Fragments {
     pub(crate) fn first(
         &self,
         key: &DatagramKey,
-        part: Part,
         outcome: Result<Onward, DropReason>,
         now: Nanos,
     ) -> Vec<Vec<u8>> {
@@ -154,26 +155,21 @@ impl Fragments {
             Ok(onward) => State::Known(onward),
             Err(reason) => State::Refused(reason),
         };
-        let mut guard = self.lock();
-        let inner = &mut *guard;
-        let Some(datagram) = inner.datagrams.get_mut(key) else {
-            // Beyond the limit the later fragments are refused, counted.
-            inner.follow(key, part, state, self.limit, now);
-            return Vec::new();
-        };
-        let held = match std::mem::replace(&mut datagram.state, state) {
-            State::Waiting { held, .. } => held,
-            State::Known(_) | State::Refused(_) => {
-                // The same identification again: another datagram, or the same fragment twice.
-                (datagram.seen, datagram.total) = (0, None);
-                Vec::new()
+        let mut inner = self.lock();
+        let waited = inner.take(key);
+        while inner.known.len() >= self.limit - self.waiting_limit() {
+            let Some(oldest) = inner.known.pop_front() else { break };
+            if inner.is_due(&oldest) {
+                inner.datagrams.remove(&oldest.key);
             }
-        };
-        inner.held -= held.len();
-        if datagram.count(part) {
-            inner.datagrams.remove(key);
         }
-        held
+        let turn = inner.follow(key, state, now);
+        inner.known.push_back(turn);
+        waited
+    }
+
+    fn waiting_limit(&self) -> usize {
+        self.limit / 2
     }
 
     /// Whether the first fragment has come.
@@ -183,33 +179,31 @@ impl Fragments {
     }
 
     /// What becomes of a later fragment.
-    pub(crate) fn later(&self, key: &DatagramKey, part: Part, side: Side, bytes: &[u8], now: Nanos) -> Later {
+    pub(crate) fn later(&self, key: &DatagramKey, side: Side, bytes: &[u8], now: Nanos) -> Later {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let room = inner.held < self.limit;
-        let Some(datagram) = inner.datagrams.get_mut(key) else {
-            let state = State::Waiting { side, held: vec![bytes.to_vec()] };
-            if !room || !inner.follow(key, part, state, self.limit, now) {
+        match inner.datagrams.get_mut(key).map(|datagram| &mut datagram.state) {
+            Some(State::Known(onward)) => return Later::Follows(*onward),
+            Some(State::Refused(reason)) => return Later::Dropped(*reason),
+            Some(State::Waiting { held, .. }) if room && held.len() < HELD_EACH => held.push(bytes.to_vec()),
+            Some(State::Waiting { .. }) => return Later::Dropped(DropReason::FragmentLimit),
+            None if !room || inner.waiting_count >= self.waiting_limit() => {
                 return Later::Dropped(DropReason::FragmentLimit);
             }
-            inner.held += 1;
-            return Later::Held;
-        };
-        let known = match &mut datagram.state {
-            State::Known(onward) => Later::Follows(*onward),
-            State::Refused(reason) => Later::Dropped(*reason),
-            State::Waiting { held, .. } if room && held.len() < HELD_EACH => {
-                held.push(bytes.to_vec());
-                datagram.count(part);
-                inner.held += 1;
-                return Later::Held;
+            None => {
+                let turn = inner.follow(key, State::Waiting { side, held: vec![bytes.to_vec()] }, now);
+                inner.waiting_count += 1;
+                inner.waiting.push_back(turn);
+                if inner.waiting.len() > 2 * self.limit {
+                    // Most of them wait no more.
+                    let datagrams = &inner.datagrams;
+                    inner.waiting.retain(|turn| is_due(datagrams, turn));
+                }
             }
-            State::Waiting { .. } => return Later::Dropped(DropReason::FragmentLimit),
-        };
-        if datagram.count(part) {
-            inner.datagrams.remove(key);
         }
-        known
+        inner.held += 1;
+        Later::Held
     }
 
     /// Forgets datagrams whose time is up. Gives how many fragments from the local and from the overlay side
@@ -224,20 +218,21 @@ impl Fragments {
     }
 
     fn take(&self, is_over: impl Fn(Nanos) -> bool) -> [u64; 2] {
-        let mut inner = self.lock();
+        let mut guard = self.lock();
+        let inner = &mut *guard;
         let mut lost = [0; 2];
-        while let Some((since, key)) = inner.order.front().copied()
-            && is_over(since)
-        {
-            inner.order.pop_front();
-            // It may be complete and gone, and its identification used again since.
-            if inner.datagrams.get(&key).is_none_or(|datagram| datagram.since != since) {
-                continue;
+        while let Some(turn) = inner.known.pop_front_if(|turn| is_over(turn.since)) {
+            if inner.is_due(&turn) {
+                inner.datagrams.remove(&turn.key);
             }
-            if let Some(Datagram { state: State::Waiting { side, held }, .. }) = inner.datagrams.remove(&key)
+        }
+        while let Some(turn) = inner.waiting.pop_front_if(|turn| is_over(turn.since)) {
+            if inner.is_due(&turn)
+                && let Some(Datagram { state: State::Waiting { side, .. }, .. }) =
+                    inner.datagrams.get(&turn.key)
             {
-                inner.held -= held.len();
-                lost[side as usize] += held.len() as u64;
+                let side = *side;
+                lost[side as usize] += inner.take(&turn.key).len() as u64;
             }
         }
         lost
@@ -257,19 +252,30 @@ impl Fragments {
 }
 
 impl Inner {
-    fn follow(&mut self, key: &DatagramKey, part: Part, state: State, limit: usize, now: Nanos) -> bool {
-        if self.datagrams.len() >= limit {
-            return false;
-        }
-        if self.order.len() >= 2 * limit {
-            let datagrams = &self.datagrams;
-            self.order
-                .retain(|(since, key)| datagrams.get(key).is_some_and(|datagram| datagram.since == *since));
-        }
-        let mut datagram = Datagram { state, since: now, seen: 0, total: None };
-        datagram.count(part);
-        self.datagrams.insert(*key, datagram);
-        self.order.push_back((now, *key));
-        true
+    fn follow(&mut self, key: &DatagramKey, state: State, since: Nanos) -> Turn {
+        self.serial += 1;
+        let serial = self.serial;
+        self.datagrams.insert(*key, Datagram { serial, state });
+        Turn { since, serial, key: *key }
     }
+
+    /// Forgets a datagram. Gives the fragments that waited.
+    fn take(&mut self, key: &DatagramKey) -> Vec<Vec<u8>> {
+        match self.datagrams.remove(key) {
+            Some(Datagram { state: State::Waiting { held, .. }, .. }) => {
+                self.held -= held.len();
+                self.waiting_count -= 1;
+                held
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_due(&self, turn: &Turn) -> bool {
+        is_due(&self.datagrams, turn)
+    }
+}
+
+fn is_due(datagrams: &HashMap<DatagramKey, Datagram, RandomState>, turn: &Turn) -> bool {
+    datagrams.get(&turn.key).is_some_and(|datagram| datagram.serial == turn.serial)
 }

@@ -15,6 +15,14 @@ use crate::reason::DropReason;
 use crate::refusal::Refusal;
 use crate::verdict::{Inbound, Outbound, Target};
 
+/// What becomes of a packet that is no later fragment, before it is sent on.
+pub(crate) enum Arrival {
+    /// It was rewritten, and is this long now.
+    Goes(Onward, usize),
+    /// It was for this node itself.
+    Own(Inbound),
+}
+
 impl Forwarder {
     /// Judges the IP packet in `bytes`, which `peer` sent in `vnet`, and rewrites it for the data link. A packet
     /// that is dropped is left as it was, and its sender may be told.
@@ -39,45 +47,66 @@ impl Forwarder {
         now: Nanos,
     ) -> Result<Inbound, Refusal> {
         let packet = parse(bytes)?;
-        match packet.transport {
-            Transport::LaterFragment | Transport::IcmpError { .. } | Transport::IcmpOther => {
+        let forwarded = match packet.transport {
+            Transport::LaterFragment => {
                 self.check_source(peer, vnet, &packet)?;
-                return match packet.transport {
-                    Transport::LaterFragment => self.later_from_overlay(vnet, bytes, &packet, now),
-                    Transport::IcmpError { .. } => self.error_from_overlay(vnet, bytes, &packet, now),
-                    _ => Err(DropReason::IcmpUnsupported.into()),
-                };
+                return self.later_from_overlay(vnet, bytes, &packet, now);
             }
-            _ => {}
-        }
-        let flow = match self.flows.find(Side::Overlay, &Key::overlay(vnet, &packet.tuple)) {
-            // Judged in this epoch, its peer was chosen among those whom the source belongs to.
-            Some(flow) if flow.epoch == self.epoch && flow.back == peer => Some(flow),
-            other => {
-                let vnet = self.check_source(peer, vnet, &packet)?;
-                if vnet.is_own(packet.tuple.destination) {
-                    let vnet = vnet.id;
-                    return self.answer_at_own_address(vnet, bytes, &packet, now).map_err(Refusal::from);
-                }
-                other
+            Transport::IcmpOther => {
+                self.check_source(peer, vnet, &packet)?;
+                return Err(DropReason::IcmpUnsupported.into());
             }
+            Transport::IcmpError { .. } => {
+                self.check_source(peer, vnet, &packet)?;
+                self.error_from_overlay(peer, vnet, bytes, &packet)
+            }
+            _ => self.packet_from_overlay(peer, vnet, bytes, &packet, now),
         };
-        let forwarded = match flow {
-            Some(flow) if flow.traits.has(Traits::RELAYED) => {
-                self.relay_forth(flow, peer, vnet, bytes, &packet, now)
-            }
-            None if self.policy.vnet(vnet).is_some_and(|vnet| vnet.is_remote(packet.tuple.destination)) => {
-                self.relay(peer, vnet, bytes, &packet, now)
-            }
-            flow => self.whole_from_overlay(flow, peer, vnet, bytes, &packet, now),
+        let (forwarded, own) = match forwarded {
+            Ok(Arrival::Goes(onward, len)) => (Ok((onward, len)), None),
+            Ok(Arrival::Own(verdict)) => (Err(DropReason::ToOwnAddress.into()), Some(verdict)),
+            Err(refusal) => (Err(refusal), None),
         };
         let onward = forwarded.map(|(onward, _)| onward);
         let sent = forwarded.and_then(|(onward, len)| self.send_on(&onward, bytes, len, now));
         if packet.fragment == Fragment::First {
             // Behind the first: a shared address must have seen it before the fragments that waited for it.
-            self.first_was_judged(&DatagramKey::overlay(vnet, &packet), packet.part, &onward, now);
+            self.first_was_judged(&DatagramKey::overlay(vnet, &packet), &onward, now);
         }
-        sent
+        own.map_or(sent, Ok)
+    }
+
+    /// A packet with its transport header that is no ICMP error.
+    fn packet_from_overlay(
+        &mut self,
+        peer: PeerId,
+        vnet: VnetId,
+        bytes: &mut [u8],
+        packet: &Packet,
+        now: Nanos,
+    ) -> Result<Arrival, Refusal> {
+        let flow = match self.flows.find(Side::Overlay, &Key::overlay(vnet, &packet.tuple)) {
+            // Judged in this epoch, its peer was chosen among those whom the source belongs to.
+            Some(flow) if flow.epoch == self.epoch && flow.back == peer => Some(flow),
+            other => {
+                let vnet = self.check_source(peer, vnet, packet)?;
+                if vnet.is_own(packet.tuple.destination) {
+                    let vnet = vnet.id;
+                    return Ok(Arrival::Own(self.answer_at_own_address(vnet, bytes, packet, now)?));
+                }
+                other
+            }
+        };
+        let (onward, len) = match flow {
+            Some(flow) if flow.traits.has(Traits::RELAYED) => {
+                self.relay_forth(flow, peer, vnet, bytes, packet, now)
+            }
+            None if self.policy.vnet(vnet).is_some_and(|vnet| vnet.is_remote(packet.tuple.destination)) => {
+                self.relay(peer, vnet, bytes, packet, now)
+            }
+            flow => self.whole_from_overlay(flow, peer, vnet, bytes, packet, now),
+        }?;
+        Ok(Arrival::Goes(onward, len))
     }
 
     /// The verdict on a packet from the overlay that was rewritten and is `len` bytes long now.

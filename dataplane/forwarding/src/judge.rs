@@ -115,7 +115,9 @@ impl Forwarder {
             let local = flow.local();
             self.policy.select(local.destination).is_some_and(|now| now.id == vnet.id)
                 && self.policy.is_shared(local.source) == flow.traits.has(Traits::HAIRPIN)
-                && self.translate_out(vnet, &local).is_ok_and(|now| now.tuple == virtual_tuple)
+                && self.translate_out(vnet, &local).is_ok_and(|now| {
+                    now.tuple == virtual_tuple && now.mapping.is_some() == flow.traits.has(Traits::SHARED)
+                })
         };
         if !unchanged {
             return Ok(Again::BeginAnew);

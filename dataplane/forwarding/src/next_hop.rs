@@ -78,11 +78,13 @@ impl NextHops {
     /// family.
     #[must_use]
     pub fn address_towards(&self, destination: IpAddr) -> Option<IpAddr> {
+        // A link-local address is for want of another: nobody beyond the link could answer it.
         let own = || self.own.iter().copied().filter(|own| own.is_ipv4() == destination.is_ipv4());
+        let global = || own().filter(|own| !is_link_local(*own));
         let network = self.routes.longest_with_length(destination);
         let network = network.and_then(|(length, _)| IpNet::new(destination, length).ok());
-        let in_network = own().find(|own| network.is_some_and(|network| network.contains(own)));
-        in_network.or_else(|| own().find(|own| !is_link_local(*own))).or_else(|| own().next())
+        let in_network = global().find(|own| network.is_some_and(|network| network.contains(own)));
+        in_network.or_else(|| global().next()).or_else(|| own().next())
     }
 
     /// The addresses of the data NIC.
@@ -144,5 +146,15 @@ mod tests {
         assert_eq!(hops.address_towards(address("10.3.0.9")), Some(address("10.3.0.1")));
         assert_eq!(hops.address_towards(address("192.0.2.9")), Some(address("10.1.0.1")));
         assert_eq!(hops.address_towards(address("fd00::9")), Some(address("fe80::1")));
+    }
+
+    #[test]
+    fn speaks_with_a_global_address_to_whom_the_default_route_leads_to() {
+        let hops = NextHops::new(
+            [("::/0".parse().unwrap(), 0, Via::Router(address("fe80::99")))],
+            [],
+            ["fe80::1", "fd00:1::1"].map(address).to_vec(),
+        );
+        assert_eq!(hops.address_towards(address("fd00:9::9")), Some(address("fd00:1::1")));
     }
 }

@@ -34,14 +34,16 @@ impl Forwarder {
         let packet = parse(bytes)?;
         match packet.transport {
             Transport::LaterFragment => return self.later_from_local(bytes, &packet, now),
-            Transport::IcmpError { .. } => return self.error_from_local(bytes, &packet),
             Transport::IcmpOther => return Err(DropReason::IcmpUnsupported.into()),
             _ => {}
         }
-        let forwarded = self.whole_from_local(bytes, &packet, now);
+        let forwarded = match packet.transport {
+            Transport::IcmpError { .. } => self.error_from_local(bytes, &packet),
+            _ => self.whole_from_local(bytes, &packet, now),
+        };
         if packet.fragment == Fragment::First {
             let onward = forwarded.map(|(onward, _)| onward);
-            self.first_was_judged(&DatagramKey::local(&packet), packet.part, &onward, now);
+            self.first_was_judged(&DatagramKey::local(&packet), &onward, now);
         }
         let (onward, len) = forwarded?;
         match onward.to {

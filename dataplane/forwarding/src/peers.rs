@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use crate::ids::{MAX_MONITORS, MAX_PEERS, MonitorId, PeerId};
 use crate::policy::Candidate;
 
+/// What every IPv4 host takes in one piece or puts together (RFC 791, 3.1).
+const LEAST_MTU: u16 = 576;
+
 /// Availability of every peer and route, and the epoch of all decisions that depend on it.
 ///
 /// A flow remembers the epoch it was judged in. Whatever may change a verdict (a peer or a monitored
@@ -65,9 +68,9 @@ impl Peers {
         self.mtu[peer.index()].load(Ordering::Relaxed)
     }
 
-    /// Records the data MTU that `peer` announced.
+    /// Records the data MTU that `peer` announced: never less than what every host takes.
     pub fn set_mtu(&self, peer: PeerId, mtu: u16) {
-        self.mtu[peer.index()].store(mtu, Ordering::Relaxed);
+        self.mtu[peer.index()].store(mtu.max(LEAST_MTU), Ordering::Relaxed);
     }
 
     /// Makes every flow be judged again at its next packet.

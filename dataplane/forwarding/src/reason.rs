@@ -63,7 +63,7 @@ reasons! {
     PeerDown => "peer_down",
     /// The virtual source of a packet from a peer is not routed to that peer.
     SourceCheck => "source_check",
-    /// The virtual source of a local packet is routed to a peer.
+    /// The virtual source of a local packet is routed to a peer, or this node's own.
     SpoofedLocal => "spoofed_local",
     /// An overlay packet whose destination is routed to another peer: this node does not relay.
     TransitRefused => "transit_refused",

@@ -52,7 +52,12 @@ enum Answer {
 impl Refusal {
     /// What a sender on `side` is told.
     fn answer(self, side: Side, packet: &Packet) -> Answer {
-        let is_tcp = matches!(packet.transport, Transport::Tcp { .. });
+        let is_tcp = match packet.transport {
+            Transport::Tcp { .. } => true,
+            // Never an error about an error.
+            Transport::IcmpError { .. } => return Answer::Silence,
+            _ => false,
+        };
         let error = match self.reason {
             DropReason::AclReject if is_tcp => return Answer::Reset,
             DropReason::AclReject | DropReason::AclNoMatch => IcmpError::AdminProhibited,
@@ -150,7 +155,8 @@ impl Forwarder {
         to: Target,
         now: Nanos,
     ) {
-        if answer == Answer::Silence {
+        // What will not be sent takes no place in the rate.
+        if answer == Answer::Silence || (matches!(answer, Answer::Error(_)) && source.is_none()) {
             return;
         }
         if !self.limiter.allow(packet.tuple.source, now) {

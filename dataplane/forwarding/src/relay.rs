@@ -98,7 +98,8 @@ impl Forwarder {
         }
         self.restart(flow, side, vnet, packet, now)?;
         rewrite(bytes, packet, &ONE_HOP).map_err(|_| DropReason::NoRoute)?;
-        clamp_mss(bytes, packet, mtu);
+        // What its sender may be sent comes by way of the other peer.
+        clamp_mss(bytes, packet, mtu.min(usize::from(self.peers.mtu(from))));
         self.flows.touch(flow.id, side, packet.total_len, tcp_flags(packet), now);
         let onward = Onward {
             flow: Some(flow.id),

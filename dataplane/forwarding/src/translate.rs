@@ -23,7 +23,7 @@ impl Forwarder {
         local: &FiveTuple,
     ) -> Result<Translated<'v>, DropReason> {
         let (source, inside) = one_to_one(vnet.nat.inside.to_virtual(local.source), DropReason::NoInsideNat)?;
-        if vnet.is_remote(source) {
+        if vnet.is_remote(source) || vnet.is_own(source) {
             return Err(DropReason::SpoofedLocal);
         }
         match vnet.nat.outside.to_virtual(local.destination) {

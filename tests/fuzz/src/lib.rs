@@ -8,10 +8,15 @@
 pub mod configuration;
 pub mod frame;
 pub mod packet;
+pub mod pipeline;
 
 /// Every target: the name of its corpus folder and its body.
-pub const TARGETS: &[(&str, fn(&[u8]))] =
-    &[("configuration", configuration::run), ("frame", frame::run), ("packet", packet::run)];
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("configuration", configuration::run),
+    ("frame", frame::run),
+    ("packet", packet::run),
+    ("pipeline", pipeline::run),
+];
 
 #[cfg(test)]
 mod tests {

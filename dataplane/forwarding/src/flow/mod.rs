@@ -224,7 +224,9 @@ impl FlowTable {
 
     /// Counts a packet of the flow.
     pub fn touch(&self, id: FlowId, side: Side, bytes: usize, flags: TcpFlags, now: Nanos) {
-        if let Some(slot) = self.slot(id.slot) {
+        if let Some(slot) = self.slot(id.slot)
+            && slot.version() == id.version
+        {
             slot.touch(side, bytes as u64, flags, now);
         }
     }

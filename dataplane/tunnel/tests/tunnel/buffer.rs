@@ -35,15 +35,15 @@ fn packets_fill_the_record_and_the_one_that_does_not_fit_changes_nothing() {
     assert_eq!((record.contents().local, record.contents().local_bytes), (pushed, pushed * 1400));
     assert_eq!(packets(&record), vec![(3, packet); pushed as usize]);
     // A smaller one still fits.
-    record.push_packet(VNET, &[0x45; 20], false).unwrap();
+    record.push_packet(VNET, &[0x45; 20], Source::Local).unwrap();
     assert!(record.plaintext().len() <= MAX_PLAINTEXT);
 }
 
 #[test]
 fn packets_are_counted_by_where_they_come_from() {
     let mut record = RecordBuffer::new();
-    record.push_packet(VNET, &[1; 100], false).unwrap();
-    record.push_packet(VNET, &[2; 50], true).unwrap();
+    record.push_packet(VNET, &[1; 100], Source::Local).unwrap();
+    record.push_packet(VNET, &[2; 50], Source::Own).unwrap();
     record.push_packet(VNET, &[3; 70], Source::Relayed).unwrap();
     let expected = Contents { local: 1, local_bytes: 100, relayed: 1, relayed_bytes: 70 };
     assert_eq!(record.contents(), expected);
@@ -53,10 +53,10 @@ fn packets_are_counted_by_where_they_come_from() {
 #[test]
 fn packets_and_control_frames_share_a_record_in_order() {
     let mut record = RecordBuffer::new();
-    record.push_packet(VNET, &[1; 10], false).unwrap();
+    record.push_packet(VNET, &[1; 10], Source::Local).unwrap();
     record.push_frames(|writer| writer.ping(7)).unwrap();
-    record.push_packet(VNET, &[2; 10], false).unwrap();
-    record.push_packet(VnetId(4), &[3; 10], false).unwrap();
+    record.push_packet(VNET, &[2; 10], Source::Local).unwrap();
+    record.push_packet(VnetId(4), &[3; 10], Source::Local).unwrap();
     let kinds: Vec<_> = FrameReader::new(record.plaintext())
         .map(|frame| match frame.unwrap() {
             Frame::Packets(packets) => format!("{} of {}", packets.len(), packets.vnet.0),
@@ -70,10 +70,10 @@ fn packets_and_control_frames_share_a_record_in_order() {
 #[test]
 fn a_cleared_buffer_is_as_new() {
     let mut record = RecordBuffer::new();
-    record.push_packet(VNET, &[1; 1000], false).unwrap();
+    record.push_packet(VNET, &[1; 1000], Source::Local).unwrap();
     record.clear();
     assert!(record.is_empty() && record.plaintext().is_empty() && record.sealed().is_empty());
     assert_eq!(record.contents(), Contents::default());
-    record.push_packet(VnetId(8), &[2; 20], false).unwrap();
+    record.push_packet(VnetId(8), &[2; 20], Source::Local).unwrap();
     assert_eq!(packets(&record), [(8, vec![2; 20])]);
 }

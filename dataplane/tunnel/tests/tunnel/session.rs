@@ -157,8 +157,8 @@ fn what_does_not_fit_behind_packets_goes_into_the_next_record() {
     introduce(&mut dialler, &mut acceptor);
     dialler.handle_timeout(START + Duration::from_secs(1)).unwrap();
     let mut full = RecordBuffer::new();
-    while full.push_packet(VnetId(0), &[0x45; 100], false).is_ok() {}
-    while full.push_packet(VnetId(0), &[0x45; 1], false).is_ok() {}
+    while full.push_packet(VnetId(0), &[0x45; 100], Source::Local).is_ok() {}
+    while full.push_packet(VnetId(0), &[0x45; 1], Source::Local).is_ok() {}
     let before = full.plaintext().to_vec();
     dialler.write_owed(&mut full, START);
     assert_eq!(full.plaintext(), before);

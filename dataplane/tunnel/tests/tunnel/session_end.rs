@@ -81,7 +81,7 @@ fn any_frame_but_close_before_the_hello_is_refused() {
         frames(|writer| writer.frame(FrameType::Unknown(99), 0, 0).map(|_| ())),
         {
             let mut record = RecordBuffer::new();
-            record.push_packet(VnetId(0), &[0x45; 20], false).unwrap();
+            record.push_packet(VnetId(0), &[0x45; 20], Source::Local).unwrap();
             record.plaintext().to_vec()
         },
     ];

@@ -102,6 +102,7 @@ fn counters_have_the_documented_keys() {
     assert_eq!(keys(&value["outbound"]), expected);
     let expected = [
         "answered",
+        "consumed",
         "delivered",
         "delivered_bytes",
         "drops",
