@@ -128,6 +128,14 @@ pub fn configs(layout: Layout, fragment: impl Fn(Side) -> String) -> [NodeConfig
     [layout.apply(a, Side::A).with(&fragment(Side::A)), layout.apply(b, Side::B).with(&fragment(Side::B))]
 }
 
+/// The vnet `corp`, but hosts of side B see all of side A's behind the addresses of `pool`.
+pub fn many_to_one(pool: &str) -> impl Fn(Side) -> String {
+    move |side| match side {
+        Side::A => vnets::corp(Side::A),
+        Side::B => vnets::corp(Side::B).replace("172.16.1.0/24", pool),
+    }
+}
+
 /// How long conditions are waited for.
 pub const LIMIT: Duration = Duration::from_secs(5);
 

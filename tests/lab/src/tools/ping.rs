@@ -91,6 +91,12 @@ impl Ping {
         self.extra(["-I".to_owned(), source.to_owned()])
     }
 
+    /// The identifier that its requests carry.
+    #[must_use]
+    pub fn identifier(self, identifier: u16) -> Self {
+        self.extra(["-e".to_owned(), identifier.to_string()])
+    }
+
     fn extra(mut self, args: [String; 2]) -> Self {
         self.extra.extend(args);
         self

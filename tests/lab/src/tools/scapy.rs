@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::namespace::Namespace;
 
+/// The one that has Debian's packages; another may come first in the path.
+const PYTHON: &str = "/usr/bin/python3";
 /// Scapy takes seconds to start on a busy machine.
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -15,5 +17,5 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// [`crate::LabError::Failed`] with python's own message, [`crate::LabError::Timeout`] after 40 s.
 pub fn scapy(namespace: &Namespace, script: &str) -> Result<String> {
     let script = format!("from scapy.all import *\nconf.verb = 0\n{script}");
-    Ok(namespace.command("python3").args(["-W", "ignore", "-c", &script]).timeout(LIMIT).run()?.stdout)
+    Ok(namespace.command(PYTHON).args(["-W", "ignore", "-c", &script]).timeout(LIMIT).run()?.stdout)
 }
