@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use gridway_wire::icmp::{QuotedPacket, quoted, rewrite_error};
 use gridway_wire::packet::Packet;
 use gridway_wire::rewrite::Rewrite;
+use gridway_wire::time::Nanos;
 
 use crate::flow::{Flow, Key, Side, Traits};
 use crate::forwarder::{Forwarder, change};
@@ -56,6 +57,7 @@ impl Forwarder {
         vnet: VnetId,
         bytes: &mut [u8],
         packet: &Packet,
+        now: Nanos,
     ) -> Result<Inbound, Refusal> {
         let quote = quoted(bytes, packet).ok_or(DropReason::IcmpNoFlow)?;
         let key = Key::overlay(vnet, &quote.tuple.reversed());
@@ -86,6 +88,9 @@ impl Forwarder {
             }
         };
         translate(bytes, packet, &quote, source, local.source, &change(&about, &local, false))?;
+        if flow.traits.has(Traits::HAIRPIN) {
+            return Ok(self.hairpin(&mut bytes[..packet.total_len], now));
+        }
         Ok(Inbound::Deliver { destination: local.source, len: packet.total_len })
     }
 

@@ -116,18 +116,18 @@ impl Forwarder {
     ) -> Result<(), DropReason> {
         let packet = parse(bytes)?;
         let len = self.follow(onward, bytes, &packet, now)?;
-        let (origin, to) = if from_local {
-            (Origin::Outbound, onward.to)
+        let (origin, to, len) = if from_local {
+            (Origin::Outbound, onward.to, len)
         } else {
-            let to = match self.send_on(onward, bytes, len, now).map_err(|refusal| refusal.reason)? {
-                Inbound::Relay { to, .. } => Target::Tunnel(to),
-                Inbound::Deliver { destination, .. } => Target::Local(destination),
+            let (to, len) = match self.send_on(onward, bytes, len, now).map_err(|refusal| refusal.reason)? {
+                Inbound::Relay { to, len } => (Target::Tunnel(to), len),
+                Inbound::Deliver { destination, len } => (Target::Local(destination), len),
                 Inbound::Drop(reason) => return Err(reason),
                 Inbound::Held | Inbound::Answer { .. } | Inbound::Consumed => {
                     unreachable!("a later fragment that follows its first is sent or dropped")
                 }
             };
-            (Origin::Inbound, to)
+            (Origin::Inbound, to, len)
         };
         bytes.truncate(len);
         self.emissions.push(to, origin, std::mem::take(bytes));

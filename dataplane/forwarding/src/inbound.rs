@@ -41,7 +41,7 @@ impl Forwarder {
                 self.check_source(peer, vnet, &packet)?;
                 return match packet.transport {
                     Transport::LaterFragment => self.later_from_overlay(vnet, bytes, &packet, now),
-                    Transport::IcmpError { .. } => self.error_from_overlay(vnet, bytes, &packet),
+                    Transport::IcmpError { .. } => self.error_from_overlay(vnet, bytes, &packet, now),
                     _ => Err(DropReason::IcmpUnsupported.into()),
                 };
             }
@@ -68,12 +68,13 @@ impl Forwarder {
             }
             flow => self.whole_from_overlay(flow, peer, vnet, bytes, &packet, now),
         };
+        let onward = forwarded.map(|(onward, _)| onward);
+        let sent = forwarded.and_then(|(onward, len)| self.send_on(&onward, bytes, len, now));
         if packet.fragment == Fragment::First {
-            let onward = forwarded.map(|(onward, _)| onward);
+            // Behind the first: a shared address must have seen it before the fragments that waited for it.
             self.first_was_judged(&DatagramKey::overlay(vnet, &packet), &onward, now);
         }
-        let (onward, len) = forwarded?;
-        self.send_on(&onward, bytes, len, now)
+        sent
     }
 
     /// The verdict on a packet from the overlay that was rewritten and is `len` bytes long now.
@@ -93,7 +94,7 @@ impl Forwarder {
 
     /// A packet for a shared address, from the overlay: it goes where a local host's packet would go. Nobody is
     /// told when it does not, because its source is no local host.
-    fn hairpin(&mut self, bytes: &mut [u8], now: Nanos) -> Inbound {
+    pub(crate) fn hairpin(&mut self, bytes: &mut [u8], now: Nanos) -> Inbound {
         if let Ok(packet) = parse(bytes)
             && packet.transport == Transport::LaterFragment
             && !self.fragments.has_first(&DatagramKey::local(&packet))
@@ -145,7 +146,9 @@ impl Forwarder {
             }
             None => self.begin_from_overlay(peer, vnet, packet, now)?,
         };
-        let mtu = usize::from(self.data_mtu);
+        let hairpin = flow.traits.has(Traits::HAIRPIN);
+        // What goes back to the overlay never crosses the data link: its way there says what fits.
+        let mtu = if hairpin { usize::MAX } else { usize::from(self.data_mtu) };
         if packet.total_len > mtu && packet.dont_fragment {
             return Err(Refusal::too_big(mtu));
         }
@@ -166,7 +169,7 @@ impl Forwarder {
             source: new.source,
             destination: new.destination,
             mtu,
-            hairpin: flow.traits.has(Traits::HAIRPIN),
+            hairpin,
         };
         let len = self.fit(bytes, packet, &onward);
         Ok((onward, len))

@@ -90,8 +90,8 @@ impl Forwarder {
         };
         if is_new {
             self.counters.flows_created.add(1);
-        } else if let Some((endpoint, local)) = translated.and_then(|translated| translated.mapping) {
-            self.flows.mappings().release(&endpoint, local);
+        } else if let Some((endpoint, _)) = translated.and_then(|translated| translated.mapping) {
+            self.flows.mappings().release(&endpoint);
         }
         if flow.is_ok() {
             rule.hit(now);
@@ -114,7 +114,8 @@ impl Forwarder {
         } else {
             let local = flow.local();
             self.policy.select(local.destination).is_some_and(|now| now.id == vnet.id)
-                && self.still_translates(vnet, &local, &virtual_tuple)
+                && self.policy.is_shared(local.source) == flow.traits.has(Traits::HAIRPIN)
+                && self.translate_out(vnet, &local).is_ok_and(|now| now.tuple == virtual_tuple)
         };
         if !unchanged {
             return Ok(Again::BeginAnew);

@@ -126,6 +126,9 @@ impl Forwarder {
             Some(_) => return Err(DropReason::PatNoMapping),
             None => Traits::PLAIN,
         };
+        // A remote host that came back from the shared address: so do the answers to it.
+        let traits =
+            if policy.is_shared(packet.tuple.source) { traits.with(Traits::HAIRPIN) } else { traits };
         let new = NewFlow {
             vnet: vnet.id,
             peer,

@@ -30,7 +30,15 @@ impl Forwarder {
             Found::Shared(rule) => {
                 let endpoint = LocalEndpoint { address: local.destination, port: local.destination_port };
                 let found = self.flows.mappings().find(local.protocol, endpoint);
-                let virtual_end = found.filter(|end| end.vnet == vnet.id).ok_or(DropReason::PatNoMapping)?;
+                // The mapping may be older than the rule that serves its virtual host now.
+                let is_served = |end: &VirtualEndpoint| {
+                    end.vnet == vnet.id
+                        && matches!(
+                            vnet.nat.outside.to_local(end.address),
+                            Found::Shared(rule) if rule.local.contains(&local.destination)
+                        )
+                };
+                let virtual_end = found.filter(is_served).ok_or(DropReason::PatNoMapping)?;
                 Ok(Translated {
                     tuple: FiveTuple {
                         source,
@@ -101,17 +109,6 @@ impl Forwarder {
                 })
             }
         }
-    }
-
-    /// Whether policy translates a flow's local tuple to `virtual_tuple` today.
-    pub(crate) fn still_translates(&self, vnet: &Vnet, local: &FiveTuple, virtual_tuple: &FiveTuple) -> bool {
-        // The mapping may be older than the rule that serves its virtual host now.
-        let same_pool = match vnet.nat.outside.to_local(virtual_tuple.destination) {
-            Found::Shared(rule) => rule.local.contains(&local.destination),
-            _ => true,
-        };
-        same_pool
-            && self.translate_out(vnet, local).is_ok_and(|translated| translated.tuple == *virtual_tuple)
     }
 }
 

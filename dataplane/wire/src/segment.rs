@@ -36,7 +36,8 @@ pub struct Segment {
 impl Segment {
     /// The segment that resets the connection which the TCP packet in `offending`, from which `packet` was
     /// parsed, belongs to, as its destination would (RFC 9293 3.10.7.1). `None` about a reset, about anything that
-    /// is no whole TCP header, and about later fragments.
+    /// is no TCP header, about later fragments, and about a first one that acknowledges nothing: how much would
+    /// have to be acknowledged is not known.
     #[must_use]
     pub fn reset(offending: &[u8], packet: &Packet) -> Option<Self> {
         let Transport::Tcp { flags } = packet.transport else { return None };
@@ -48,6 +49,8 @@ impl Segment {
         let tuple = &packet.tuple;
         let (sequence, acknowledgement, reset) = if flags.ack() {
             (u32_at(header, ACKNOWLEDGEMENT), 0, TcpFlags::RST)
+        } else if packet.fragment == Fragment::First {
+            return None;
         } else {
             let data_offset = usize::from(header[OFFSET] >> 4) * 4;
             let data = (packet.total_len - packet.l4_offset).saturating_sub(data_offset);

@@ -84,16 +84,20 @@ impl Mappings {
         random: &mut impl Rng,
     ) -> Option<LocalEndpoint> {
         let mut inner = self.lock();
-        match inner.by_virtual.get_mut(&endpoint) {
+        let earlier = match inner.by_virtual.get_mut(&endpoint) {
             Some(mapping) if pool.contains(&mapping.local.address) => {
                 mapping.flows += 1;
                 return Some(mapping.local);
             }
-            // From a pool of an earlier configuration: the flows that hold it are about to go.
-            Some(_) => inner.forget(&endpoint),
-            None => {}
-        }
-        inner.make(endpoint, pool, random)
+            Some(mapping) => Some(*mapping),
+            None => None,
+        };
+        let local = inner.make(&endpoint, pool, random)?;
+        // One of a pool of an earlier configuration moves. The flows that hold it are about to go, each at its
+        // next packet or when it was idle for too long, and give it up then like all others.
+        let flows = 1 + earlier.map_or(0, |earlier| inner.forget_local(&endpoint, earlier));
+        inner.by_virtual.insert(endpoint, Mapping { local, flows });
+        Some(local)
     }
 
     /// The virtual endpoint behind a local one.
@@ -115,15 +119,14 @@ impl Mappings {
     }
 
     /// Gives up what a flow held; the last one ends the mapping.
-    pub fn release(&self, endpoint: &VirtualEndpoint, local: LocalEndpoint) {
+    pub fn release(&self, endpoint: &VirtualEndpoint) {
         let mut inner = self.lock();
-        if let Some(mapping) = inner.by_virtual.get_mut(endpoint)
-            && mapping.local == local
-        {
-            mapping.flows -= 1;
-            if mapping.flows == 0 {
-                inner.forget(endpoint);
-            }
+        let Some(mapping) = inner.by_virtual.get_mut(endpoint) else { return };
+        mapping.flows -= 1;
+        if mapping.flows == 0 {
+            let last = *mapping;
+            inner.by_virtual.remove(endpoint);
+            inner.forget_local(endpoint, last);
         }
     }
 
@@ -151,9 +154,10 @@ impl Mappings {
 }
 
 impl Inner {
+    /// Takes a local endpoint out of `pool` for `endpoint`.
     fn make(
         &mut self,
-        endpoint: VirtualEndpoint,
+        endpoint: &VirtualEndpoint,
         pool: IpNet,
         random: &mut impl Rng,
     ) -> Option<LocalEndpoint> {
@@ -168,8 +172,7 @@ impl Inner {
             let ports = self.ports.entry((endpoint.protocol, address)).or_default();
             let Some(port) = take_port(ports, endpoint, random) else { continue };
             let local = LocalEndpoint { address, port };
-            self.by_virtual.insert(endpoint, Mapping { local, flows: 1 });
-            self.by_local.insert((endpoint.protocol, local), endpoint);
+            self.by_local.insert((endpoint.protocol, local), *endpoint);
             let pairing = self.pairings.entry(host).or_insert(Pairing { address, mappings: 0 });
             if !pool.contains(&pairing.address) {
                 pairing.address = address;
@@ -180,8 +183,8 @@ impl Inner {
         None
     }
 
-    fn forget(&mut self, endpoint: &VirtualEndpoint) {
-        let Some(Mapping { local, .. }) = self.by_virtual.remove(endpoint) else { return };
+    /// Gives the local endpoint of a mapping back. Gives how many flows hold the mapping.
+    fn forget_local(&mut self, endpoint: &VirtualEndpoint, Mapping { local, flows }: Mapping) -> u32 {
         self.by_local.remove(&(endpoint.protocol, local));
         let place = (endpoint.protocol, local.address);
         if let Some(ports) = self.ports.get_mut(&place) {
@@ -197,11 +200,12 @@ impl Inner {
                 self.pairings.remove(&host);
             }
         }
+        flows
     }
 }
 
 /// The port of a new mapping: the same one where it is free, else one like it, else any.
-fn take_port(ports: &mut Ports, endpoint: VirtualEndpoint, random: &mut impl Rng) -> Option<u16> {
+fn take_port(ports: &mut Ports, endpoint: &VirtualEndpoint, random: &mut impl Rng) -> Option<u16> {
     let port = endpoint.port;
     if !has_ports(endpoint.protocol) {
         return ports.insert(0).then_some(0);

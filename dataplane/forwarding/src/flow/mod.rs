@@ -25,7 +25,7 @@ use gridway_wire::tuple::FiveTuple;
 
 use crate::ids::{PeerId, VnetId};
 use index::Index;
-use mappings::{LocalEndpoint, Mappings, VirtualEndpoint};
+use mappings::{Mappings, VirtualEndpoint};
 use shard::Shard;
 use slot::{Identity, Route, Slot};
 
@@ -316,8 +316,7 @@ impl FlowTable {
         let Some(slot) = shard.slot(place) else { return };
         if let Some((_, identity)) = slot.read() {
             if identity.traits.has(Traits::SHARED) {
-                let (endpoint, local) = endpoints(&identity);
-                self.mappings.release(&endpoint, local);
+                self.mappings.release(&remote_endpoint(&identity));
             }
             self.empty(shard, state, number, &identity);
         } else {
@@ -425,16 +424,15 @@ fn flow(id: FlowId, identity: &Identity) -> Flow {
     }
 }
 
-/// Both ends of the mapping that a flow holds: its remote host's.
-fn endpoints(identity: &Identity) -> (VirtualEndpoint, LocalEndpoint) {
-    let (local, overlay) = (identity.keys[0].tuple(), identity.keys[1].tuple());
-    let endpoint = VirtualEndpoint {
+/// Whose mapping a flow holds: its remote host's.
+fn remote_endpoint(identity: &Identity) -> VirtualEndpoint {
+    let overlay = identity.keys[1].tuple();
+    VirtualEndpoint {
         vnet: identity.vnet,
         protocol: overlay.protocol,
         address: overlay.source,
         port: overlay.source_port,
-    };
-    (endpoint, LocalEndpoint { address: local.destination, port: local.destination_port })
+    }
 }
 
 /// Idle time below which a flow is not evicted while its connection is established.
