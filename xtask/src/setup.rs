@@ -21,15 +21,15 @@ const LABORATORY: &[&str] = &[
     "nmap",
     "nftables",
     "ethtool",
+    "curl",
+    "hping3",
+    COTURN,
     "traceroute",
     "strace",
     "openssl",
     "procps",
     "python3",
     "python3-scapy",
-    "curl",
-    "hping3",
-    COTURN,
     "util-linux",
 ];
 /// STUN server and NAT discovery. Its package would start a TURN relay for everyone.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use gridway_control::Translation;
 use gridway_e2e::{LIMIT, Layout, Pair, in_both_layouts, many_to_one};
 use gridway_lab::gateway::vnets;
-use gridway_lab::tools::{Curl, MirrorServer, echo_udp, echo_udp_from, scapy};
+use gridway_lab::tools::{Curl, IcmpAnswer, MirrorServer, echo_udp, echo_udp_from, sr1};
 use gridway_lab::{EchoServer, Iperf3, Iperf3Server, Lab, LabError, Namespace, Ping, Rate, Side};
 
 /// All that side B sees of side A.
@@ -197,23 +197,18 @@ fn local_hosts_reach_mapped_ports_and_no_others() {
 fn the_second_host_with_gre_is_refused_and_told() {
     let pair = pair(Layout::Combined, POOL);
     let target = vnets::outside_host(Side::B, 0);
-    let send = |host: &Namespace| {
-        let script = format!(
-            "answer = sr1(IP(dst='{target}')/GRE()/IP(dst='192.0.2.99'), timeout=3)\n\
-             print('silence' if answer is None else '%s type %d code %d about %s' % \
-             (answer.src, answer[ICMP].type, answer[ICMP].code, answer[IPerror].dst))"
-        );
-        scapy(host, &script).unwrap().trim().to_owned()
-    };
-    let first = send(pair.lab.host(Side::A, 0));
-    assert!(!first.contains("code 13"), "{first}");
+    let gre = format!("IP(dst='{target}')/GRE()/IP(dst='192.0.2.99')");
+    let first = sr1(pair.lab.host(Side::A, 0), &gre).unwrap();
+    assert!(first.is_none_or(|answer| answer.kind != (3, 13)), "{first:?}");
     let flows = pair.b.flows().unwrap();
-    let gre = flows.iter().find(|flow| flow.local.proto == 47).unwrap();
-    assert_eq!(gre.local.src, IpAddr::V4(SHARED), "{gre:?}");
+    let flow = flows.iter().find(|flow| flow.local.proto == 47).unwrap();
+    assert_eq!(flow.local.src, IpAddr::V4(SHARED), "{flow:?}");
 
-    // gw-b's address in the vnet, as side A knows it.
-    let second = send(pair.lab.host(Side::A, 1));
-    assert_eq!(second, format!("172.16.2.254 type 3 code 13 about {target}"), "{}", pair.evidence());
+    let second = sr1(pair.lab.host(Side::A, 1), &gre).unwrap();
+    // Administratively prohibited, by gw-b's address in the vnet as side A knows it.
+    let refusal =
+        IcmpAnswer { from: Ipv4Addr::new(172, 16, 2, 254), kind: (3, 13), about: (Side::A.host(1), target) };
+    assert_eq!(second, Some(refusal), "{}", pair.evidence());
     assert_eq!(pair.b.drops("pat_exhausted").unwrap(), 1);
     let nat = pair.b.nat().unwrap();
     assert!(nat.iter().any(|rule| rule.local == POOL && rule.exhausted == 1), "{nat:?}");

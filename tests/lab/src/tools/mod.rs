@@ -9,7 +9,7 @@ mod marker;
 mod nmap;
 mod ping;
 mod raw;
-mod scapy;
+mod sr1;
 mod stun;
 mod traceroute;
 
@@ -22,6 +22,6 @@ pub use marker::Marker;
 pub use nmap::{PortState, Scan, ScanReport};
 pub use ping::{Ping, PingReport};
 pub use raw::RawSender;
-pub use scapy::scapy;
+pub use sr1::{IcmpAnswer, sr1};
 pub use stun::{Behaviour, NatDiscovery, StunServer};
 pub use traceroute::{Hop, Probe, Traceroute};
