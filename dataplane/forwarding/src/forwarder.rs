@@ -11,7 +11,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::counters::Counters;
-use crate::flow::{Flow, FlowTable};
+use crate::flow::FlowTable;
 use crate::fragments::Fragments;
 use crate::ids::PeerId;
 use crate::limiter::Limiter;
@@ -122,16 +122,6 @@ impl Forwarder {
     /// Largest packet that can go to `peer` in `vnet` from the data link, in bytes.
     pub(crate) fn path_mtu(&self, vnet: &Vnet, peer: PeerId) -> usize {
         usize::from(self.data_mtu.min(vnet.mtu).min(self.peers.mtu(peer)))
-    }
-
-    /// A connection that begins on the tuple of an ended one is a new one.
-    pub(crate) fn note_restart(&self, flow: &Flow, packet: &Packet) {
-        if let Transport::Tcp { flags } = packet.transport
-            && flags.syn()
-            && !flags.ack()
-        {
-            self.flows.restart_tcp_if_closing(flow.id);
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Later fragments on their way.
 
-use gridway_wire::packet::{Packet, parse};
+use gridway_wire::packet::{Packet, Part, parse};
 use gridway_wire::rewrite::{Rewrite, rewrite};
 use gridway_wire::tcp::TcpFlags;
 use gridway_wire::time::Nanos;
@@ -55,7 +55,7 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded);
         }
-        match self.fragments.later(key, side, &bytes[..packet.total_len], now) {
+        match self.fragments.later(key, packet.part, side, &bytes[..packet.total_len], now) {
             Later::Follows(onward) => {
                 let len = self.follow(&onward, bytes, packet, now)?;
                 Ok(Some((onward, len)))
@@ -89,11 +89,12 @@ impl Forwarder {
     pub(crate) fn first_was_judged(
         &mut self,
         key: &DatagramKey,
+        part: Part,
         outcome: &Result<Onward, Refusal>,
         now: Nanos,
     ) {
         let outcome = outcome.map_err(|refusal| refusal.reason);
-        let waited = self.fragments.first(key, outcome, now);
+        let waited = self.fragments.first(key, part, outcome, now);
         let from_local = key.is_local();
         for mut bytes in waited {
             let books = if from_local { &self.counters.outbound } else { &self.counters.inbound };

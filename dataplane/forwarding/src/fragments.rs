@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
-use gridway_wire::packet::Packet;
+use gridway_wire::packet::{Packet, Part};
 use gridway_wire::time::Nanos;
 use gridway_wire::tuple::FiveTuple;
 
@@ -90,6 +90,21 @@ enum State {
 #[derive(Debug)]
 struct Datagram {
     state: State,
+    since: Nanos,
+    /// Bytes that have come, and how many there are in all once the last fragment has.
+    seen: usize,
+    total: Option<usize>,
+}
+
+impl Datagram {
+    /// Counts a fragment. Gives whether all have come: nothing more is to be expected then.
+    fn count(&mut self, part: Part) -> bool {
+        self.seen += usize::from(part.len);
+        if part.last {
+            self.total = Some(usize::from(part.start) + usize::from(part.len));
+        }
+        self.total.is_some_and(|total| self.seen >= total)
+    }
 }
 
 /// What is known of a later fragment's datagram.
@@ -131,6 +146,7 @@ impl Fragments {
     pub(crate) fn first(
         &self,
         key: &DatagramKey,
+        part: Part,
         outcome: Result<Onward, DropReason>,
         now: Nanos,
     ) -> Vec<Vec<u8>> {
@@ -138,19 +154,26 @@ impl Fragments {
             Ok(onward) => State::Known(onward),
             Err(reason) => State::Refused(reason),
         };
-        let mut inner = self.lock();
-        if let Some(datagram) = inner.datagrams.get_mut(key) {
-            return match std::mem::replace(&mut datagram.state, state) {
-                State::Waiting { held, .. } => {
-                    inner.held -= held.len();
-                    held
-                }
-                State::Known(_) | State::Refused(_) => Vec::new(),
-            };
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let Some(datagram) = inner.datagrams.get_mut(key) else {
+            // Beyond the limit the later fragments are refused, counted.
+            inner.follow(key, part, state, self.limit, now);
+            return Vec::new();
+        };
+        let held = match std::mem::replace(&mut datagram.state, state) {
+            State::Waiting { held, .. } => held,
+            State::Known(_) | State::Refused(_) => {
+                // The same identification again: another datagram, or the same fragment twice.
+                (datagram.seen, datagram.total) = (0, None);
+                Vec::new()
+            }
+        };
+        inner.held -= held.len();
+        if datagram.count(part) {
+            inner.datagrams.remove(key);
         }
-        // Beyond the limit the later fragments are refused, counted.
-        inner.follow(key, state, self.limit, now);
-        Vec::new()
+        held
     }
 
     /// Whether the first fragment has come.
@@ -160,24 +183,40 @@ impl Fragments {
     }
 
     /// What becomes of a later fragment.
-    pub(crate) fn later(&self, key: &DatagramKey, side: Side, bytes: &[u8], now: Nanos) -> Later {
+    pub(crate) fn later(
+        &self,
+        key: &DatagramKey,
+        part: Part,
+        side: Side,
+        bytes: &[u8],
+        now: Nanos,
+    ) -> Later {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let room = inner.held < self.limit;
-        match inner.datagrams.get_mut(key).map(|datagram| &mut datagram.state) {
-            Some(State::Known(onward)) => return Later::Follows(*onward),
-            Some(State::Refused(reason)) => return Later::Dropped(*reason),
-            Some(State::Waiting { held, .. }) if room && held.len() < HELD_EACH => held.push(bytes.to_vec()),
-            Some(State::Waiting { .. }) => return Later::Dropped(DropReason::FragmentLimit),
-            None => {
-                let state = State::Waiting { side, held: vec![bytes.to_vec()] };
-                if !room || !inner.follow(key, state, self.limit, now) {
-                    return Later::Dropped(DropReason::FragmentLimit);
-                }
+        let Some(datagram) = inner.datagrams.get_mut(key) else {
+            let state = State::Waiting { side, held: vec![bytes.to_vec()] };
+            if !room || !inner.follow(key, part, state, self.limit, now) {
+                return Later::Dropped(DropReason::FragmentLimit);
             }
+            inner.held += 1;
+            return Later::Held;
+        };
+        let known = match &mut datagram.state {
+            State::Known(onward) => Later::Follows(*onward),
+            State::Refused(reason) => Later::Dropped(*reason),
+            State::Waiting { held, .. } if room && held.len() < HELD_EACH => {
+                held.push(bytes.to_vec());
+                datagram.count(part);
+                inner.held += 1;
+                return Later::Held;
+            }
+            State::Waiting { .. } => return Later::Dropped(DropReason::FragmentLimit),
+        };
+        if datagram.count(part) {
+            inner.datagrams.remove(key);
         }
-        inner.held += 1;
-        Later::Held
+        known
     }
 
     /// Forgets datagrams whose time is up. Gives how many fragments from the local and from the overlay side
@@ -198,8 +237,11 @@ impl Fragments {
             && is_over(since)
         {
             inner.order.pop_front();
-            // Always there: datagrams are only removed here.
-            if let Some(Datagram { state: State::Waiting { side, held } }) = inner.datagrams.remove(&key) {
+            // It may be complete and gone, and its identification used again since.
+            if inner.datagrams.get(&key).is_none_or(|datagram| datagram.since != since) {
+                continue;
+            }
+            if let Some(Datagram { state: State::Waiting { side, held }, .. }) = inner.datagrams.remove(&key) {
                 inner.held -= held.len();
                 lost[side as usize] += held.len() as u64;
             }
@@ -221,11 +263,19 @@ impl Fragments {
 }
 
 impl Inner {
-    fn follow(&mut self, key: &DatagramKey, state: State, limit: usize, now: Nanos) -> bool {
+    fn follow(&mut self, key: &DatagramKey, part: Part, state: State, limit: usize, now: Nanos) -> bool {
         if self.datagrams.len() >= limit {
             return false;
         }
-        self.datagrams.insert(*key, Datagram { state });
+        if self.order.len() >= 2 * limit {
+            let datagrams = &self.datagrams;
+            self.order.retain(|(since, key)| {
+                datagrams.get(key).is_some_and(|datagram| datagram.since == *since)
+            });
+        }
+        let mut datagram = Datagram { state, since: now, seen: 0, total: None };
+        datagram.count(part);
+        self.datagrams.insert(*key, datagram);
         self.order.push_back((now, *key));
         true
     }

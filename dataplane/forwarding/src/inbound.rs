@@ -19,6 +19,9 @@ impl Forwarder {
     /// Judges the IP packet in `bytes`, which `peer` sent in `vnet`, and rewrites it for the data link. A packet
     /// that is dropped is left as it was, and its sender may be told.
     pub fn inbound(&mut self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> Inbound {
+        if let Some(verdict) = self.lane_inbound(peer, vnet, bytes, now) {
+            return verdict;
+        }
         match self.try_inbound(peer, vnet, bytes, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {
@@ -72,7 +75,7 @@ impl Forwarder {
         let sent = forwarded.and_then(|(onward, len)| self.send_on(&onward, bytes, len, now));
         if packet.fragment == Fragment::First {
             // Behind the first: a shared address must have seen it before the fragments that waited for it.
-            self.first_was_judged(&DatagramKey::overlay(vnet, &packet), &onward, now);
+            self.first_was_judged(&DatagramKey::overlay(vnet, &packet), packet.part, &onward, now);
         }
         sent
     }
@@ -152,15 +155,12 @@ impl Forwarder {
         if packet.total_len > mtu && packet.dont_fragment {
             return Err(Refusal::too_big(mtu));
         }
-        self.note_restart(&flow, packet);
+        let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
+        self.restart(&flow, Side::Overlay, vnet, packet, now)?;
         let new = flow.local().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoInsideNat)?;
-        if packet.transport.is_syn()
-            && let Some(vnet) = self.policy.vnet(vnet)
-        {
-            // What the local host may send is bounded by the way back.
-            clamp_mss(bytes, packet, self.path_mtu(vnet, flow.peer));
-        }
+        // What the local host may send is bounded by the way back.
+        clamp_mss(bytes, packet, self.path_mtu(vnet, flow.peer));
         self.flows.touch(flow.id, Side::Overlay, packet.total_len, tcp_flags(packet), now);
         let onward = Onward {
             flow: Some(flow.id),

@@ -136,6 +136,27 @@ impl Forwarder {
         Ok(Again::Goes(peer, peer))
     }
 
+    /// A connection that begins on the tuple of an ended one is a new one: the side that began it is judged, and
+    /// the flow goes on as the new connection's.
+    pub(crate) fn restart(
+        &self,
+        flow: &Flow,
+        side: Side,
+        vnet: &Vnet,
+        packet: &Packet,
+        now: Nanos,
+    ) -> Result<(), DropReason> {
+        let Transport::Tcp { flags } = packet.transport else { return Ok(()) };
+        if !flags.syn() || flags.ack() || !self.flows.has_ended(flow.id) {
+            return Ok(());
+        }
+        let overlay = flow.overlay();
+        let begun = if side == Side::Overlay { overlay } else { overlay.reversed() };
+        Self::judge_acl(vnet, &begun, false, now)?.hit(now);
+        self.flows.restart(flow.id, side);
+        Ok(())
+    }
+
     /// Puts the outcome of [`Self::judge_again`] into the table.
     pub(crate) fn settle(
         &mut self,

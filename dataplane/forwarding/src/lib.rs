@@ -14,6 +14,7 @@ pub mod fragments;
 pub mod ids;
 mod inbound;
 mod judge;
+mod lane;
 mod limiter;
 pub mod monitor;
 pub mod next_hop;

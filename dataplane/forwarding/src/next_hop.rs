@@ -1,5 +1,6 @@
 //! Where on the data link a local packet goes: a snapshot of the kernel's routes and neighbours.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -35,7 +36,7 @@ pub enum NextHop {
 /// Routes whose output is the data NIC, neighbours on it, and its own addresses.
 #[derive(Clone, Debug, Default)]
 pub struct NextHops {
-    routes: PrefixTable<(u32, Via)>,
+    routes: PrefixTable<Via>,
     neighbours: HashMap<IpAddr, MacAddr, foldhash::fast::RandomState>,
     own: Vec<IpAddr>,
 }
@@ -48,16 +49,12 @@ impl NextHops {
         neighbours: impl IntoIterator<Item = (IpAddr, MacAddr)>,
         own: Vec<IpAddr>,
     ) -> Self {
-        let mut table: PrefixTable<(u32, Via)> = PrefixTable::default();
-        for (prefix, metric, via) in routes {
-            match table.get_mut(prefix) {
-                Some((best, _)) if *best <= metric => {}
-                _ => {
-                    table.insert(prefix, (metric, via));
-                }
-            }
-        }
-        Self { routes: table, neighbours: neighbours.into_iter().collect(), own }
+        let mut routes: Vec<_> = routes.into_iter().collect();
+        // Of entries for one prefix the last stays: the lowest metric, and of equals the first.
+        routes.reverse();
+        routes.sort_by_key(|(_, metric, _)| Reverse(*metric));
+        let routes = routes.into_iter().map(|(prefix, _, via)| (prefix, via)).collect();
+        Self { routes, neighbours: neighbours.into_iter().collect(), own }
     }
 
     /// The way to `destination`.
@@ -67,9 +64,9 @@ impl NextHops {
             return NextHop::Own;
         }
         let neighbour = match self.routes.longest(destination) {
-            None | Some((_, Via::Elsewhere)) => return NextHop::NoRoute,
-            Some((_, Via::OnLink)) => destination,
-            Some((_, Via::Router(router))) => *router,
+            None | Some(Via::Elsewhere) => return NextHop::NoRoute,
+            Some(Via::OnLink) => destination,
+            Some(Via::Router(router)) => *router,
         };
         match self.neighbours.get(&neighbour) {
             Some(mac) => NextHop::Mac(*mac),

@@ -18,6 +18,9 @@ impl Forwarder {
     /// Judges the IP packet in `bytes` and rewrites it for the overlay. A packet that is dropped is left as it
     /// was, and its sender may be told.
     pub fn outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Outbound {
+        if let Some(verdict) = self.lane_outbound(bytes, now) {
+            return verdict;
+        }
         match self.try_outbound(bytes, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {
@@ -37,7 +40,8 @@ impl Forwarder {
         }
         let forwarded = self.whole_from_local(bytes, &packet, now);
         if packet.fragment == Fragment::First {
-            self.first_was_judged(&DatagramKey::local(&packet), &forwarded.map(|(onward, _)| onward), now);
+            let onward = forwarded.map(|(onward, _)| onward);
+            self.first_was_judged(&DatagramKey::local(&packet), packet.part, &onward, now);
         }
         let (onward, len) = forwarded?;
         match onward.to {
@@ -75,7 +79,7 @@ impl Forwarder {
         if packet.total_len > mtu && packet.dont_fragment {
             return Err(Refusal::too_big(mtu));
         }
-        self.note_restart(&flow, packet);
+        self.restart(&flow, Side::Local, vnet, packet, now)?;
         let new = flow.overlay().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoOutsideNat)?;
         clamp_mss(bytes, packet, mtu);

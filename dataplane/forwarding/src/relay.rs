@@ -9,7 +9,6 @@ use crate::flow::{Flow, Key, NewFlow, Side, Traits};
 use crate::forwarder::{Forwarder, tcp_flags};
 use crate::fragments::Onward;
 use crate::ids::{PeerId, VnetId};
-use crate::policy::Vnet;
 use crate::reason::DropReason;
 use crate::refusal::Refusal;
 use crate::verdict::{Target, Tunnel};
@@ -33,15 +32,13 @@ impl Forwarder {
         packet: &Packet,
         now: Nanos,
     ) -> Result<(Onward, usize), Refusal> {
-        let policy = self.policy.clone();
-        let vnet = policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
-        if !vnet.relay {
+        if !self.policy.vnet(vnet).is_some_and(|vnet| vnet.relay) {
             return Err(DropReason::TransitRefused.into());
         }
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let backwards = self.flows.find(Side::Local, &Key::overlay(vnet.id, &packet.tuple));
+        let backwards = self.flows.find(Side::Local, &Key::overlay(vnet, &packet.tuple));
         let flow = match backwards {
             Some(flow) if flow.epoch == self.epoch => flow,
             Some(stale) => {
@@ -71,18 +68,11 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let policy = self.policy.clone();
-        let vnet = policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let flow = if flow.epoch == self.epoch {
             flow
         } else {
             let verdict = self.judge_again(&flow, now);
-            self.settle(flow, verdict, |forwarder| {
-                if !vnet.relay || !vnet.is_remote(packet.tuple.destination) {
-                    return Err(DropReason::TransitRefused);
-                }
-                forwarder.begin_relayed(peer, vnet, packet, now)
-            })?
+            self.settle(flow, verdict, |forwarder| forwarder.begin_relayed(peer, vnet, packet, now))?
         };
         self.pass_on(&flow, Side::Overlay, (peer, flow.peer), vnet, bytes, packet, now)
     }
@@ -93,7 +83,7 @@ impl Forwarder {
         flow: &Flow,
         side: Side,
         (from, to): (PeerId, PeerId),
-        vnet: &Vnet,
+        vnet: VnetId,
         bytes: &mut [u8],
         packet: &Packet,
         now: Nanos,
@@ -101,11 +91,12 @@ impl Forwarder {
         if to == from {
             return Err(DropReason::TransitRefused.into());
         }
+        let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let mtu = usize::from(vnet.mtu.min(self.peers.mtu(to)));
         if packet.total_len > mtu && packet.dont_fragment {
             return Err(Refusal::too_big(mtu));
         }
-        self.note_restart(flow, packet);
+        self.restart(flow, side, vnet, packet, now)?;
         rewrite(bytes, packet, &ONE_HOP).map_err(|_| DropReason::NoRoute)?;
         clamp_mss(bytes, packet, mtu);
         self.flows.touch(flow.id, side, packet.total_len, tcp_flags(packet), now);
@@ -126,10 +117,15 @@ impl Forwarder {
     fn begin_relayed(
         &mut self,
         peer: PeerId,
-        vnet: &Vnet,
+        vnet: VnetId,
         packet: &Packet,
         now: Nanos,
     ) -> Result<Flow, DropReason> {
+        let policy = self.policy.clone();
+        let vnet = policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
+        if !vnet.relay || !vnet.is_remote(packet.tuple.destination) {
+            return Err(DropReason::TransitRefused);
+        }
         let midstream = self.may_begin(packet)?;
         let rule = Self::judge_acl(vnet, &packet.tuple, midstream, now)?;
         let to = self.route(vnet, &packet.tuple, None)?;

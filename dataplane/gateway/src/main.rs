@@ -105,6 +105,7 @@ fn run(config: Config, file: &Path) -> Result<bool> {
             break false;
         }
         watch.check(&running.node);
+        running.node.free_retired();
     };
     stop(running);
     start::remove_socket(&socket);

@@ -33,6 +33,9 @@ pub(crate) struct Node {
     pub(crate) config: ArcSwap<Config>,
     pub(crate) credentials: ArcSwap<Credentials>,
     pub(crate) policy: Arc<ArcSwap<Policy>>,
+    /// Policies that workers may still hold. Whoever gives one up last frees it, which takes long when it is
+    /// large: a worker must not be the last.
+    pub(crate) retired: Mutex<Vec<Arc<Policy>>>,
     pub(crate) flows: Arc<FlowTable>,
     pub(crate) fragments: Arc<Fragments>,
     pub(crate) monitors: Arc<Monitors>,
@@ -152,11 +155,21 @@ impl Node {
         self.ingress.set_mbps(config.throttle.ingress_mbps);
         self.monitors.configure(&policy, &self.peers, &mut rand::rng(), self.clock.now());
         self.config.store(config);
-        self.policy.store(policy);
+        let old = self.policy.swap(policy);
+        self.lock_retired().push(old);
         // After the policy: a worker that sees the new epoch sees the new policy too.
         self.peers.start_epoch();
         // Worker 0 may sleep beyond the first probe.
         self.workers.iter().for_each(WorkerHandle::wake);
+    }
+
+    /// Frees policies that no worker holds any more. For a thread that has time.
+    pub(crate) fn free_retired(&self) {
+        self.lock_retired().retain(|policy| Arc::strong_count(policy) > 1);
+    }
+
+    fn lock_retired(&self) -> MutexGuard<'_, Vec<Arc<Policy>>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The vnets to announce to peers.

@@ -113,6 +113,7 @@ pub(crate) fn start(config: Config) -> Result<Running> {
         instance,
         credentials: ArcSwap::from_pointee(credentials),
         policy: Arc::new(ArcSwap::new(policy.clone())),
+        retired: Mutex::default(),
         flows: Arc::new(FlowTable::new(config.limits.flows as usize, [word(low), word(high)])),
         book: Book::new(peers.clone()),
         fragments: Arc::new(Fragments::new(config.limits.fragments as usize)),

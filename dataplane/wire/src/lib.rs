@@ -21,6 +21,7 @@ pub mod malformed;
 pub mod mss;
 pub mod ndp;
 pub mod packet;
+pub mod plain;
 pub mod protocol;
 pub mod rewrite;
 pub mod segment;

@@ -5,6 +5,7 @@ mod transport;
 mod v4;
 mod v6;
 
+pub(crate) use addresses::is_plain_v4;
 pub(crate) use transport::{ICMP_HEADER_LEN, ICMP_IDENTIFIER, classify_icmp, icmp_type};
 
 use crate::ecn::Ecn;
@@ -40,6 +41,17 @@ pub enum Fragment {
     First,
     /// A part without it.
     Later,
+}
+
+/// The place of a fragment in its datagram, in bytes of what was fragmented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// Where it starts.
+    pub start: u16,
+    /// How long it is.
+    pub len: u16,
+    /// Nothing follows it.
+    pub last: bool,
 }
 
 /// What a packet carries.
@@ -89,6 +101,8 @@ pub struct Packet {
     pub transport: Transport,
     /// Which part of its datagram it is.
     pub fragment: Fragment,
+    /// Where in its datagram a fragment lies; all zero in a whole one.
+    pub part: Part,
     /// Identification of the datagram: 16 bits in IPv4, 32 in an IPv6 fragment header, 0 without one.
     pub identification: u32,
     /// Routers must not fragment the packet: IPv4's flag; always set in IPv6.

@@ -125,18 +125,7 @@ pub(crate) enum LiveCommand {
     /// Routes of all vnets.
     Routes(Reading),
     /// Live flows; every filter given must match.
-    #[command(args_conflicts_with_subcommands = true)]
-    Flows {
-        #[command(subcommand)]
-        command: Option<FlowsCommand>,
-        #[command(flatten)]
-        filter: Filter,
-        /// Most flows shown.
-        #[arg(long, default_value_t = Request::DEFAULT_FLOW_LIMIT)]
-        limit: u32,
-        #[command(flatten)]
-        reading: Reading,
-    },
+    Flows(Box<FlowsArgs>),
     /// Packets by fate, and drops by reason.
     Counters(Reading),
     /// NAT entries and their hits.
@@ -147,8 +136,22 @@ pub(crate) enum LiveCommand {
     Limits(Reading),
 }
 
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct FlowsArgs {
+    #[command(subcommand)]
+    command: Option<FlowsCommand>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Most flows shown.
+    #[arg(long, default_value_t = Request::DEFAULT_FLOW_LIMIT)]
+    limit: u32,
+    #[command(flatten)]
+    reading: Reading,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum FlowsCommand {
+enum FlowsCommand {
     /// End live flows; every filter given must match. Their hosts are not told.
     Kill {
         #[command(flatten)]
@@ -165,12 +168,14 @@ impl LiveCommand {
             Self::Status(reading) => (Request::Status, reading),
             Self::Peers(reading) => (Request::Peers, reading),
             Self::Routes(reading) => (Request::Routes, reading),
-            Self::Flows { command: Some(FlowsCommand::Kill { filter, reading }), .. } => {
-                (Request::KillFlows { filter: filter.try_into()? }, reading)
-            }
-            Self::Flows { command: None, filter, limit, reading } => {
-                (Request::Flows { filter: filter.into(), limit }, reading)
-            }
+            Self::Flows(flows) => match *flows {
+                FlowsArgs { command: Some(FlowsCommand::Kill { filter, reading }), .. } => {
+                    (Request::KillFlows { filter: filter.try_into()? }, reading)
+                }
+                FlowsArgs { command: None, filter, limit, reading } => {
+                    (Request::Flows { filter: filter.into(), limit }, reading)
+                }
+            },
             Self::Counters(reading) => (Request::Counters, reading),
             Self::Nat(reading) => (Request::Nat, reading),
             Self::Acl(reading) => (Request::Acl, reading),

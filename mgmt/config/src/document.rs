@@ -93,7 +93,10 @@ impl<'d> Section<'d> {
 
     /// The value of `key`, if it is there.
     pub(crate) fn value(&self, key: &'static str) -> Option<Value<'d>> {
-        self.known.borrow_mut().push(key);
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&key) {
+            known.push(key);
+        }
         let value = self.find(key)?;
         Some(Value {
             report: self.report,

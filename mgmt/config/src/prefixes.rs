@@ -23,6 +23,15 @@ pub(crate) fn overlaps(prefixes: &[IpNet]) -> Vec<(usize, usize)> {
     pairs
 }
 
+/// The prefixes that lie in no other one, each once.
+pub(crate) fn outermost(prefixes: &[IpNet]) -> Vec<IpNet> {
+    let mut sorted = prefixes.to_vec();
+    // By network, then by length: whatever holds a prefix comes before it.
+    sorted.sort_unstable();
+    sorted.dedup_by(|inner, outer| outer.contains(&*inner));
+    sorted
+}
+
 /// Whether a prefix lies within one of `cidr`.
 pub(crate) fn within(prefix: IpNet, cidr: &[IpNet]) -> bool {
     cidr.iter().any(|space| space.contains(&prefix))
@@ -79,6 +88,14 @@ mod tests {
             }
             let any = (0..prefixes.len()).any(|a| (0..a).any(|b| overlap(prefixes[a], prefixes[b])));
             prop_assert_eq!(any, !found.is_empty());
+        }
+
+        #[test]
+        fn outermost_prefixes_hold_all_and_are_disjoint(prefixes in proptest::collection::vec(small_prefix(), 0..12)) {
+            let outer = outermost(&prefixes);
+            prop_assert!(overlaps(&outer).is_empty());
+            prop_assert!(prefixes.iter().all(|prefix| within(*prefix, &outer)));
+            prop_assert!(outer.iter().all(|prefix| prefixes.contains(prefix)));
         }
     }
 }

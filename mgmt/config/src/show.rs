@@ -4,7 +4,10 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use crate::config::Config;
-use crate::model::{Attach, Control, FlowTimeouts, Limits, Log, Rings, Route, Throttle, Tunnel, Workers};
+use crate::model::{
+    Attach, Control, FlowTimeouts, Limits, Log, Monitor, Rings, Route, Throttle, Tunnel, Workers,
+    format_duration,
+};
 
 /// How much of the configuration is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +59,21 @@ impl Config {
         ]);
         let outside_nat = Table::from_iter([("proxy_arp".to_owned(), Value::from(true))]);
         let route = Table::from_iter([("metric".to_owned(), Value::from(i64::from(Route::DEFAULT_METRIC)))]);
+        let monitor = Table::from_iter([
+            ("interval".to_owned(), Value::from(format_duration(Monitor::DEFAULT_INTERVAL))),
+            ("count".to_owned(), Value::from(i64::from(Monitor::DEFAULT_COUNT))),
+            ("max_latency".to_owned(), Value::from(format_duration(Monitor::DEFAULT_MAX_LATENCY))),
+        ]);
         let acl = ["protocol", "source", "destination"].map(|key| (key.to_owned(), Value::from("any")));
         let acl = Table::from_iter(acl);
         each(config, "peer", |section| remove(section, &peer));
         each(config, "vnet", |section| {
             remove(section, &vnet);
             each(section, "outside_nat", |section| remove(section, &outside_nat));
-            each(section, "route", |section| remove(section, &route));
+            each(section, "route", |section| {
+                remove(section, &route);
+                each(section, "monitor", |section| remove(section, &monitor));
+            });
             each(section, "acl", |section| remove(section, &acl));
         });
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gridway_config::{AclAction, Config, Cpus, Detail, Limits, Rings, Role};
+use gridway_config::{AclAction, Config, Cpus, Detail, Limits, MonitorProtocol, Rings, Role};
 
 fn example() -> Config {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway.toml");
@@ -24,6 +24,7 @@ fn every_table_is_read() {
     assert_eq!(config.tunnel.dead_after, Duration::from_secs(3));
     assert_eq!(config.flows.tcp_established, Duration::from_secs(7440));
     assert_eq!(config.limits, Limits::default());
+    assert_eq!((config.throttle.egress_mbps, config.throttle.ingress_mbps), (500, 0));
     assert_eq!(config.control.socket, Path::new("/run/gridway/gw-a.sock"));
     let peer = config.peer("gw-b").unwrap();
     assert_eq!((peer.dial.len(), peer.dial[1].host.as_str(), peer.connections), (2, "gw-b.lab.example", 2));
@@ -35,7 +36,7 @@ fn rules_hold_the_prefixes_of_their_objects() {
     let config = example();
     let corp = config.vnet("corp").unwrap();
     let [first, second, third, fourth] = corp.acl.as_slice() else { panic!("four rules") };
-    assert_eq!(first.action, AclAction::Drop);
+    assert_eq!(first.action, AclAction::Reject);
     assert!(first.source.negated);
     assert_eq!(first.source.to_string(), "!servers");
     let servers = ["10.200.2.10/32", "10.200.2.64/28"].map(|prefix| prefix.parse().unwrap());
@@ -49,13 +50,41 @@ fn rules_hold_the_prefixes_of_their_objects() {
 }
 
 #[test]
+fn remote_hosts_have_an_address_each_or_share_some() {
+    let config = example();
+    let corp = config.vnet("corp").unwrap();
+    let many: Vec<bool> = corp.outside_nat.iter().map(|entry| entry.is_many_to_one()).collect();
+    assert_eq!(many, [false, false, true, true]);
+    assert_eq!(corp.outside_nat[3].remote.to_string(), "branches");
+    assert_eq!(corp.outside_nat[3].remote.prefixes().len(), 2);
+    assert!(!config.vnet("six").unwrap().outside_nat[0].is_many_to_one());
+    assert!(corp.relay && corp.address.len() == 1 && config.vnet("lab").unwrap().address.len() == 2);
+}
+
+#[test]
+fn routes_have_monitors() {
+    let config = example();
+    let corp = config.vnet("corp").unwrap();
+    let monitors: Vec<_> = corp.routes.iter().map(|route| route.monitor.unwrap()).collect();
+    let shapes: Vec<_> =
+        monitors.iter().map(|monitor| (monitor.protocol, monitor.port, monitor.interval)).collect();
+    let expected = [
+        (MonitorProtocol::Tcp, Some(443), Duration::from_secs(1)),
+        (MonitorProtocol::Icmp, None, Duration::from_millis(500)),
+    ];
+    assert_eq!(shapes, expected);
+    assert!(config.vnet("lab").unwrap().routes[0].monitor.is_none());
+}
+
+#[test]
 fn selectors_are_the_local_sides_or_else_cidr_and_routes() {
     let config = example();
     let selectors = |vnet: &str| {
         let vnet = config.vnet(vnet).unwrap();
         vnet.selectors().map(|prefix| prefix.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(selectors("corp"), ["172.16.2.0/24", "172.16.3.0/24"]);
+    assert_eq!(selectors("corp"), ["172.16.2.0/24", "172.16.3.0/24", "172.16.8.0/28", "172.16.9.1/32"]);
+    assert_eq!(selectors("six"), ["fd02::/64"]);
     assert_eq!(selectors("lab"), ["10.210.0.0/16", "fd00:210::/48", "fd00:210:0:2::/64"]);
 }
 
@@ -74,6 +103,12 @@ fn what_is_shown_reads_back_to_the_same_configuration() {
     assert!(shown.contains("[limits]\nflows = 1000\n"), "{shown}");
     assert!(!shown.contains("[workers]") && !shown.contains("records"), "{shown}");
     assert!(config.to_toml(Detail::All).contains("records = 2048"));
+    // Of monitors, too, only what differs.
+    let monitors = shown.split("monitor]\n").skip(1).map(|rest| rest.split("\n\n").next().unwrap());
+    let monitors: Vec<&str> = monitors.collect();
+    assert_eq!(monitors[0], "protocol = \"tcp\"\ntarget = \"10.200.2.2\"\nport = 443");
+    assert_eq!(monitors[1], "protocol = \"icmp\"\ntarget = \"10.200.3.2\"\ninterval = \"500ms\"");
+    assert!(config.to_toml(Detail::All).contains("max_latency = \"1s\""));
 }
 
 #[test]
@@ -87,11 +122,13 @@ fn changes_that_need_a_restart_are_named() {
     assert_eq!(Config::restart_fields(&old, &new), Vec::<&str>::new());
     new.workers.cpus = Cpus::List(vec![0, 0]);
     new.limits.flows = 1;
+    new.limits.fragments = 1;
+    new.throttle.egress_mbps = 1;
     new.tunnel.listen = None;
     new.data.as_mut().unwrap().interface = "data1".parse().unwrap();
     assert_eq!(
         Config::restart_fields(&old, &new),
-        ["data.interface", "workers.cpus", "tunnel.listen", "limits.flows"]
+        ["data.interface", "workers.cpus", "tunnel.listen", "limits.flows", "limits.fragments"]
     );
     new = old.clone();
     new.data = None;

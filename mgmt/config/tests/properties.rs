@@ -68,7 +68,103 @@ fn generated() -> impl Strategy<Value = String> {
     })
 }
 
+/// One remote network of a generated vnet: how it is translated, and how its route is watched.
+#[derive(Debug)]
+struct Remote {
+    by_object: bool,
+    local_length: u8,
+    proxy_arp: bool,
+    monitor: Option<Watch>,
+}
+
+/// Port (TCP) or none (ICMP), host of the network, interval, count, maximum latency (milliseconds).
+type Watch = (Option<u16>, u8, u64, u32, u64);
+
+fn remote() -> impl Strategy<Value = Remote> {
+    let port = proptest::option::of(1..=u16::MAX);
+    let interval = prop_oneof![Just(1000), 100..100_000u64];
+    let count = prop_oneof![Just(3), 1..=1000u32];
+    let latency = prop_oneof![Just(1000), 1..=60_000u64];
+    let monitor = proptest::option::of((port, any::<u8>(), interval, count, latency));
+    (any::<bool>(), 24u8..=32, any::<bool>(), monitor).prop_map(
+        |(by_object, local_length, proxy_arp, monitor)| Remote {
+            by_object,
+            local_length,
+            proxy_arp,
+            monitor,
+        },
+    )
+}
+
+impl Remote {
+    /// The tables of the remote network `index`, and its object.
+    fn write(&self, index: usize, text: &mut String, objects: &mut String) {
+        let Self { by_object, local_length, proxy_arp, monitor } = self;
+        let network = format!("10.2.{index}.0/24");
+        let virtual_side = if *by_object { format!("o{index}") } else { network.clone() };
+        *text += &format!(
+            "[[vnet.outside_nat]]\nvirtual = \"{virtual_side}\"\nlocal = \"172.16.{index}.0/{local_length}\"\nproxy_arp = {proxy_arp}\n"
+        );
+        *text += &format!("[[vnet.route]]\nto = \"{network}\"\nvia = \"gw-b\"\n");
+        if let Some((port, host, interval, count, latency)) = monitor {
+            let protocol = port.map_or("\"icmp\"".to_owned(), |port| format!("\"tcp\", port = {port}"));
+            *text += &format!(
+                "monitor = {{ protocol = {protocol}, target = \"10.2.{index}.{host}\", interval = \"{interval}ms\", count = {count}, max_latency = \"{latency}ms\" }}\n"
+            );
+        }
+        if *by_object {
+            *objects += &format!(
+                "[[object]]\nname = \"o{index}\"\nprefixes = [\"10.2.{index}.128/25\", \"{network}\"]\n"
+            );
+        }
+    }
+}
+
+/// A translated vnet that is good: networks, addresses and limits as they come.
+fn translated() -> impl Strategy<Value = (String, usize)> {
+    let remotes = proptest::collection::vec(remote(), 0..6);
+    let limits = (0..=1_000_000u32, 0..=1_000_000u32, 1..=1_048_576u32);
+    (remotes, 0..4usize, 0..3usize, any::<bool>(), limits).prop_map(
+        |(remotes, locals, addresses, relay, (egress, ingress, fragments))| {
+            let mut text = EXAMPLE.split("[[vnet]]").next().unwrap().to_owned();
+            text = text.replace("egress_mbps  = 500", &format!("egress_mbps = {egress}"));
+            text = text.replace("ingress_mbps = 0", &format!("ingress_mbps = {ingress}"));
+            text = text.replace("fragments       = 4096", &format!("fragments = {fragments}"));
+            text += "[[vnet]]\nname = \"generated\"\ncidr = [\"10.0.0.0/8\", \"fd00::/16\"]\n";
+            text += &format!("relay = {relay}\n");
+            let monitored = remotes.iter().any(|remote| remote.monitor.is_some());
+            text += match (addresses, monitored) {
+                (0, false) => "",
+                (0 | 1, _) => "address = \"10.9.0.1\"\n",
+                (_, _) => "address = [\"fd00:9::1\", \"10.9.0.1\"]\n",
+            };
+            for index in 0..locals {
+                text += &format!(
+                    "[[vnet.inside_nat]]\nlocal = \"192.168.{index}.0/24\"\nvirtual = \"10.1.{index}.0/24\"\n"
+                );
+            }
+            let mut objects = String::new();
+            for (index, remote) in remotes.iter().enumerate() {
+                remote.write(index, &mut text, &mut objects);
+            }
+            let many = remotes.iter().filter(|remote| remote.by_object || remote.local_length > 24).count();
+            (text + &objects, many)
+        },
+    )
+}
+
 proptest! {
+    #[test]
+    fn a_generated_translation_is_shown_as_it_was_read((text, many) in translated()) {
+        let config = parse(&text).map_err(|errors| TestCaseError::fail(format!("{errors}\n{text}")))?;
+        let vnet = &config.vnets[0];
+        prop_assert_eq!(vnet.outside_nat.len(), text.matches("[[vnet.outside_nat]]").count());
+        prop_assert_eq!(vnet.outside_nat.iter().filter(|entry| entry.is_many_to_one()).count(), many);
+        let monitors = vnet.routes.iter().filter(|route| route.monitor.is_some()).count();
+        prop_assert_eq!(monitors, text.matches("monitor =").count());
+        judge(&text)?;
+    }
+
     #[test]
     fn a_generated_policy_is_shown_as_it_was_read(text in generated()) {
         // The same prefix may come with two metrics, which is a duplicate route.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use gridway_wire::plain::{Ends, Plain};
 use gridway_wire::protocol::Protocol;
 use gridway_wire::tuple::FiveTuple;
 
@@ -12,6 +13,8 @@ use crate::ids::VnetId;
 pub(super) const WORDS: usize = 5;
 
 const LOCAL_SCOPE: u16 = u16::MAX;
+/// The upper part of an IPv4-mapped address's lower word.
+const V4_MAPPED: u64 = 0xffff_0000_0000;
 /// Set in every key, so that no key equals the cleared words of a free slot.
 const LIVE: u64 = 1 << 63;
 
@@ -31,6 +34,41 @@ impl Key {
     #[must_use]
     pub fn overlay(vnet: VnetId, tuple: &FiveTuple) -> Self {
         Self::new(vnet.0, tuple)
+    }
+
+    /// [`Self::local`] of a plain packet.
+    #[inline]
+    #[must_use]
+    pub fn plain_local(plain: &Plain) -> Self {
+        Self::plain(LOCAL_SCOPE, plain)
+    }
+
+    /// [`Self::overlay`] of a plain packet.
+    #[inline]
+    #[must_use]
+    pub fn plain_overlay(vnet: VnetId, plain: &Plain) -> Self {
+        Self::plain(vnet.0, plain)
+    }
+
+    #[inline]
+    fn plain(scope: u16, plain: &Plain) -> Self {
+        let Ends { source, destination, ports } = plain.ends;
+        let rest =
+            LIVE | u64::from(scope & 0x7fff) << 40 | u64::from(plain.protocol.0) << 32 | u64::from(ports);
+        Self([0, V4_MAPPED | u64::from(source), 0, V4_MAPPED | u64::from(destination), rest])
+    }
+
+    /// The ends of a packet in the opposite direction; of a key of IPv4.
+    #[inline]
+    #[must_use]
+    pub fn reversed_ends(&self) -> Ends {
+        let [_, source, _, destination, rest] = self.0;
+        let ports = (rest & 0xffff_ffff) as u32;
+        Ends {
+            source: (destination & 0xffff_ffff) as u32,
+            destination: (source & 0xffff_ffff) as u32,
+            ports: ports.rotate_left(16),
+        }
     }
 
     fn new(scope: u16, tuple: &FiveTuple) -> Self {
@@ -67,7 +105,7 @@ impl Key {
 
 fn address_words(address: IpAddr) -> [u64; 2] {
     match address {
-        IpAddr::V4(v4) => [0, 0xffff_0000_0000 | u64::from(v4.to_bits())],
+        IpAddr::V4(v4) => [0, V4_MAPPED | u64::from(v4.to_bits())],
         IpAddr::V6(v6) => {
             let bits = v6.to_bits();
             let (high, low) = ((bits >> 64) as u64, (bits & u128::from(u64::MAX)) as u64);

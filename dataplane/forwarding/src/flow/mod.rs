@@ -229,16 +229,20 @@ impl FlowTable {
         }
     }
 
-    /// A connection begins anew on the tuple of one that was closing; its flags are forgotten.
-    pub fn restart_tcp_if_closing(&self, id: FlowId) {
-        let Some(slot) = self.slot(id.slot) else { return };
+    /// Whether a TCP flow has seen a FIN or a reset.
+    #[must_use]
+    pub fn has_ended(&self, id: FlowId) -> bool {
+        let Some(slot) = self.slot(id.slot) else { return false };
         let ended = |side| {
             let flags = slot.traffic(side).tcp_flags;
             flags.fin() || flags.rst()
         };
-        if slot.version() == id.version && (ended(Side::Local) || ended(Side::Overlay)) {
-            slot.restart_tcp();
-        }
+        slot.version() == id.version && (ended(Side::Local) || ended(Side::Overlay))
+    }
+
+    /// A connection that `side` began uses the tuple of one that has ended: the flow is the new one's.
+    pub fn restart(&self, id: FlowId, side: Side) {
+        self.with_live(id, |_, _, slot| slot.restart(side));
     }
 
     /// Creates a flow, unless another worker just did. A stale flow with one of its tuples goes.

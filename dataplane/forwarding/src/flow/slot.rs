@@ -172,8 +172,15 @@ impl Slot {
         self.activity[side as usize].touch(bytes, flags, now);
     }
 
-    /// A new TCP connection re-uses the ports of one that ended.
-    pub(super) fn restart_tcp(&self) {
+    /// A new TCP connection, begun by `side`, uses the ports of one that has ended. The caller holds the shard's
+    /// lock.
+    pub(super) fn restart(&self, side: Side) {
+        let place = self.place.load(Ordering::Relaxed);
+        let place = match side {
+            Side::Local => place & !STARTED_BY_OVERLAY,
+            Side::Overlay => place | STARTED_BY_OVERLAY,
+        };
+        self.place.store(place, Ordering::Relaxed);
         for activity in &self.activity {
             activity.tcp_flags.store(0, Ordering::Relaxed);
         }

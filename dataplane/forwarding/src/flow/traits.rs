@@ -26,6 +26,12 @@ impl Traits {
         self.0 & other.0 == other.0
     }
 
+    /// Whether any of `other` is in the set.
+    #[must_use]
+    pub const fn is_any_of(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     pub(super) const fn bits(self) -> u8 {
         self.0
     }

@@ -1,8 +1,10 @@
-//! Routes of a vnet: longest prefix, then lowest metric, then who is up.
+//! Routes of a vnet: longest prefix, then lowest metric, then availability.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
 use foldhash::quality::FixedState;
 use gridway_wire::tuple::FiveTuple;
 use ipnet::IpNet;
@@ -11,13 +13,13 @@ use crate::ids::{MonitorId, PeerId};
 use crate::prefix::PrefixTable;
 
 /// One route: a peer that a prefix can be reached through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Candidate {
     /// The peer.
     pub peer: PeerId,
     /// From 1 (best) to 200.
     pub metric: u8,
-    /// Its monitor, if it has one.
+    /// What must pass, beside the peer being up, for the route to be available.
     pub monitor: Option<MonitorId>,
 }
 
@@ -26,37 +28,69 @@ pub struct Candidate {
 pub enum Choice {
     /// To this peer.
     Peer(PeerId),
-    /// Routes exist, but no peer of theirs is up.
+    /// Routes exist, but none is available.
     AllDown,
     /// No route contains the destination.
     NoRoute,
 }
 
 /// All routes of a vnet.
+///
+/// Few peers serve many prefixes, so prefixes with the same candidates share one set of them.
 #[derive(Debug, Default)]
 pub struct Routes {
-    table: PrefixTable<Vec<Candidate>>,
-    list: Vec<(IpNet, Candidate)>,
+    /// Prefixes to numbers of sets.
+    table: PrefixTable<u32>,
+    /// Where each set ends in `candidates`; it begins where the one before ends.
+    set_ends: Vec<u32>,
+    /// Set after set, each by metric.
+    candidates: Vec<Candidate>,
+    /// Number of routes.
+    len: usize,
 }
 
 impl Routes {
-    pub(super) fn new(list: Vec<(IpNet, Candidate)>) -> Self {
-        let mut table: PrefixTable<Vec<Candidate>> = PrefixTable::default();
-        for (prefix, candidate) in &list {
-            match table.get_mut(*prefix) {
-                Some(candidates) => candidates.push(*candidate),
+    pub(super) fn new(mut list: Vec<(IpNet, Candidate)>) -> Self {
+        for (prefix, _) in &mut list {
+            *prefix = prefix.trunc();
+        }
+        list.sort_by_key(|(prefix, candidate)| (*prefix, candidate.metric));
+        let mut routes = Self { len: list.len(), ..Self::default() };
+        let mut known: HashMap<Vec<Candidate>, u32, RandomState> = HashMap::default();
+        let mut set = Vec::new();
+        let with_set = |group: &[(IpNet, Candidate)]| {
+            set.clear();
+            set.extend(group.iter().map(|(_, candidate)| *candidate));
+            let number = match known.get(&set) {
+                Some(number) => *number,
                 None => {
-                    table.insert(*prefix, vec![*candidate]);
+                    let number = routes.add(&set);
+                    known.insert(set.clone(), number);
+                    number
                 }
-            }
-        }
-        let mut routes = Self { table, list };
-        for (prefix, _) in &routes.list {
-            if let Some(candidates) = routes.table.get_mut(*prefix) {
-                candidates.sort_by_key(|candidate| candidate.metric);
-            }
-        }
+            };
+            (group[0].0, number)
+        };
+        routes.table = list.chunk_by(|one, next| one.0 == next.0).map(with_set).collect();
         routes
+    }
+
+    fn add(&mut self, set: &[Candidate]) -> u32 {
+        let number = self.set_ends.len();
+        self.candidates.extend(set);
+        self.set_ends.push(u32::try_from(self.candidates.len()).expect("memory ends before 2^32 routes"));
+        number as u32
+    }
+
+    fn set(&self, number: u32) -> &[Candidate] {
+        let number = number as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.set_ends[before]);
+        &self.candidates[start as usize..self.set_ends[number] as usize]
+    }
+
+    /// The candidates of the prefixes that contain `address`, from the longest prefix to the shortest.
+    fn containing(&self, address: IpAddr) -> impl Iterator<Item = &[Candidate]> {
+        self.table.containing(address).map(|(_, set)| self.set(*set))
     }
 
     /// Chooses the peer for `tuple`, in virtual addresses. `current` is the peer the flow has, which
@@ -68,47 +102,38 @@ impl Routes {
         current: Option<PeerId>,
         available: impl Fn(&Candidate) -> bool,
     ) -> Choice {
-        let destination = tuple.destination;
-        let Some(longest) = self.table.longest(destination) else {
-            return Choice::NoRoute;
-        };
-        let mut best = best_of(longest, &available);
-        if best.is_none() {
-            self.table.for_each_containing(destination, |shorter| {
-                best = best_of(shorter, &available).or(best);
-            });
+        let mut nothing = Choice::NoRoute;
+        for candidates in self.containing(tuple.destination) {
+            let mut best = best_of(candidates, &available).map(|candidate| candidate.peer);
+            let Some(first) = best.next() else {
+                nothing = Choice::AllDown;
+                continue;
+            };
+            let Some(second) = best.next() else {
+                return Choice::Peer(first);
+            };
+            let equals = || [first, second].into_iter().chain(best.clone());
+            let kept = current.filter(|current| equals().any(|peer| peer == *current));
+            let spread = || equals().max_by_key(|peer| weight(tuple, *peer));
+            return Choice::Peer(kept.or_else(spread).unwrap_or(first));
         }
-        let Some((candidates, metric)) = best else {
-            return Choice::AllDown;
-        };
-        let equals = || {
-            candidates
-                .iter()
-                .filter(|candidate| candidate.metric == metric && available(candidate))
-                .map(|candidate| candidate.peer)
-        };
-        let chosen = match current.filter(|current| equals().any(|peer| peer == *current)) {
-            Some(current) => Some(current),
-            None if equals().nth(1).is_none() => equals().next(),
-            None => equals().max_by_key(|peer| weight(tuple, *peer)),
-        };
-        chosen.map_or(Choice::AllDown, Choice::Peer)
+        nothing
     }
 
     /// Whether a packet with this virtual source may come from `peer` (feasible path, RFC 3704): of
-    /// the prefixes that contain the source the longest must list the peer; a shorter one counts
-    /// while no longer one has an available route.
+    /// the prefixes that contain the source the longest must list the peer, whatever its metric or
+    /// availability; a shorter one counts while no longer one has an available route.
     #[must_use]
     pub fn is_feasible(&self, source: IpAddr, peer: PeerId, available: impl Fn(&Candidate) -> bool) -> bool {
-        let mut feasible = false;
-        self.table.for_each_containing(source, |candidates| {
-            let lists = candidates.iter().any(|candidate| candidate.peer == peer);
-            let available = candidates.iter().any(|candidate| available(candidate));
-            // Longer prefixes come later: one that lists the peer allows it, one that has an
-            // available route without it takes back what shorter ones allowed.
-            feasible = lists || (feasible && !available);
-        });
-        feasible
+        for candidates in self.containing(source) {
+            if candidates.iter().any(|candidate| candidate.peer == peer) {
+                return true;
+            }
+            if candidates.iter().any(&available) {
+                return false;
+            }
+        }
+        false
     }
 
     /// Length of the longest prefix with a route that contains `address`.
@@ -117,9 +142,23 @@ impl Routes {
         self.table.longest_with_length(address).map(|(length, _)| length)
     }
 
-    /// Routes as configured.
+    /// Number of routes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no route at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All routes: by prefix as in [`PrefixTable::iter`], then by metric, equals as configured.
     pub fn iter(&self) -> impl Iterator<Item = (IpNet, Candidate)> + '_ {
-        self.list.iter().copied()
+        let routes_of =
+            |(prefix, set): (IpNet, &u32)| self.set(*set).iter().map(move |candidate| (prefix, *candidate));
+        self.table.iter().flat_map(routes_of)
     }
 
     /// Whether `candidate` would be used for new flows to `prefix`.
@@ -130,18 +169,19 @@ impl Routes {
         candidate: Candidate,
         available: impl Fn(&Candidate) -> bool,
     ) -> bool {
-        let mut own = self.list.iter().filter(|(other, _)| *other == prefix).map(|(_, candidate)| candidate);
-        let best = own.clone().filter(|other| available(other)).map(|other| other.metric).min();
-        available(&candidate) && best == Some(candidate.metric) && own.any(|other| *other == candidate)
+        let set = self.table.get(prefix).map_or(&[][..], |set| self.set(*set));
+        best_of(set, &available).any(|best| *best == candidate)
     }
 }
 
+/// Available candidates of the lowest metric that has any; the candidates are sorted by metric.
 fn best_of<'a>(
     candidates: &'a [Candidate],
     available: &impl Fn(&Candidate) -> bool,
-) -> Option<(&'a [Candidate], u8)> {
-    // Sorted by metric: the first that is up is among the best.
-    candidates.iter().find(|candidate| available(candidate)).map(|best| (candidates, best.metric))
+) -> impl Iterator<Item = &'a Candidate> + Clone {
+    let mut best = candidates.iter().filter(|candidate| available(candidate)).peekable();
+    let metric = best.peek().map(|candidate| candidate.metric);
+    best.take_while(move |candidate| Some(candidate.metric) == metric)
 }
 
 /// Rendezvous weight: stable across restarts, and a peer that leaves moves only its own flows.
@@ -153,74 +193,4 @@ fn weight(tuple: &FiveTuple, peer: PeerId) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use gridway_wire::protocol::Protocol;
-
-    const A: PeerId = PeerId(0);
-    const B: PeerId = PeerId(1);
-    const C: PeerId = PeerId(2);
-
-    fn routes(list: &[(&str, PeerId, u8)]) -> Routes {
-        let route = |(prefix, peer, metric): &(&str, PeerId, u8)| {
-            (prefix.parse().unwrap(), Candidate { peer: *peer, metric: *metric })
-        };
-        Routes::new(list.iter().map(route).collect())
-    }
-
-    fn to(destination: &str, source_port: u16) -> FiveTuple {
-        FiveTuple {
-            source: "10.200.1.1".parse().unwrap(),
-            destination: destination.parse().unwrap(),
-            protocol: Protocol::UDP,
-            source_port,
-            destination_port: 9,
-        }
-    }
-
-    fn all(_: PeerId) -> bool {
-        true
-    }
-
-    #[test]
-    fn the_longest_prefix_wins_then_the_lowest_metric() {
-        let routes = routes(&[("10.0.0.0/8", A, 1), ("10.2.0.0/16", B, 50), ("10.2.0.0/16", C, 20)]);
-        assert_eq!(routes.choose(&to("10.2.3.4", 1), None, all), Choice::Peer(C));
-        assert_eq!(routes.choose(&to("10.9.3.4", 1), None, all), Choice::Peer(A));
-        assert_eq!(routes.choose(&to("192.0.2.1", 1), None, all), Choice::NoRoute);
-    }
-
-    #[test]
-    fn a_dead_route_gives_way_to_the_next_metric_then_to_a_shorter_prefix() {
-        let routes = routes(&[("10.0.0.0/8", A, 1), ("10.2.0.0/16", B, 50), ("10.2.0.0/16", C, 20)]);
-        let tuple = to("10.2.3.4", 1);
-        assert_eq!(routes.choose(&tuple, None, |peer| peer != C), Choice::Peer(B));
-        assert_eq!(routes.choose(&tuple, None, |peer| peer == A), Choice::Peer(A));
-        assert_eq!(routes.choose(&tuple, None, |_| false), Choice::AllDown);
-    }
-
-    #[test]
-    fn equal_routes_share_the_flows_and_a_flow_stays_with_its_route() {
-        let routes = routes(&[("10.2.0.0/16", B, 20), ("10.2.0.0/16", C, 20)]);
-        let via_b = (0..1000)
-            .filter(|port| routes.choose(&to("10.2.3.4", *port), None, all) == Choice::Peer(B))
-            .count();
-        assert!((400..600).contains(&via_b), "{via_b}");
-        for port in 0..100 {
-            let tuple = to("10.2.3.4", port);
-            assert_eq!(routes.choose(&tuple, Some(C), all), Choice::Peer(C));
-        }
-    }
-
-    #[test]
-    fn a_source_is_feasible_only_from_the_peers_of_its_longest_prefix() {
-        let routes = routes(&[("10.0.0.0/8", A, 1), ("10.2.0.0/16", B, 50)]);
-        let source = "10.2.3.4".parse().unwrap();
-        assert!(routes.is_feasible(source, B, all));
-        assert!(!routes.is_feasible(source, A, all), "a longer prefix belongs to another peer");
-        assert!(routes.is_feasible(source, A, |peer| peer != B), "its peer is down: the shorter one counts");
-        assert!(routes.is_feasible(source, B, |_| false), "availability of the sender does not matter");
-        assert!(!routes.is_feasible(source, C, all));
-        assert!(!routes.is_feasible("192.0.2.1".parse().unwrap(), A, all));
-    }
-}
+mod tests;

@@ -178,7 +178,7 @@ fn a_local_address_that_becomes_shared_sends_its_flows_back() {
         "  [[vnet.outside_nat]]\n  virtual = \"10.200.4.0/24\"\n  local = \"10.1.0.200/32\"\n  [[vnet.route]]",
         1,
     );
-    node.reload(&format!("{}{ALLOW_ALL}", more));
+    node.reload(&format!("{more}{ALLOW_ALL}"));
     // And what stands for B on the data link has no place in the vnet.
     assert_eq!(node.inbound_refusal("gw-b", &spec), Some(DropReason::NoInsideNat));
 }

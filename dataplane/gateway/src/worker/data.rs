@@ -161,13 +161,15 @@ impl DataRole {
         self.counters.outbound.received_bytes.add(packet.len() as u64);
         let result = match self.forwarder.outbound(packet, now) {
             Outbound::Tunnel { to, len } => {
-                let packet = &mut packet[..len];
                 let law = &mut self.throttled[0];
-                throttle(&self.node.egress, law, packet, &self.counters.outbound, now).and_then(|()| {
-                    let packet = Packet { vnet: to.vnet, bytes: packet, source: Source::Local };
-                    let at = (self.forwarder.epoch(), now);
-                    self.lanes.push(to.peer, to.spread, packet, at, &self.counters, outbox)
-                })
+                throttle(&self.node.egress, law, &mut packet[..len], &self.counters.outbound, now).and_then(
+                    |()| {
+                        let packet =
+                            Packet { vnet: to.vnet, bytes: &mut packet[..len], source: Source::Local };
+                        let at = (self.forwarder.epoch(), now);
+                        self.lanes.push(to.peer, to.spread, packet, at, &self.counters, outbox)
+                    },
+                )
             }
             Outbound::Answer { len, .. } => return self.answer_host(queue, frame, len),
             Outbound::Held => Ok(()),
@@ -232,6 +234,10 @@ impl DataRole {
             Origin::Outbound => (Source::Local, &self.counters.outbound.queued),
             Origin::Inbound => (Source::Relayed, &self.counters.inbound.queued),
         };
+        if origin != Origin::Own {
+            let law = &mut self.throttled[0];
+            throttle(&self.node.egress, law, bytes, &self.counters.outbound, now)?;
+        }
         let packet = Packet { vnet: to.vnet, bytes, source };
         let at = (self.forwarder.epoch(), now);
         self.lanes.push(to.peer, to.spread, packet, at, &self.counters, outbox)?;

@@ -1,7 +1,7 @@
 //! The buffer records are written into.
 
-use gridway_tunnel::RecordBuffer;
 use gridway_tunnel::buffer::MAX_PLAINTEXT;
+use gridway_tunnel::{Contents, RecordBuffer, Source};
 use gridway_wire::frame::{Frame, FrameReader, VnetId};
 
 const VNET: VnetId = VnetId(3);

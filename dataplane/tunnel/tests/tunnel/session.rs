@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gridway_tunnel::{Closed, Event, PeerHello, RecordBuffer, Session, SessionOptions};
+use gridway_tunnel::{Closed, Event, PeerHello, RecordBuffer, Session, SessionOptions, Source};
 use gridway_wire::frame::{ConnectionKind, FrameReader, FrameType, VnetId};
 use gridway_wire::time::Nanos;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gridway_tunnel::{Closed, Event, RecordBuffer, Session};
+use gridway_tunnel::{Closed, Event, RecordBuffer, Session, Source};
 use gridway_wire::frame::{
     CloseReason, FrameError, FrameType, FrameWriter, Full, MAX_VNET_MAP_ENTRIES, VnetId, VnetMapEntry,
 };

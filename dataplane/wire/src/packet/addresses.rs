@@ -62,7 +62,8 @@ const fn as_destination(martian: Martian) -> Malformed {
 }
 
 /// Whether no address that starts with this byte is a martian: nearly all traffic.
-const fn is_plain_v4(first: u8) -> bool {
+#[inline]
+pub(crate) const fn is_plain_v4(first: u8) -> bool {
     !matches!(first, 0 | 127 | 169 | 224..=255)
 }
 

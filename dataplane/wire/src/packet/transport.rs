@@ -1,6 +1,6 @@
 //! What follows the IP header: TCP, UDP, ICMP.
 
-use super::{Fragment, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpVersion, Transport};
+use super::{Fragment, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpVersion, Part, Transport};
 use crate::bytes::u16_at;
 use crate::malformed::Malformed;
 use crate::protocol::Protocol;
@@ -154,7 +154,7 @@ pub(super) fn check_fragment(
     payload_len: usize,
     more: bool,
     protocol: Protocol,
-) -> Result<(), Malformed> {
+) -> Result<Part, Malformed> {
     let torn = more && (payload_len == 0 || !payload_len.is_multiple_of(8));
     if torn || offset + payload_len > usize::from(u16::MAX) {
         return Err(Malformed::BadFragmentLength);
@@ -162,5 +162,6 @@ pub(super) fn check_fragment(
     if protocol == Protocol::TCP && offset > 0 && offset < TCP_HEADER_LEN {
         return Err(Malformed::OverlappingFragment);
     }
-    Ok(())
+    // Both fit: their sum does.
+    Ok(Part { start: offset as u16, len: payload_len as u16, last: !more })
 }

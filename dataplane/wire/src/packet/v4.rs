@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Fragment, IPV4_HEADER_LEN, IpVersion, Packet, addresses, transport};
+use super::{Fragment, IPV4_HEADER_LEN, IpVersion, Packet, Part, addresses, transport};
 use crate::bytes::{ipv4_at, u16_at};
 use crate::checksum::Sum;
 use crate::ecn::Ecn;
@@ -55,7 +55,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Packet, Malformed> {
 
     let protocol = Protocol(fixed[PROTOCOL]);
     let flags = u16_at(fixed, FRAGMENT);
-    let fragment = fragment(flags, total_len - header_len, protocol)?;
+    let (fragment, part) = fragment(flags, total_len - header_len, protocol)?;
     let payload = &bytes[header_len..total_len];
     let found = transport::parse(payload, protocol, IpVersion::V4, fragment, header_len)?;
     Ok(Packet {
@@ -69,6 +69,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Packet, Malformed> {
         },
         transport: found.transport,
         fragment,
+        part,
         identification: u32::from(u16_at(fixed, IDENTIFICATION)),
         dont_fragment: flags & DONT_FRAGMENT != 0,
         ttl: fixed[TTL],
@@ -81,13 +82,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Packet, Malformed> {
 
 /// Which part of its datagram a packet with this flags-and-offset word is.
 #[inline]
-fn fragment(flags: u16, payload_len: usize, protocol: Protocol) -> Result<Fragment, Malformed> {
+fn fragment(flags: u16, payload_len: usize, protocol: Protocol) -> Result<(Fragment, Part), Malformed> {
     if flags & (MORE_FRAGMENTS | OFFSET_MASK) == 0 {
-        return Ok(Fragment::None);
+        return Ok((Fragment::None, Part::default()));
     }
     let offset = usize::from(flags & OFFSET_MASK) * 8;
-    super::transport::check_fragment(offset, payload_len, flags & MORE_FRAGMENTS != 0, protocol)?;
-    Ok(if offset == 0 { Fragment::First } else { Fragment::Later })
+    let part =
+        super::transport::check_fragment(offset, payload_len, flags & MORE_FRAGMENTS != 0, protocol)?;
+    Ok((if offset == 0 { Fragment::First } else { Fragment::Later }, part))
 }
 
 /// Walks the options: each must end within the header, and none may route.

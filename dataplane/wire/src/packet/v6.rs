@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Fragment, IPV6_HEADER_LEN, IpVersion, MAX_EXTENSION_HEADERS, Packet, addresses, transport};
+use super::{Fragment, IPV6_HEADER_LEN, IpVersion, MAX_EXTENSION_HEADERS, Packet, Part, addresses, transport};
 use crate::bytes::{ipv6_at, u16_at, u32_at};
 use crate::ecn::Ecn;
 use crate::malformed::Malformed;
@@ -42,6 +42,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Packet, Malformed> {
         },
         transport: found.transport,
         fragment: chain.fragment,
+        part: chain.part,
         identification: chain.identification,
         dont_fragment: true,
         ttl: fixed[HOP_LIMIT],
@@ -57,14 +58,20 @@ struct Chain {
     protocol: Protocol,
     end: usize,
     fragment: Fragment,
+    part: Part,
     identification: u32,
 }
 
 /// Follows the extension headers of `packet`, whose fixed header says `first` is next.
 #[inline]
 fn walk(packet: &[u8], first: Protocol) -> Result<Chain, Malformed> {
-    let mut chain =
-        Chain { protocol: first, end: IPV6_HEADER_LEN, fragment: Fragment::None, identification: 0 };
+    let mut chain = Chain {
+        protocol: first,
+        end: IPV6_HEADER_LEN,
+        fragment: Fragment::None,
+        part: Part::default(),
+        identification: 0,
+    };
     let mut fragment_seen = false;
     for index in 0..=MAX_EXTENSION_HEADERS {
         match chain.protocol {
@@ -111,7 +118,7 @@ fn read_fragment(
     if offset == 0 && !more {
         return Ok(());
     }
-    transport::check_fragment(offset, payload_len, more, Protocol(header[0]))?;
+    chain.part = transport::check_fragment(offset, payload_len, more, Protocol(header[0]))?;
     chain.fragment = if offset == 0 { Fragment::First } else { Fragment::Later };
     chain.identification = u32_at(header, 4);
     Ok(())

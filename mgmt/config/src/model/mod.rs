@@ -1,20 +1,21 @@
 //! The validated configuration: what the rest of Gridway works with.
 
 mod duration;
+mod nat;
 mod node;
 mod path;
 mod peer;
+mod route;
 mod tables;
 mod vnet;
 
 pub use duration::{format_duration, parse_duration};
+pub use nat::{InsideNat, OutsideNat, RemoteHosts};
 pub use node::{
     Attach, Cpus, Data, Identity, Log, LogFormat, LogLevel, Management, Node, Polling, Rings, Role, Roles,
     Tunnel, Workers,
 };
 pub use peer::{DialTarget, Peer};
+pub use route::{Monitor, MonitorProtocol, Route};
 pub use tables::{Control, FlowTimeouts, Limits, Throttle};
-pub use vnet::{
-    AclAction, AclRule, AddressMatch, InsideNat, Monitor, MonitorProtocol, Object, OutsideNat, PROTOCOL_ICMP,
-    PROTOCOL_TCP, PROTOCOL_UDP, RemoteHosts, Route, Vnet,
-};
+pub use vnet::{AclAction, AclRule, AddressMatch, Object, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Vnet};

@@ -1,15 +1,15 @@
-//! Virtual networks: address space, NAT, routes and access policy.
+//! Virtual networks: address space and access policy.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::duration;
-use crate::name::{NodeName, ObjectName, VnetName};
+use super::nat::{InsideNat, OutsideNat};
+use super::route::Route;
+use crate::name::{ObjectName, VnetName};
 
 /// IANA protocol number of ICMP. In a rule it stands for ICMPv6 (58) as well where the packet is IPv6.
 pub const PROTOCOL_ICMP: u8 = 1;
@@ -68,140 +68,6 @@ impl Vnet {
         let routes = self.routes.iter().map(|route| route.to).filter(move |_| own);
         outside.chain(cidr).chain(routes)
     }
-}
-
-/// `[[vnet.inside_nat]]`: 1:1, both prefixes of one family and length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct InsideNat {
-    /// Addresses of local hosts on the data NIC.
-    pub local: IpNet,
-    /// Their addresses in the vnet.
-    #[serde(rename = "virtual")]
-    pub virtual_prefix: IpNet,
-}
-
-/// `[[vnet.outside_nat]]`: both sides of one family.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OutsideNat {
-    /// Addresses of remote hosts in the vnet.
-    #[serde(rename = "virtual")]
-    pub remote: RemoteHosts,
-    /// The addresses that local hosts know them by.
-    pub local: IpNet,
-    /// Whether the node answers ARP and neighbour solicitations for `local`.
-    pub proxy_arp: bool,
-}
-
-impl OutsideNat {
-    /// Whether remote hosts share the local addresses (port translation), and do not have one each.
-    #[must_use]
-    pub fn is_many_to_one(&self) -> bool {
-        match &self.remote {
-            RemoteHosts::Prefix(prefix) => prefix.prefix_len() < self.local.prefix_len(),
-            RemoteHosts::Object { .. } => true,
-        }
-    }
-}
-
-/// Virtual side of an outside NAT.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RemoteHosts {
-    /// As long as the local side: 1:1; shorter: many-to-one.
-    Prefix(IpNet),
-    /// Always many-to-one.
-    Object {
-        /// The object.
-        name: ObjectName,
-        /// What it was resolved to: at least one prefix, all of one family.
-        prefixes: Vec<IpNet>,
-    },
-}
-
-impl RemoteHosts {
-    /// The prefixes of all hosts.
-    #[must_use]
-    pub fn prefixes(&self) -> &[IpNet] {
-        match self {
-            Self::Prefix(prefix) => std::slice::from_ref(prefix),
-            Self::Object { prefixes, .. } => prefixes,
-        }
-    }
-}
-
-/// As the configuration writes it: a prefix or an object's name.
-impl fmt::Display for RemoteHosts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Prefix(prefix) => write!(f, "{prefix}"),
-            Self::Object { name, .. } => write!(f, "{name}"),
-        }
-    }
-}
-
-impl Serialize for RemoteHosts {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// `[[vnet.route]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Route {
-    /// Virtual prefix.
-    pub to: IpNet,
-    /// A configured peer.
-    pub via: NodeName,
-    /// 1 (best) to [`Route::MAX_METRIC`].
-    pub metric: u8,
-    /// Probes that decide whether the route can be used while the tunnel is up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub monitor: Option<Monitor>,
-}
-
-impl Route {
-    /// Metric of a route that names none.
-    pub const DEFAULT_METRIC: u8 = 100;
-    /// Worst metric.
-    pub const MAX_METRIC: u8 = 200;
-}
-
-/// `monitor` of a route. Needs the vnet's `address`, from which it probes through the tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub struct Monitor {
-    /// How the target is asked.
-    pub protocol: MonitorProtocol,
-    /// Virtual address within the route's prefix, of the family of the vnet's `address`.
-    pub target: IpAddr,
-    /// TCP port; only with [`MonitorProtocol::Tcp`], and always there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// Time between two probes.
-    #[serde(serialize_with = "duration::serialize")]
-    pub interval: Duration,
-    /// Failures, less successes, that take the route down.
-    pub count: u32,
-    /// A reply that takes longer is a failure.
-    #[serde(serialize_with = "duration::serialize")]
-    pub max_latency: Duration,
-}
-
-impl Monitor {
-    /// Time between probes of a monitor that names none.
-    pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
-    /// Failures of a monitor that names none.
-    pub const DEFAULT_COUNT: u32 = 3;
-    /// Longest reply time of a monitor that names none.
-    pub const DEFAULT_MAX_LATENCY: Duration = Duration::from_secs(1);
-}
-
-/// How a monitor asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MonitorProtocol {
-    /// Echo request of ICMP or ICMPv6.
-    Icmp,
-    /// A SYN: an acknowledgement is a success, a reset a failure.
-    Tcp,
 }
 
 /// `[[vnet.acl]]`: a rule over virtual addresses.

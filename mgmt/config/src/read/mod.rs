@@ -2,6 +2,7 @@
 //! that all errors of a file are found in one go.
 
 mod acl;
+mod address;
 mod layer4;
 mod nat;
 mod node;

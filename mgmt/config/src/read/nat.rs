@@ -1,11 +1,13 @@
 //! `[[vnet.inside_nat]]` and `[[vnet.outside_nat]]`.
 
+use std::collections::HashSet;
+
 use ipnet::IpNet;
 
 use crate::document::{Place, Section};
 use crate::error::Problem;
 use crate::model::{InsideNat, OutsideNat, RemoteHosts};
-use crate::prefixes::{list, overlaps, same_family, within};
+use crate::prefixes::{list, outermost, overlaps, same_family, within};
 use crate::read::object::{Objects, PrefixOrObject};
 
 /// What the vnet around a NAT entry says.
@@ -24,7 +26,7 @@ pub(crate) fn inside(vnet: &Section<'_>, space: &Space<'_>) -> Vec<InsideNat> {
         section.finish();
         locals.extend(local.map(|prefix| (section.place_of("local"), prefix)));
         virtuals.extend(virtual_prefix.map(|prefix| (section.place_of("virtual"), prefix)));
-        check_cidr(&section, virtual_prefix, space);
+        check_cidr(&section, virtual_prefix.as_slice(), space);
         let (Some(local), Some(virtual_prefix)) = (local, virtual_prefix) else {
             continue;
         };
@@ -40,7 +42,14 @@ pub(crate) fn inside(vnet: &Section<'_>, space: &Space<'_>) -> Vec<InsideNat> {
     entries
 }
 
-pub(crate) fn outside(vnet: &Section<'_>, space: &Space<'_>, objects: &Objects) -> Vec<(Place, OutsideNat)> {
+/// An outside NAT and where its sides stand.
+pub(crate) struct Outside {
+    pub(crate) local: Place,
+    pub(crate) remote: Place,
+    pub(crate) entry: OutsideNat,
+}
+
+pub(crate) fn outside(vnet: &Section<'_>, space: &Space<'_>, objects: &Objects) -> Vec<Outside> {
     let mut entries = Vec::new();
     let (mut locals, mut virtuals) = (Vec::new(), Vec::new());
     for section in vnet.tables("outside_nat") {
@@ -50,12 +59,10 @@ pub(crate) fn outside(vnet: &Section<'_>, space: &Space<'_>, objects: &Objects) 
         let proxy_arp = section.optional("proxy_arp").unwrap_or(true);
         section.finish();
         locals.extend(local.map(|prefix| (section.place_of("local"), prefix)));
-        let prefixes = remote.iter().flat_map(RemoteHosts::prefixes).copied();
         // Members of one object may overlap each other.
-        virtuals.extend(disjoint(prefixes).map(|prefix| (section.place_of("virtual"), prefix)));
-        for prefix in remote.iter().flat_map(RemoteHosts::prefixes) {
-            check_cidr(&section, Some(*prefix), space);
-        }
+        let prefixes = outermost(remote.as_ref().map(RemoteHosts::prefixes).unwrap_or_default());
+        check_cidr(&section, &prefixes, space);
+        virtuals.extend(prefixes.into_iter().map(|prefix| (section.place_of("virtual"), prefix)));
         let (Some(local), Some(remote)) = (local, remote) else {
             continue;
         };
@@ -67,7 +74,11 @@ pub(crate) fn outside(vnet: &Section<'_>, space: &Space<'_>, objects: &Objects) 
             // A shorter prefix is the larger side.
             section.refuse_key("virtual", unequal(local, *prefix));
         }
-        entries.push((section.place_of("local"), OutsideNat { remote, local, proxy_arp }));
+        entries.push(Outside {
+            local: section.place_of("local"),
+            remote: section.place_of("virtual"),
+            entry: OutsideNat { remote, local, proxy_arp },
+        });
     }
     refuse_overlaps(vnet, &locals);
     refuse_overlaps(vnet, &virtuals);
@@ -88,11 +99,6 @@ fn remote_hosts(section: &Section<'_>, objects: &Objects) -> Option<RemoteHosts>
     }
 }
 
-/// The prefixes that lie in no other one.
-fn disjoint(prefixes: impl Iterator<Item = IpNet>) -> impl Iterator<Item = IpNet> {
-    IpNet::aggregate(&prefixes.collect()).into_iter()
-}
-
 fn refuse_without_nat(section: &Section<'_>, space: &Space<'_>) {
     if !space.nat {
         let expected = "none, because the vnet has nat = false".to_owned();
@@ -100,16 +106,17 @@ fn refuse_without_nat(section: &Section<'_>, space: &Space<'_>) {
     }
 }
 
-fn check_cidr(section: &Section<'_>, prefix: Option<IpNet>, space: &Space<'_>) {
-    if let Some(prefix) = prefix
-        && !space.cidr.is_empty()
-        && !within(prefix, space.cidr)
-    {
-        let cidr = list(space.cidr);
-        section.refuse_key(
-            "virtual",
-            Problem::OutsideCidr { found: prefix.to_string(), what: "a prefix", cidr },
-        );
+/// A cidr that could not be read was reported, and nothing is judged by it.
+fn check_cidr(section: &Section<'_>, prefixes: &[IpNet], space: &Space<'_>) {
+    if space.cidr.is_empty() {
+        return;
+    }
+    let strangers: Vec<IpNet> =
+        prefixes.iter().copied().filter(|prefix| !within(*prefix, space.cidr)).collect();
+    if !strangers.is_empty() {
+        let what = if strangers.len() == 1 { "a prefix" } else { "prefixes" };
+        let (found, cidr) = (list(&strangers), list(space.cidr));
+        section.refuse_key("virtual", Problem::OutsideCidr { found, what, cidr });
     }
 }
 
@@ -127,13 +134,17 @@ fn unequal(local: IpNet, virtual_prefix: IpNet) -> Problem {
     Problem::UnequalLengths { local: local.to_string(), virtual_prefix: virtual_prefix.to_string() }
 }
 
-/// Refuses prefixes that overlap an earlier one of the same list.
+/// Refuses prefixes that overlap an earlier one of the same list. Reported once for two fields that
+/// hold several prefixes each.
 pub(crate) fn refuse_overlaps(section: &Section<'_>, prefixes: &[(Place, IpNet)]) {
     let bare: Vec<IpNet> = prefixes.iter().map(|(_, prefix)| *prefix).collect();
+    let mut reported = HashSet::new();
     for (later, earlier) in overlaps(&bare) {
         let (place, found) = &prefixes[later];
         let (other_place, other) = &prefixes[earlier];
-        section.refuse_at(place, overlap(*found, *other, other_place));
+        if reported.insert((&place.field, &other_place.field)) {
+            section.refuse_at(place, overlap(*found, *other, other_place));
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::read::unique::Unique;
 /// Bounds on what a small file can blow up to.
 const MAX_OBJECTS: usize = 1024;
 const MAX_PREFIXES: usize = 4096;
-const MAX_PREFIXES_OF_ALL_RULES: usize = 1 << 20;
+const MAX_PREFIXES_IN_USE: usize = 1 << 20;
 
 /// A prefix, or the name of an object.
 pub(crate) enum PrefixOrObject {
@@ -53,16 +53,16 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// The prefixes of an object, for one more rule.
+    /// The prefixes of an object, for one more rule or NAT entry.
     pub(crate) fn resolve(&self, name: &ObjectName) -> Result<Vec<IpNet>, Problem> {
         let Some(prefixes) = self.resolved.get(name) else {
             let known = names(self.resolved.keys());
             return Err(Problem::UnknownName { found: name.to_string(), kind: "an object", known });
         };
         self.used.set(self.used.get() + prefixes.len());
-        if self.used.get() > MAX_PREFIXES_OF_ALL_RULES {
+        if self.used.get() > MAX_PREFIXES_IN_USE {
             let expected =
-                format!("at most {MAX_PREFIXES_OF_ALL_RULES} prefixes in the objects of all rules");
+                format!("at most {MAX_PREFIXES_IN_USE} prefixes in the objects of all rules and NAT entries");
             return Err(Problem::Invalid { found: format!("object \"{name}\""), expected });
         }
         Ok(prefixes.clone())

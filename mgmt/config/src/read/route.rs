@@ -23,11 +23,14 @@ const LONGEST_LATENCY: Duration = Duration::from_secs(60);
 pub(crate) fn routes(vnet: &Section<'_>, peers: &PeerNames, addresses: &[IpAddr]) -> Vec<(Place, Route)> {
     let mut routes = Vec::new();
     let mut seen: HashMap<(IpNet, NodeName), Place> = HashMap::new();
+    let mut monitored = false;
     for section in vnet.tables("route") {
         let to: Option<IpNet> = section.required("to");
         let via: Option<NodeName> = section.required("via");
         let metric = section.integer("metric", 1, Route::MAX_METRIC.into());
-        let monitor = section.table("monitor").and_then(|section| monitor(vnet, &section, to, addresses));
+        let watched = section.table("monitor");
+        monitored |= watched.is_some();
+        let monitor = watched.and_then(|section| monitor(&section, to, addresses));
         section.finish();
         if let Some(via) = &via {
             peers.check(&section, "via", via);
@@ -45,16 +48,15 @@ pub(crate) fn routes(vnet: &Section<'_>, peers: &PeerNames, addresses: &[IpAddr]
         let metric = metric.and_then(|metric| u8::try_from(metric).ok()).unwrap_or(Route::DEFAULT_METRIC);
         routes.push((section.place_of("to"), Route { to, via, metric, monitor }));
     }
+    if monitored && vnet.value("address").is_none() {
+        let expected = format!("{}, which monitors need", IpAddr::EXPECTED);
+        vnet.refuse_key("address", Problem::Missing { expected });
+    }
     routes
 }
 
 /// The monitor of a route to `to`. `None`: wrong, and reported.
-fn monitor(
-    vnet: &Section<'_>,
-    section: &Section<'_>,
-    to: Option<IpNet>,
-    addresses: &[IpAddr],
-) -> Option<Monitor> {
+fn monitor(section: &Section<'_>, to: Option<IpNet>, addresses: &[IpAddr]) -> Option<Monitor> {
     let protocol = section.required("protocol");
     let target: Option<IpAddr> = section.required("target");
     let port = section.integer("port", 1, u16::MAX.into()).and_then(|port| u16::try_from(port).ok());
@@ -81,24 +83,29 @@ fn monitor(
         }
         _ => {}
     }
-    if let (Some(target), Some(to)) = (target, to)
+    if let Some(target) = target {
+        check_target(section, target, to, addresses);
+    }
+    Some(Monitor { protocol: protocol?, target: target?, port, interval, count, max_latency })
+}
+
+fn check_target(section: &Section<'_>, target: IpAddr, to: Option<IpNet>, addresses: &[IpAddr]) {
+    let found = target.to_string();
+    if let Some(to) = to
         && !to.contains(&target)
     {
         // A reply from elsewhere would not pass the source check of this route.
         let expected = format!("an address that the route to {to} leads to");
-        section.refuse_key("target", Problem::Invalid { found: target.to_string(), expected });
-    }
-    if vnet.value("address").is_none() {
-        let expected = "an IP address, which monitors need".to_owned();
-        vnet.refuse_key("address", Problem::Missing { expected });
-    } else if let Some(target) = target
-        && !addresses.is_empty()
+        section.refuse_key("target", Problem::Invalid { found, expected });
+    } else if addresses.contains(&target) {
+        let expected = "an address other than this node's own".to_owned();
+        section.refuse_key("target", Problem::Invalid { found, expected });
+    } else if let Some(address) = addresses.first()
         && !addresses.iter().any(|address| address.is_ipv4() == target.is_ipv4())
     {
-        let (found, other) = (target.to_string(), format!("the vnet's address {}", addresses[0]));
+        let other = format!("the vnet's address {address}");
         section.refuse_key("target", Problem::MixedFamilies { found, other });
     }
-    Some(Monitor { protocol: protocol?, target: target?, port, interval, count, max_latency })
 }
 
 impl Leaf for MonitorProtocol {

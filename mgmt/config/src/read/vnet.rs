@@ -9,7 +9,8 @@ use crate::error::Problem;
 use crate::leaf::Leaf;
 use crate::model::Vnet;
 use crate::name::VnetName;
-use crate::prefixes::{list, overlaps};
+use crate::prefixes::overlaps;
+use crate::read::address::{addresses, refuse_remote};
 use crate::read::nat::{Space, inside, outside, overlap, refuse_overlaps};
 use crate::read::object::Objects;
 use crate::read::peer::PeerNames;
@@ -52,20 +53,24 @@ fn body(section: &Section<'_>, peers: &PeerNames, objects: &Objects) -> (Vnet, V
     let spaces = cidr(section);
     let cidr: Vec<IpNet> = spaces.iter().map(|(_, prefix)| *prefix).collect();
     let nat = section.optional("nat").unwrap_or(true);
-    let address = addresses(section, &cidr);
+    let places = addresses(section, &cidr);
+    let address: Vec<IpAddr> = places.iter().map(|(_, address)| *address).collect();
     let mtu = mtu(section, &cidr);
     let dark = section.optional("dark").unwrap_or(false);
     let relay = section.optional("relay").unwrap_or(false);
     let space = Space { cidr: &cidr, nat };
     let inside_nat = inside(section, &space);
     let outside_nat = outside(section, &space, objects);
+    if nat {
+        refuse_remote(section, &places, &inside_nat, &outside_nat);
+    }
     let routes = route::routes(section, peers, &address);
     let acl = acl::rules(section, objects);
     layer4::refuse_port_forwards(section, peers);
 
     // Selectors: as `Vnet::selectors`, with places. An outside NAT that is wrong still counts as one.
     let mut selectors: Vec<_> =
-        outside_nat.iter().map(|(place, entry)| (place.clone(), entry.local)).collect();
+        outside_nat.iter().map(|outside| (outside.local.clone(), outside.entry.local)).collect();
     if section.value("outside_nat").is_none_or(|value| value.len() == 0) {
         selectors.extend(spaces);
         selectors.extend(routes.iter().map(|(place, route)| (place.clone(), route.to)));
@@ -79,7 +84,7 @@ fn body(section: &Section<'_>, peers: &PeerNames, objects: &Objects) -> (Vnet, V
         dark,
         relay,
         inside_nat,
-        outside_nat: outside_nat.into_iter().map(|(_, entry)| entry).collect(),
+        outside_nat: outside_nat.into_iter().map(|outside| outside.entry).collect(),
         routes: routes.into_iter().map(|(_, route)| route).collect(),
         acl,
     };
@@ -98,25 +103,6 @@ fn cidr(section: &Section<'_>) -> Vec<(Place, IpNet)> {
     let spaces = value.one_or_list();
     refuse_overlaps(section, &spaces);
     spaces
-}
-
-/// The node's own addresses: one, or a list with at most one of each family.
-fn addresses(section: &Section<'_>, cidr: &[IpNet]) -> Vec<IpAddr> {
-    let found: Vec<(Place, IpAddr)> =
-        section.value("address").map(|value| value.one_or_list()).unwrap_or_default();
-    for (index, (place, address)) in found.iter().enumerate() {
-        if !cidr.is_empty() && !cidr.iter().any(|prefix| prefix.contains(address)) {
-            let (found, cidr) = (address.to_string(), list(cidr));
-            section.refuse_at(place, Problem::OutsideCidr { found, what: "an address", cidr });
-        }
-        let earlier = found[..index].iter().find(|(_, other)| other.is_ipv4() == address.is_ipv4());
-        if let Some((_, other)) = earlier {
-            let found = format!("{address} beside {other}");
-            let expected = "at most one address of each family".to_owned();
-            section.refuse_at(place, Problem::Invalid { found, expected });
-        }
-    }
-    found.into_iter().map(|(_, address)| address).collect()
 }
 
 fn mtu(section: &Section<'_>, cidr: &[IpNet]) -> Option<u16> {

@@ -1,6 +1,9 @@
 //! Bad files: each case names the field, and the line that ends in `#!`, of the one error it holds.
 
+mod address;
 mod later;
+mod monitor;
+mod nat;
 mod node;
 mod vnet;
 mod whole;

@@ -22,7 +22,12 @@ fn refuses_values_that_a_field_does_not_take() {
         ("[log]\nlevel = \"loud\"#!", "log.level"),
         ("[log]\nformat = \"xml\"#!", "log.format"),
         ("[control]\nsocket = \"\"#!", "control.socket"),
+        ("[limits]\nfragments = 0#!", "limits.fragments"),
+        ("[limits]\nfragments = 1048577#!", "limits.fragments"),
         ("[throttle]\negress_mbps = -1#!", "throttle.egress_mbps"),
+        ("[throttle]\negress_mbps = 1000001#!", "throttle.egress_mbps"),
+        ("[throttle]\ningress_mbps = \"10\"#!", "throttle.ingress_mbps"),
+        ("[throttle]\nburst = 1#!", "throttle.burst"),
         ("[[peer]]\nname = \"gw-c\"\ndial = \"192.0.2.3:1\"#!", "peer[1].dial"),
         ("[[peer]]\nname = \"gw-c\"\ndial = [\"192.0.2.3:0\"]#!", "peer[1].dial[0]"),
         ("[[peer]]\nname = \"gw-c\"\nconnections = 0#!", "peer[1].connections"),
@@ -38,6 +43,21 @@ fn refuses_values_that_a_field_does_not_take() {
     ] {
         refuse(&with(extra), field);
     }
+}
+
+#[test]
+fn bounds_themselves_are_good() {
+    for most in ["0", "1", "1_000_000"] {
+        let text = with(&format!("[throttle]\negress_mbps = {most}\ningress_mbps = {most}"));
+        let throttle = parse(&text).unwrap().throttle;
+        assert_eq!(throttle.egress_mbps, throttle.ingress_mbps);
+        assert_eq!(throttle.egress_mbps.to_string(), most.replace('_', ""));
+    }
+    for fragments in [1, 1 << 20] {
+        let text = with(&format!("[limits]\nfragments = {fragments}"));
+        assert_eq!(parse(&text).unwrap().limits.fragments, fragments);
+    }
+    assert_eq!(parse(&with("")).unwrap().limits.fragments, 4096);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Objects, NAT, rules and routes.
+//! Objects, address spaces, rules and routes.
 
-use gridway_config::Problem;
+use gridway_config::{AclAction, Problem};
 
-use crate::{VNET, parse, refuse, with, with_vnet};
+use crate::{parse, refuse, with, with_vnet};
 
 #[test]
 fn objects_that_hold_each_other_are_refused_once() {
@@ -26,61 +26,8 @@ fn objects_that_hold_each_other_are_refused_once() {
     assert_eq!(config.objects[0].prefixes, config.objects[1000].prefixes);
 }
 
-/// The two lines of a NAT entry.
-fn sides(table: &str, local: &str, virtual_prefix: &str) -> String {
-    format!("[[vnet.{table}]]\nlocal = \"{local}\"\nvirtual = \"{virtual_prefix}\"")
-}
-
-fn inside(local: &str, virtual_prefix: &str) -> String {
-    sides("inside_nat", local, virtual_prefix)
-}
-
-fn outside(local: &str, virtual_prefix: &str) -> String {
-    sides("outside_nat", local, virtual_prefix)
-}
-
-/// Marks the line of the last `local`.
-fn mark_local(entry: &str) -> String {
-    entry.replace("\"\nvirtual", "\"#!\nvirtual")
-}
-
-#[test]
-fn nat_entries_are_judged_with_their_vnet() {
-    let virtual_side = "vnet[0].inside_nat[0].virtual";
-    let first = inside("10.1.0.0/24", "10.200.1.0/24");
-    for (text, field) in [
-        (inside("10.1.0.0/24", "10.200.0.0/23") + "#!", virtual_side),
-        (inside("10.1.0.0/24", "10.201.0.0/24") + "#!", virtual_side),
-        (outside("10.0.0.0/8", "10.200.2.0/24") + "#!", "vnet[0].outside_nat[0].virtual"),
-        (format!("{first}\n{}#!", inside("10.2.0.0/25", "10.200.1.128/25")), "vnet[0].inside_nat[1].virtual"),
-        (
-            [
-                outside("172.16.0.0/24", "10.200.1.0/24"),
-                mark_local(&outside("172.16.0.128/25", "10.200.2.0/25")),
-            ]
-            .join("\n"),
-            "vnet[0].outside_nat[1].local",
-        ),
-    ] {
-        refuse(&with_vnet(&text), field);
-    }
-    let entry = first.replace("nat]]", "nat]]#!");
-    refuse(&with(&format!("{VNET}nat = false\n{entry}")), "vnet[0].inside_nat[0]");
-}
-
-#[test]
-fn nat_entries_hold_one_family() {
-    let both = VNET.replace("0.0/16\"", "0.0/16\", \"fd00:200::/48\"");
-    let refuse = |entry: &str| refuse(&with(&format!("{both}{entry}#!")), "vnet[0].inside_nat[0].virtual");
-    let problem = refuse(&inside("10.1.0.0/24", "fd00:200::/64"));
-    assert!(matches!(problem, Problem::MixedFamilies { .. }), "{problem}");
-    let problem = refuse(&inside("fd01::/64", "fd00:200::/64"));
-    assert!(matches!(problem, Problem::NotSupportedYet { .. }), "{problem}");
-}
-
 #[test]
 fn addresses_and_prefixes_belong_to_one_vnet() {
-    refuse(&with_vnet("address = \"10.201.0.1\"#!"), "vnet[0].address");
     refuse(&with("[[vnet]]\nname = \"v\"\ncidr = [\"10.0.0.0/8\", \"10.1.0.0/16\"]#!"), "vnet[0].cidr[1]");
     // Identity vnets share a selector.
     refuse(&with_vnet("[[vnet]]\nname = \"v\"\ncidr = \"10.200.7.0/24\"#!"), "vnet[1].cidr");
@@ -98,6 +45,8 @@ fn rules_are_judged_field_by_field() {
     for (fields, field) in [
         ("ports = \"443\"#!", "ports"),
         ("protocol = \"icmp\"\nports = \"443\"#!", "ports"),
+        ("protocol = \"any\"\nports = \"443\"#!", "ports"),
+        ("protocol = \"132\"\nports = \"443\"#!", "ports"),
         ("protocol = \"tcp\"\nports = \"443-80\"#!", "ports"),
         ("protocol = \"tcp\"\nports = \"70000\"#!", "ports"),
         ("protocol = \"tcp\"\nports = 443#!", "ports"),
@@ -112,6 +61,10 @@ fn rules_are_judged_field_by_field() {
     }
     refuse(&with_vnet("[[vnet.acl]]\nline = -1#!\naction = \"allow\""), "vnet[0].acl[0].line");
     refuse(&with_vnet("[[vnet.acl]]\nline = 1\naction = \"pass\"#!"), "vnet[0].acl[0].action");
+    for action in [AclAction::Allow, AclAction::Reject, AclAction::Drop] {
+        let text = with_vnet(&format!("[[vnet.acl]]\nline = 1\naction = \"{}\"", action.as_str()));
+        assert_eq!(parse(&text).unwrap().vnets[0].acl[0].action, action);
+    }
 }
 
 #[test]
@@ -124,4 +77,11 @@ fn metrics_run_from_1_to_200() {
     for metric in ["1", "200"] {
         assert!(parse(&with_vnet(&route(metric))).is_ok());
     }
+}
+
+#[test]
+fn peers_may_be_relayed_between() {
+    refuse(&with_vnet("relay = \"gw-b\"#!"), "vnet[0].relay");
+    assert!(parse(&with_vnet("relay = true")).unwrap().vnets[0].relay);
+    assert!(!parse(&with_vnet("")).unwrap().vnets[0].relay);
 }

@@ -1,0 +1,73 @@
+//! Moves packets of flows that exist, to be measured from outside:
+//!
+//! ```text
+//! cargo build --release -p gridway-forwarding --example fast_path
+//! fast_path FLOWS PACKETS outbound|inbound
+//! valgrind --tool=callgrind fast_path FLOWS PACKETS outbound|inbound
+//! ```
+//!
+//! Instructions a packet are the difference of two runs with other numbers of PACKETS. They include the
+//! copy of the packet's 64 bytes into the buffer where it is rewritten. Flows are met in an order far from
+//! that of their creation. Time a packet is printed.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use gridway_forwarding::{Inbound, Outbound, VnetId};
+use gridway_wire::time::Nanos;
+use support::{LENGTH, PEER};
+
+const VNET: VnetId = VnetId(0);
+/// Coprime to every number of flows that has no factor this large: the order visits all.
+const STEP: usize = 7_368_787;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [flows, count, direction] = arguments.as_slice() else {
+        eprintln!("usage: fast_path FLOWS PACKETS outbound|inbound");
+        return ExitCode::from(2);
+    };
+    let (Ok(flows), Ok(count), true) = (
+        flows.parse::<usize>(),
+        count.parse::<usize>(),
+        ["outbound", "inbound"].contains(&direction.as_str()),
+    ) else {
+        eprintln!("usage: fast_path FLOWS PACKETS outbound|inbound");
+        return ExitCode::from(2);
+    };
+    let now = Nanos(1_000_000_000);
+    let mut forwarder = support::forwarder(support::config(), 1 << 21);
+    let mut traffic = Vec::with_capacity(flows);
+    let outbound = direction == "outbound";
+    for n in 0..flows {
+        let (mut local, overlay) = support::packets(n);
+        traffic.push(if outbound { local } else { overlay });
+        let verdict = forwarder.outbound(&mut local, now);
+        assert!(matches!(verdict, Outbound::Tunnel { .. }), "{verdict:?}");
+    }
+
+    let mut buffer = [0; LENGTH];
+    let mut passed = 0;
+    let mut at = 0;
+    let start = Instant::now();
+    for _ in 0..count {
+        buffer = traffic[at];
+        at = (at + STEP) % flows;
+        let passes = if outbound {
+            matches!(forwarder.outbound(&mut buffer, now), Outbound::Tunnel { .. })
+        } else {
+            matches!(forwarder.inbound(PEER, VNET, &mut buffer, now), Inbound::Deliver { .. })
+        };
+        passed += usize::from(passes);
+    }
+    let elapsed = start.elapsed();
+    std::hint::black_box(buffer);
+    println!(
+        "{direction}: {flows} flows, {passed} of {count} packets passed, {:.1} ns a packet",
+        elapsed.as_secs_f64() * 1e9 / count.max(1) as f64
+    );
+    if passed == count { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
