@@ -21,13 +21,19 @@ const LABORATORY: &[&str] = &[
     "nmap",
     "nftables",
     "ethtool",
+    "curl",
+    "hping3",
+    COTURN,
     "traceroute",
     "strace",
     "openssl",
     "procps",
     "python3",
+    "python3-scapy",
     "util-linux",
 ];
+/// STUN server and NAT discovery. Its package would start a TURN relay for everyone.
+const COTURN: &str = "coturn";
 /// The linker of BPF objects; its LLVM must be the one of the compiler in [`BPF`].
 const LINKER: (&str, &str) = ("bpf-linker", "0.13.0");
 const LLVM: &str = "/usr/lib/llvm-22";
@@ -73,6 +79,9 @@ fn install_packages(wanted: &[&str]) -> Result<()> {
     };
     say(&format!("Installing Debian packages: {}", missing.join(" ")));
     run(&mut as_root(&["apt-get", "update", "--quiet"]))?;
+    if missing.contains(&COTURN) && Path::new("/run/systemd/system").exists() {
+        run(&mut as_root(&["systemctl", "mask", COTURN]))?;
+    }
     run(as_root(&["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]).args(&missing))
 }
 

@@ -25,7 +25,7 @@ pub enum Source {
     Own,
 }
 
-/// Packets in a record that were received before, and their bytes.
+/// Packets in a record by their source, and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// Packets of local hosts.
@@ -36,6 +36,24 @@ pub struct Contents {
     pub relayed: u64,
     /// Their bytes.
     pub relayed_bytes: u64,
+    /// Packets of the node itself.
+    pub own: u64,
+    /// Their bytes.
+    pub own_bytes: u64,
+}
+
+impl Contents {
+    /// Packets of every source.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.local + self.relayed + self.own
+    }
+
+    /// Bytes of packets of every source.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.local_bytes + self.relayed_bytes + self.own_bytes
+    }
 }
 
 impl std::ops::AddAssign for Contents {
@@ -44,6 +62,8 @@ impl std::ops::AddAssign for Contents {
         self.local_bytes += other.local_bytes;
         self.relayed += other.relayed;
         self.relayed_bytes += other.relayed_bytes;
+        self.own += other.own;
+        self.own_bytes += other.own_bytes;
     }
 }
 
@@ -101,7 +121,7 @@ impl RecordBuffer {
         let (packets, bytes) = match source {
             Source::Local => (&mut self.contents.local, &mut self.contents.local_bytes),
             Source::Relayed => (&mut self.contents.relayed, &mut self.contents.relayed_bytes),
-            Source::Own => return Ok(()),
+            Source::Own => (&mut self.contents.own, &mut self.contents.own_bytes),
         };
         *packets += 1;
         *bytes += packet.len() as u64;
@@ -124,7 +144,7 @@ impl RecordBuffer {
         result
     }
 
-    /// Packets in the record that were received before.
+    /// Packets in the record.
     #[must_use]
     pub fn contents(&self) -> Contents {
         self.contents

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use gridway_lab::gateway::{Gateway, NodeConfig, check_books, check_mirror, start_pair, vnets};
-use gridway_lab::{Lab, Side};
+use gridway_lab::{Lab, LabBuilder, Side};
+
+mod trio;
+
+pub use trio::Trio;
 
 /// How a node divides its work. The whole suite runs with each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +65,16 @@ impl Pair {
     /// As [`Self::corp`].
     #[must_use]
     pub fn with(layout: Layout, fragment: impl Fn(Side) -> String) -> Self {
-        let lab = Lab::builder().queues(layout.queues()).build().expect("the laboratory can be built");
+        Self::built(Lab::builder(), layout, fragment)
+    }
+
+    /// As [`Self::with`], in a laboratory of another shape.
+    ///
+    /// # Panics
+    /// As [`Self::corp`].
+    #[must_use]
+    pub fn built(builder: LabBuilder, layout: Layout, fragment: impl Fn(Side) -> String) -> Self {
+        let lab = builder.queues(layout.queues()).build().expect("the laboratory can be built");
         let configs = configs(layout, fragment);
         let [a, b] = start_pair(&lab, configs).expect("both nodes start and connect");
         Self { a, b, lab }
@@ -93,17 +106,19 @@ impl Pair {
     /// What both nodes count and say, for the message of a test that failed.
     #[must_use]
     pub fn evidence(&self) -> String {
-        let of = |node: &Gateway| {
-            let counters = node.counters().map(|mut counters| {
-                [&mut counters.drops, &mut counters.outbound.drops, &mut counters.inbound.drops]
-                    .into_iter()
-                    .for_each(|drops| drops.retain(|_, count| *count > 0));
-                counters
-            });
-            format!("{}: {counters:#?}\n{}\n", node.config().name(), node.log().unwrap_or_default())
-        };
-        of(&self.a) + &of(&self.b)
+        evidence(&self.a) + &evidence(&self.b)
     }
+}
+
+/// What a node counts and says.
+fn evidence(node: &Gateway) -> String {
+    let counters = node.counters().map(|mut counters| {
+        [&mut counters.drops, &mut counters.outbound.drops, &mut counters.inbound.drops]
+            .into_iter()
+            .for_each(|drops| drops.retain(|_, count| *count > 0));
+        counters
+    });
+    format!("{}: {counters:#?}\n{}\n", node.config().name(), node.log().unwrap_or_default())
 }
 
 /// The usual pair of configurations in a layout.
@@ -111,6 +126,14 @@ impl Pair {
 pub fn configs(layout: Layout, fragment: impl Fn(Side) -> String) -> [NodeConfig; 2] {
     let [a, b] = NodeConfig::pair();
     [layout.apply(a, Side::A).with(&fragment(Side::A)), layout.apply(b, Side::B).with(&fragment(Side::B))]
+}
+
+/// The vnet `corp`, but hosts of side B see all of side A's behind the addresses of `pool`.
+pub fn many_to_one(pool: &str) -> impl Fn(Side) -> String {
+    move |side| match side {
+        Side::A => vnets::corp(Side::A),
+        Side::B => vnets::corp(Side::B).replace("172.16.1.0/24", pool),
+    }
 }
 
 /// How long conditions are waited for.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::dir::LabDir;
 use crate::error::{LabError, Result};
+use crate::hub::Hub;
 use crate::link::{End, LinkSpec, connect};
 use crate::namespace::Namespace;
 use crate::relay::Relay;
@@ -21,6 +22,7 @@ pub struct LabBuilder {
     data: LinkSpec,
     wan: LinkSpec,
     delay: Option<Duration>,
+    hub: bool,
 }
 
 impl Default for LabBuilder {
@@ -30,6 +32,7 @@ impl Default for LabBuilder {
             data: LinkSpec::default(),
             wan: LinkSpec { wire_like: false, ..LinkSpec::default() },
             delay: None,
+            hub: false,
         }
     }
 }
@@ -71,6 +74,13 @@ impl LabBuilder {
         self
     }
 
+    /// A third gateway on the WAN, with a host behind it: [`Lab::hub`]. The WAN is a switch then.
+    #[must_use]
+    pub fn hub(mut self) -> Self {
+        self.hub = true;
+        self
+    }
+
     /// Builds it.
     ///
     /// # Errors
@@ -78,6 +88,9 @@ impl LabBuilder {
     pub fn build(self) -> Result<Lab> {
         if let Some(&count) = self.hosts.iter().find(|&&count| count == 0 || count > MAX_HOSTS) {
             return Err(LabError::Unsupported(format!("a side has 1 to {MAX_HOSTS} hosts, not {count}")));
+        }
+        if self.hub && self.delay.is_some() {
+            return Err(LabError::Unsupported("the delay relay joins two gateways, not three".to_owned()));
         }
         let dir = LabDir::create()?;
         let id = dir.id();
@@ -95,7 +108,9 @@ impl LabBuilder {
             if let [only] = hosts.as_slice() {
                 connect(data, End { namespace: only, interface: HOST_INTERFACE }, self.data)?;
             } else {
-                switches.push(switch(side, &id, data, hosts, self.data)?);
+                let hosts = hosts.iter().map(|namespace| End { namespace, interface: HOST_INTERFACE });
+                let name = format!("switch-{}", side.node());
+                switches.push(switch(&name, &id, std::iter::once(data).chain(hosts), self.data)?);
             }
             gateway.ip_batch(&format!(
                 "addr add {}/24 dev {DATA_INTERFACE}\naddr add {}/64 dev {DATA_INTERFACE} nodad",
@@ -106,12 +121,19 @@ impl LabBuilder {
                 address_host(side, n, host)?;
             }
         }
-        let relay = match self.delay {
-            Some(delay) => Some(Relay::start(&gateways, self.wan.mtu, delay)?),
-            None => {
-                let [a, b] = &gateways;
-                let end = |namespace| End { namespace, interface: WAN_INTERFACE };
-                connect(end(a), end(b), self.wan)?;
+        let hub = if self.hub { Some(Hub::create(&id, self.data)?) } else { None };
+        let [a, b] = &gateways;
+        let wan = |namespace| End { namespace, interface: WAN_INTERFACE };
+        let relay = match (self.delay, &hub) {
+            (Some(delay), _) => Some(Relay::start(&gateways, self.wan.mtu, delay)?),
+            (None, Some(hub)) => {
+                let ends = [wan(a), wan(b), wan(hub.gateway())];
+                switches.push(switch("switch-wan", &id, ends.into_iter(), self.wan)?);
+                hub.address_wan()?;
+                None
+            }
+            (None, None) => {
+                connect(wan(a), wan(b), self.wan)?;
                 None
             }
         };
@@ -123,7 +145,7 @@ impl LabBuilder {
             ))?;
         }
         let wan = Wan::new(gateways.clone(), relay);
-        Ok(Lab { wan, hosts, gateways, switches, dir })
+        Ok(Lab { wan, hosts, gateways, hub, switches, dir })
     }
 }
 
@@ -147,14 +169,17 @@ fn address_host(side: Side, n: usize, host: &Namespace) -> Result<()> {
     Ok(())
 }
 
-/// A bridge in a namespace of its own with the gateway and the hosts on its ports, all wire-like.
-fn switch(side: Side, id: &str, data: End<'_>, hosts: &[Namespace], spec: LinkSpec) -> Result<Namespace> {
-    let namespace = Namespace::create(&format!("switch-{}", side.node()), id)?;
+/// A bridge in a namespace of its own with those ends on its ports.
+fn switch<'a>(
+    name: &str,
+    id: &str,
+    ends: impl Iterator<Item = End<'a>>,
+    spec: LinkSpec,
+) -> Result<Namespace> {
+    let namespace = Namespace::create(name, id)?;
     // No multicast snooping: it would hold back neighbour discovery until it has learnt the groups.
     namespace.ip("link add br0 type bridge mcast_snooping 0")?;
-    let ports = std::iter::once(data)
-        .chain(hosts.iter().map(|namespace| End { namespace, interface: HOST_INTERFACE }));
-    for (n, end) in ports.enumerate() {
+    for (n, end) in ends.enumerate() {
         let port = format!("port{n}");
         connect(end, End { namespace: &namespace, interface: &port }, spec)?;
         namespace.ip(&format!("link set {port} master br0"))?;

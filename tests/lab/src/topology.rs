@@ -7,6 +7,7 @@
 //!  fd00:1::2    fd00:1::1 2001:db8::1  2001:db8::2 fd00:2::1      fd00:2::2
 //!
 //!  With several hosts on a side a switch namespace (one bridge) stands between data0 and their eth0.
+//!  With a hub the WAN is a switch, too, and a third gateway is on it; `hub` has the drawing.
 //!  With a WAN delay wan0 is a TAP on both sides and a relay in this process carries the frames.
 //! ```
 
@@ -15,6 +16,7 @@ use std::path::Path;
 use crate::builder::LabBuilder;
 use crate::dir::LabDir;
 use crate::error::Result;
+use crate::hub::Hub;
 use crate::namespace::Namespace;
 use crate::side::{Side, WAN_INTERFACE};
 use crate::wan::Wan;
@@ -25,6 +27,7 @@ pub struct Lab {
     pub(crate) wan: Wan,
     pub(crate) hosts: [Vec<Namespace>; 2],
     pub(crate) gateways: [Namespace; 2],
+    pub(crate) hub: Option<Hub>,
     pub(crate) switches: Vec<Namespace>,
     // Last: everything above may still use the directory while it is dropped.
     pub(crate) dir: LabDir,
@@ -90,6 +93,15 @@ impl Lab {
         self.gateway(Side::B)
     }
 
+    /// The third gateway.
+    ///
+    /// # Panics
+    /// If the laboratory was built without one.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        self.hub.as_ref().expect("the laboratory was built with a hub")
+    }
+
     /// The link between the gateways.
     #[must_use]
     pub fn wan(&self) -> &Wan {
@@ -116,7 +128,8 @@ impl Lab {
 
     /// Every namespace of the laboratory, switches included.
     pub fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
-        self.hosts.iter().flatten().chain(&self.gateways).chain(&self.switches)
+        let hub = self.hub.iter().flat_map(|hub| [hub.gateway(), hub.host()]);
+        self.hosts.iter().flatten().chain(&self.gateways).chain(hub).chain(&self.switches)
     }
 
     /// Turns plain kernel forwarding between the data networks on or off: routes on both gateways and the

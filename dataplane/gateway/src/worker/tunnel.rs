@@ -343,8 +343,8 @@ fn count_written(counters: &Counters, link: &Link, written: Contents) {
     inbound.relayed.add(written.relayed);
     inbound.relayed_bytes.add(written.relayed_bytes);
     inbound.dequeued.add(written.relayed);
-    traffic.tx_packets.add(written.local + written.relayed);
-    traffic.tx_bytes.add(written.local_bytes + written.relayed_bytes);
+    traffic.tx_packets.add(written.packets());
+    traffic.tx_bytes.add(written.bytes());
 }
 
 /// Makes packets that the peer sends in its vnets packets of ours, by name.

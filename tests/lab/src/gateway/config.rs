@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
+use crate::hub::Hub;
 use crate::side::{DATA_INTERFACE, Side, WAN_INTERFACE};
 
 /// A `[[peer]]`.
@@ -76,6 +77,13 @@ impl NodeConfig {
             peers: Vec::new(),
             fragments: Vec::new(),
         }
+    }
+
+    /// The gateway in the middle, with both others as peers that it waits for.
+    #[must_use]
+    pub fn hub() -> Self {
+        let hub = Self { listen: Some(Hub::tunnel()), ..Self::gateway(Side::A) }.named(Hub::NODE);
+        hub.peer(Side::A.node(), &[]).peer(Side::B.node(), &[])
     }
 
     /// An edge in the place of a side's gateway: it listens nowhere.

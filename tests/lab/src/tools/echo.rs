@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -196,9 +196,23 @@ pub fn echo_tcp(from: &Namespace, to: SocketAddr, payload: &[u8], limit: Duratio
 /// # Errors
 /// [`LabError::Io`]: an ICMP error, or nothing for `limit`.
 pub fn echo_udp(from: &Namespace, to: SocketAddr, payload: &[u8], limit: Duration) -> Result<Vec<u8>> {
+    echo_udp_from(from, 0, to, payload, limit)
+}
+
+/// As [`echo_udp`], from a port of the caller's choice.
+///
+/// # Errors
+/// As [`echo_udp`].
+pub fn echo_udp_from(
+    from: &Namespace,
+    port: u16,
+    to: SocketAddr,
+    payload: &[u8],
+    limit: Duration,
+) -> Result<Vec<u8>> {
     let exchange = || -> io::Result<Vec<u8>> {
-        let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        let socket = UdpSocket::bind(any)?;
+        let any = if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, port))?;
         socket.connect(to)?;
         socket.set_read_timeout(Some(limit))?;
         socket.send(payload)?;

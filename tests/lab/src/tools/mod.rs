@@ -2,18 +2,26 @@
 
 mod capture;
 mod echo;
+mod flood;
+mod http;
 mod iperf3;
 mod marker;
 mod nmap;
 mod ping;
 mod raw;
+mod sr1;
+mod stun;
 mod traceroute;
 
 pub use capture::{Capture, CaptureReport};
-pub use echo::{EchoServer, echo_tcp, echo_udp};
+pub use echo::{EchoServer, echo_tcp, echo_udp, echo_udp_from};
+pub use flood::SynFlood;
+pub use http::{Curl, MirrorServer};
 pub use iperf3::{Iperf3, Iperf3Report, Iperf3Server};
 pub use marker::Marker;
 pub use nmap::{PortState, Scan, ScanReport};
 pub use ping::{Ping, PingReport};
 pub use raw::RawSender;
+pub use sr1::{IcmpAnswer, sr1};
+pub use stun::{Behaviour, NatDiscovery, StunServer};
 pub use traceroute::{Hop, Probe, Traceroute};

@@ -85,6 +85,12 @@ impl Ping {
         self.extra(["-t".to_owned(), ttl.to_string()])
     }
 
+    /// The identifier that its requests carry.
+    #[must_use]
+    pub fn identifier(self, identifier: u16) -> Self {
+        self.extra(["-e".to_owned(), identifier.to_string()])
+    }
+
     /// Source address or interface.
     #[must_use]
     pub fn source(self, source: &str) -> Self {

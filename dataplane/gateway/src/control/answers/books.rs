@@ -97,7 +97,7 @@ pub(super) fn limits(node: &Node) -> Vec<LimitRow> {
         limit: limit as u64,
         refused,
     };
-    let refused = |reason: DropReason| {
+    let refused = |reason: DropReason| -> u64 {
         node.workers
             .iter()
             .map(|worker| worker.counters.outbound.dropped(reason) + worker.counters.inbound.dropped(reason))
@@ -106,8 +106,10 @@ pub(super) fn limits(node: &Node) -> Vec<LimitRow> {
     let config = node.config.load();
     let (records, record_limit) = node.pools.records_used();
     let held: u64 = node.workers.iter().map(|worker| worker.port.held.load(Ordering::Relaxed)).sum();
+    let evicted = over_workers(node, |counters| &counters.flows_evicted);
+    let not_kept = refused(DropReason::FlowTableFull) + evicted;
     vec![
-        row("flows", node.flows.len(), node.flows.limit(), refused(DropReason::FlowTableFull)),
+        row("flows", node.flows.len(), node.flows.limit(), not_kept),
         row("records", records, record_limit, refused(DropReason::QueueFull)),
         row(
             "held_packets",
