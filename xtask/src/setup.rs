@@ -16,8 +16,10 @@ const BPF: &[&str] = &["rustc-web", "rust-web-src", "llvm-22-dev", "libzstd-dev"
 const LABORATORY: &[&str] = &[
     "iproute2",
     "iputils-ping",
+    "iputils-tracepath",
     "iperf3",
     "tcpdump",
+    "tshark",
     "nmap",
     "nftables",
     "ethtool",
@@ -26,6 +28,7 @@ const LABORATORY: &[&str] = &[
     "openssl",
     "procps",
     "python3",
+    "python3-scapy",
     "util-linux",
 ];
 /// The linker of BPF objects; its LLVM must be the one of the compiler in [`BPF`].

@@ -22,6 +22,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Capture {
     process: Process,
+    namespace: Namespace,
 }
 
 /// tcpdump's own count.
@@ -49,7 +50,7 @@ impl Capture {
             .args(filter.split_whitespace())
             .spawn()?;
         process.wait_for_output("listening on", LIMIT)?;
-        Ok(Self { process })
+        Ok(Self { process, namespace: namespace.clone() })
     }
 
     /// Waits until tcpdump has written all that the kernel has for it, ends it, and returns its count. The
@@ -119,6 +120,23 @@ impl Capture {
     /// [`LabError::Io`].
     pub fn size(&self) -> Result<u64> {
         self.process.stdout().len()
+    }
+
+    /// The namespace that it was made in.
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// All of the capture, as pcap.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        let size = usize::try_from(self.size()?).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; size];
+        let filled = self.process.stdout().read_at(&mut bytes, 0)?;
+        bytes.truncate(filled);
+        Ok(bytes)
     }
 
     /// Copies the capture to a pcap file.

@@ -7,7 +7,10 @@ mod marker;
 mod nmap;
 mod ping;
 mod raw;
+mod scapy;
+mod tracepath;
 mod traceroute;
+mod tshark;
 
 pub use capture::{Capture, CaptureReport};
 pub use echo::{EchoServer, echo_tcp, echo_udp};
@@ -16,4 +19,6 @@ pub use marker::Marker;
 pub use nmap::{PortState, Scan, ScanReport};
 pub use ping::{Ping, PingReport};
 pub use raw::RawSender;
+pub use scapy::Scapy;
+pub use tracepath::{Tracepath, tracepath};
 pub use traceroute::{Hop, Probe, Traceroute};
