@@ -51,9 +51,9 @@ impl Forwarder {
         bytes: &mut [u8],
         packet: &Packet,
         now: Nanos,
-    ) -> Result<Option<(Onward, usize)>, DropReason> {
+    ) -> Result<Option<(Onward, usize)>, Refusal> {
         if packet.ttl <= 1 {
-            return Err(DropReason::TtlExceeded);
+            return Err(DropReason::TtlExceeded.into());
         }
         match self.fragments.later(key, side, &bytes[..packet.total_len], now) {
             Later::Follows(onward) => {
@@ -61,7 +61,7 @@ impl Forwarder {
                 Ok(Some((onward, len)))
             }
             Later::Held => Ok(None),
-            Later::Dropped(reason) => Err(reason),
+            Later::Dropped(refusal) => Err(refusal),
         }
     }
 
@@ -72,9 +72,9 @@ impl Forwarder {
         bytes: &mut [u8],
         packet: &Packet,
         now: Nanos,
-    ) -> Result<usize, DropReason> {
+    ) -> Result<usize, Refusal> {
         if packet.total_len > onward.mtu && packet.dont_fragment {
-            return Err(DropReason::TooBig);
+            return Err(Refusal::too_big(onward.mtu));
         }
         let change =
             Rewrite { source: Some(onward.source), destination: Some(onward.destination), ..ONE_HOP };
@@ -92,16 +92,15 @@ impl Forwarder {
         outcome: &Result<Onward, Refusal>,
         now: Nanos,
     ) {
-        let outcome = outcome.map_err(|refusal| refusal.reason);
-        let waited = self.fragments.first(key, outcome, now);
+        let waited = self.fragments.first(key, *outcome, now);
         let from_local = key.is_local();
         for mut bytes in waited {
             let books = if from_local { &self.counters.outbound } else { &self.counters.inbound };
             books.dequeued.add(1);
             let sent = outcome.and_then(|onward| self.release(&onward, &mut bytes, from_local, now));
-            if let Err(reason) = sent {
+            if let Err(refusal) = sent {
                 let books = if from_local { &self.counters.outbound } else { &self.counters.inbound };
-                books.drop(reason, 1);
+                books.drop(refusal.reason, 1);
             }
         }
     }
@@ -113,16 +112,16 @@ impl Forwarder {
         bytes: &mut Vec<u8>,
         from_local: bool,
         now: Nanos,
-    ) -> Result<(), DropReason> {
+    ) -> Result<(), Refusal> {
         let packet = parse(bytes)?;
         let len = self.follow(onward, bytes, &packet, now)?;
         let (origin, to) = if from_local {
             (Origin::Outbound, onward.to)
         } else {
-            let to = match self.send_on(onward, bytes, len, now).map_err(|refusal| refusal.reason)? {
+            let to = match self.send_on(onward, bytes, len, now)? {
                 Inbound::Relay { to, .. } => Target::Tunnel(to),
                 Inbound::Deliver { destination, .. } => Target::Local(destination),
-                Inbound::Drop(reason) => return Err(reason),
+                Inbound::Drop(reason) => return Err(reason.into()),
                 Inbound::Held | Inbound::Answer { .. } | Inbound::Consumed => {
                     unreachable!("a later fragment that follows its first is sent or dropped")
                 }
