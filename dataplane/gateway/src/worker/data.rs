@@ -495,6 +495,8 @@ impl DataRole {
     pub(crate) fn tick(&mut self, now: Nanos, outbox: &mut Outbox) {
         self.give_up_held(now, now);
         self.send_emissions(None, now, outbox);
+        // Those, and answers to packets that came from the overlay before this in the same turn.
+        self.lanes.close_all(now, outbox);
         self.lanes.tidy();
         let published = &self.node.workers[self.worker].port;
         if let Ok(statistics) = self.port.statistics() {
