@@ -41,7 +41,7 @@ in_both_layouts! {
         let pair = Pair::with(layout, vnets::dual);
         let servers: [IpAddr; 2] = [Side::B.host(0).into(), Side::B.host6(0).into()];
         let servers = servers.map(|address| EchoServer::udp(pair.lab.h2(), (address, 7000).into()).unwrap());
-        let mut capture = Capture::start(pair.lab.h2(), HOST_INTERFACE, "inbound").unwrap();
+        let mut capture = Capture::start_inbound(pair.lab.h2(), HOST_INTERFACE, "").unwrap();
         let scapy = Scapy::new(pair.lab.h1(), pair.lab.gwa()).unwrap();
         let orders = [
             "ONE[::-1]",
@@ -73,7 +73,7 @@ in_both_layouts! {
 #[test]
 fn fragments_whose_first_never_comes_are_counted_when_their_time_is_up() {
     let pair = Pair::with(Layout::Combined, vnets::dual);
-    let mut capture = Capture::start(pair.lab.h2(), HOST_INTERFACE, "inbound and (ip or ip6)").unwrap();
+    let mut capture = Capture::start_inbound(pair.lab.h2(), HOST_INTERFACE, "ip or ip6").unwrap();
     let scapy = Scapy::new(pair.lab.h1(), pair.lab.gwa()).unwrap();
     let [v4, v6] = fragments(1);
     // Three later fragments each, and twenty of a datagram of which sixteen may wait.

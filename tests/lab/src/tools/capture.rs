@@ -42,11 +42,24 @@ impl Capture {
     /// # Errors
     /// [`LabError::Timeout`] with what tcpdump said.
     pub fn start(namespace: &Namespace, interface: &str, filter: &str) -> Result<Self> {
+        Self::start_in(namespace, interface, "inout", filter)
+    }
+
+    /// As [`Capture::start`], but only what the interface receives. (The filter word `inbound` loses the first
+    /// frame: libpcap judges it itself, and cannot know its direction then.)
+    ///
+    /// # Errors
+    /// As [`Capture::start`].
+    pub fn start_inbound(namespace: &Namespace, interface: &str, filter: &str) -> Result<Self> {
+        Self::start_in(namespace, interface, "in", filter)
+    }
+
+    fn start_in(namespace: &Namespace, interface: &str, direction: &str, filter: &str) -> Result<Self> {
         let mut process = namespace
             .command("tcpdump")
             // 16 MiB of kernel buffer; -Z root: keep the uid, or the parent-death signal would be lost.
             .args(["-i", interface, "-n", "-s", "0", "-U", "--immediate-mode", "-B", "16384", "-Z", "root"])
-            .args(["-w", "-"])
+            .args(["-w", "-", "-Q", direction])
             .args(filter.split_whitespace())
             .spawn()?;
         process.wait_for_output("listening on", LIMIT)?;

@@ -14,15 +14,17 @@ const VERIFY: [&str; 12] = [
     "-o",
     "udp.check_checksum:TRUE",
     "-o",
-    "sctp.checksum:TRUE",
+    "sctp.checksum:CRC 32c",
     "-o",
     "ip.defragment:TRUE",
     "-o",
     "ipv6.defragment:TRUE",
 ];
-/// A checksum of any layer that is wrong. Quoted packets are not whole, so only their IP headers count.
-const BAD_CHECKSUM: &str = "ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 \
-    || icmp.checksum.status == 0 || icmpv6.checksum.status == 0 || sctp.checksum.status == 0";
+/// A checksum of any layer that is wrong. Of a packet that an ICMP error quotes only the IP header counts, because
+/// the rest is cut off.
+const BAD_CHECKSUM: &str = "ip.checksum.status == 0 || icmp.checksum.status == 0 || icmpv6.checksum.status == 0 \
+    || (!icmp && !icmpv6 && \
+    (tcp.checksum.status == 0 || udp.checksum.status == 0 || sctp.checksum.status == 0))";
 
 impl Capture {
     /// The frames that a display filter of Wireshark matches, each as the first value of every field asked for
