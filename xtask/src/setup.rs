@@ -16,8 +16,10 @@ const BPF: &[&str] = &["rustc-web", "rust-web-src", "llvm-22-dev", "libzstd-dev"
 const LABORATORY: &[&str] = &[
     "iproute2",
     "iputils-ping",
+    "iputils-tracepath",
     "iperf3",
     "tcpdump",
+    "tshark",
     "nmap",
     "nftables",
     "ethtool",

@@ -61,7 +61,7 @@ impl Forwarder {
                 Ok(Some((onward, len)))
             }
             Later::Held => Ok(None),
-            Later::Dropped(reason) => Err(reason.into()),
+            Later::Dropped(refusal) => Err(refusal),
         }
     }
 
@@ -92,16 +92,15 @@ impl Forwarder {
         outcome: &Result<Onward, Refusal>,
         now: Nanos,
     ) {
-        let outcome = outcome.map_err(|refusal| refusal.reason);
-        let waited = self.fragments.first(key, outcome, now);
+        let waited = self.fragments.first(key, *outcome, now);
         let from_local = key.is_local();
         for mut bytes in waited {
             let books = if from_local { &self.counters.outbound } else { &self.counters.inbound };
             books.dequeued.add(1);
             let sent = outcome.and_then(|onward| self.release(&onward, &mut bytes, from_local, now));
-            if let Err(reason) = sent {
+            if let Err(refusal) = sent {
                 let books = if from_local { &self.counters.outbound } else { &self.counters.inbound };
-                books.drop(reason, 1);
+                books.drop(refusal.reason, 1);
             }
         }
     }
@@ -113,16 +112,16 @@ impl Forwarder {
         bytes: &mut Vec<u8>,
         from_local: bool,
         now: Nanos,
-    ) -> Result<(), DropReason> {
+    ) -> Result<(), Refusal> {
         let packet = parse(bytes)?;
-        let len = self.follow(onward, bytes, &packet, now).map_err(|refusal| refusal.reason)?;
+        let len = self.follow(onward, bytes, &packet, now)?;
         let (origin, to, len) = if from_local {
             (Origin::Outbound, onward.to, len)
         } else {
-            let (to, len) = match self.send_on(onward, bytes, len, now).map_err(|refusal| refusal.reason)? {
+            let (to, len) = match self.send_on(onward, bytes, len, now)? {
                 Inbound::Relay { to, len } => (Target::Tunnel(to), len),
                 Inbound::Deliver { destination, len } => (Target::Local(destination), len),
-                Inbound::Drop(reason) => return Err(reason),
+                Inbound::Drop(reason) => return Err(reason.into()),
                 Inbound::Held | Inbound::Answer { .. } | Inbound::Consumed => {
                     unreachable!("a later fragment that follows its first is sent or dropped")
                 }

@@ -13,6 +13,7 @@ use gridway_wire::tuple::FiveTuple;
 use crate::flow::{FlowId, Key, Side};
 use crate::ids::VnetId;
 use crate::reason::DropReason;
+use crate::refusal::Refusal;
 use crate::verdict::Target;
 
 /// How long a datagram is followed, and its early fragments wait (RFC 791, 3.2: at least 15 s).
@@ -84,7 +85,7 @@ enum State {
         held: Vec<Vec<u8>>,
     },
     Known(Onward),
-    Refused(DropReason),
+    Refused(Refusal),
 }
 
 #[derive(Debug)]
@@ -106,7 +107,7 @@ pub(crate) enum Later {
     Follows(Onward),
     /// The fragment was copied.
     Held,
-    Dropped(DropReason),
+    Dropped(Refusal),
 }
 
 /// All datagrams that are followed, shared by the workers.
@@ -148,12 +149,12 @@ impl Fragments {
     pub(crate) fn first(
         &self,
         key: &DatagramKey,
-        outcome: Result<Onward, DropReason>,
+        outcome: Result<Onward, Refusal>,
         now: Nanos,
     ) -> Vec<Vec<u8>> {
         let state = match outcome {
             Ok(onward) => State::Known(onward),
-            Err(reason) => State::Refused(reason),
+            Err(refusal) => State::Refused(refusal),
         };
         let mut inner = self.lock();
         let waited = inner.take(key);
@@ -185,11 +186,11 @@ impl Fragments {
         let room = inner.held < self.limit;
         match inner.datagrams.get_mut(key).map(|datagram| &mut datagram.state) {
             Some(State::Known(onward)) => return Later::Follows(*onward),
-            Some(State::Refused(reason)) => return Later::Dropped(*reason),
+            Some(State::Refused(refusal)) => return Later::Dropped(*refusal),
             Some(State::Waiting { held, .. }) if room && held.len() < HELD_EACH => held.push(bytes.to_vec()),
-            Some(State::Waiting { .. }) => return Later::Dropped(DropReason::FragmentLimit),
+            Some(State::Waiting { .. }) => return Later::Dropped(DropReason::FragmentLimit.into()),
             None if !room || inner.waiting_count >= self.waiting_limit() => {
-                return Later::Dropped(DropReason::FragmentLimit);
+                return Later::Dropped(DropReason::FragmentLimit.into());
             }
             None => {
                 let turn = inner.follow(key, State::Waiting { side, held: vec![bytes.to_vec()] }, now);

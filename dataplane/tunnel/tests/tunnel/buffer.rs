@@ -45,7 +45,8 @@ fn packets_are_counted_by_where_they_come_from() {
     record.push_packet(VNET, &[1; 100], Source::Local).unwrap();
     record.push_packet(VNET, &[2; 50], Source::Own).unwrap();
     record.push_packet(VNET, &[3; 70], Source::Relayed).unwrap();
-    let expected = Contents { local: 1, local_bytes: 100, relayed: 1, relayed_bytes: 70 };
+    let expected =
+        Contents { local: 1, local_bytes: 100, relayed: 1, relayed_bytes: 70, own: 1, own_bytes: 50 };
     assert_eq!(record.contents(), expected);
     assert_eq!(packets(&record).len(), 2);
 }

@@ -1,6 +1,10 @@
 //! Virtual networks that most tests need, as TOML text for [`super::NodeConfig::with`].
 
+mod dual;
+
 use std::net::Ipv4Addr;
+
+pub use dual::{dual, dual_with, outside_gateway, outside_gateway6, outside_host6, virtual_host6};
 
 use crate::side::Side;
 

@@ -22,6 +22,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Capture {
     process: Process,
+    namespace: Namespace,
 }
 
 /// tcpdump's own count.
@@ -41,15 +42,28 @@ impl Capture {
     /// # Errors
     /// [`LabError::Timeout`] with what tcpdump said.
     pub fn start(namespace: &Namespace, interface: &str, filter: &str) -> Result<Self> {
+        Self::start_in(namespace, interface, "inout", filter)
+    }
+
+    /// As [`Capture::start`], but only what the interface receives. (The filter word `inbound` loses the first
+    /// frame: libpcap judges it itself, and cannot know its direction then.)
+    ///
+    /// # Errors
+    /// As [`Capture::start`].
+    pub fn start_inbound(namespace: &Namespace, interface: &str, filter: &str) -> Result<Self> {
+        Self::start_in(namespace, interface, "in", filter)
+    }
+
+    fn start_in(namespace: &Namespace, interface: &str, direction: &str, filter: &str) -> Result<Self> {
         let mut process = namespace
             .command("tcpdump")
             // 16 MiB of kernel buffer; -Z root: keep the uid, or the parent-death signal would be lost.
             .args(["-i", interface, "-n", "-s", "0", "-U", "--immediate-mode", "-B", "16384", "-Z", "root"])
-            .args(["-w", "-"])
+            .args(["-w", "-", "-Q", direction])
             .args(filter.split_whitespace())
             .spawn()?;
         process.wait_for_output("listening on", LIMIT)?;
-        Ok(Self { process })
+        Ok(Self { process, namespace: namespace.clone() })
     }
 
     /// Waits until tcpdump has written all that the kernel has for it, ends it, and returns its count. The
@@ -119,6 +133,23 @@ impl Capture {
     /// [`LabError::Io`].
     pub fn size(&self) -> Result<u64> {
         self.process.stdout().len()
+    }
+
+    /// The namespace that it was made in.
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// All of the capture, as pcap.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        let size = usize::try_from(self.size()?).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; size];
+        let filled = self.process.stdout().read_at(&mut bytes, 0)?;
+        bytes.truncate(filled);
+        Ok(bytes)
     }
 
     /// Copies the capture to a pcap file.

@@ -97,6 +97,25 @@ impl Ping {
         self.extra(["-I".to_owned(), source.to_owned()])
     }
 
+    /// Lets everyone on the way fragment the requests (`-M dont`), the sender included.
+    #[must_use]
+    pub fn may_be_fragmented(self) -> Self {
+        self.extra(["-M".to_owned(), "dont".to_owned()])
+    }
+
+    /// Type of service or traffic class: DSCP and ECN in one byte.
+    #[must_use]
+    pub fn class(self, class: u8) -> Self {
+        self.extra(["-Q".to_owned(), class.to_string()])
+    }
+
+    /// Has the way there and back recorded in an IPv4 option (RFC 791, record route).
+    #[must_use]
+    pub fn record_route(mut self) -> Self {
+        self.extra.push("-R".to_owned());
+        self
+    }
+
     fn extra(mut self, args: [String; 2]) -> Self {
         self.extra.extend(args);
         self
