@@ -48,7 +48,7 @@ fn packets_are_counted_by_where_they_come_from() {
     let expected =
         Contents { local: 1, local_bytes: 100, relayed: 1, relayed_bytes: 70, own: 1, own_bytes: 50 };
     assert_eq!(record.contents(), expected);
-    assert_eq!(packets(&record).len(), 2);
+    assert_eq!(packets(&record).len(), 3);
 }
 
 #[test]
