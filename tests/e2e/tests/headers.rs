@@ -1,7 +1,5 @@
 //! What a packet carries beside addresses and ports, and protocols that have no ports.
 
-#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
-
 use std::net::IpAddr;
 
 use gridway_e2e::{LIMIT, Layout, Pair};
