@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use gridway_config::FlowTimeouts;
-use ipnet::IpNet;
 
 use crate::packet::{ACK, Carries, FIN, Packet, RST, SYN};
 use crate::tuple::{ICMP, ICMPV6, TCP, Tuple};
@@ -31,8 +30,6 @@ pub enum Kind {
 /// A remote host's share of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// The outside NAT's local prefix.
-    pub pool: IpNet,
     /// IANA number.
     pub protocol: u8,
     /// Virtual address of the remote host.

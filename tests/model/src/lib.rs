@@ -32,7 +32,9 @@ pub use flow::{Flow, Kind, Mapping, Side, TcpState};
 pub use journal::{Input, Journal};
 pub use model::{Applied, Model};
 pub use nat::{translate_prefix, usable_pool};
-pub use oracle::{IllegalChoice, MappingRequest, ModelChooses, Observed, Oracle, PeerRequest, PoolAddress};
+pub use oracle::{
+    IllegalChoice, MappingRequest, ModelChooses, Observed, Oracle, PeerRequest, Place, PoolAddress,
+};
 pub use packet::Packet;
 pub use step::{Emitted, Fate, Origin, Step, To, Whence};
 pub use tuple::{ICMP, ICMPV6, TCP, Tuple, UDP};

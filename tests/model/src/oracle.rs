@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::packet::Packet;
 use crate::step::{Fate, Step};
-use crate::tuple::Tuple;
+use crate::tuple::{ICMP, ICMPV6, Tuple};
 
 /// A new mapping of many-to-one NAT is needed.
 #[derive(Clone, Debug)]
@@ -30,6 +30,15 @@ pub struct PoolAddress {
     pub in_overlay: Option<IpAddr>,
 }
 
+/// What was chosen for a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Address of the pool.
+    pub address: IpAddr,
+    /// Port or query identifier. `None`: not to be seen; the model takes the first that is allowed.
+    pub port: Option<u16>,
+}
+
 /// One of several peers, equally good, is needed.
 #[derive(Clone, Debug)]
 pub struct PeerRequest {
@@ -44,7 +53,7 @@ pub struct PeerRequest {
 /// Answers what the rules leave open. The model checks the answers; `None` leaves it to the model.
 pub trait Oracle {
     /// Address and port for a new mapping.
-    fn mapping(&mut self, request: &MappingRequest) -> Option<(IpAddr, u16)>;
+    fn mapping(&mut self, request: &MappingRequest) -> Option<Place>;
 
     /// One of `request.best`.
     fn peer(&mut self, request: &PeerRequest) -> Option<String>;
@@ -55,7 +64,7 @@ pub trait Oracle {
 pub struct ModelChooses;
 
 impl Oracle for ModelChooses {
-    fn mapping(&mut self, _: &MappingRequest) -> Option<(IpAddr, u16)> {
+    fn mapping(&mut self, _: &MappingRequest) -> Option<Place> {
         None
     }
 
@@ -98,12 +107,19 @@ impl Observed {
 }
 
 impl Oracle for Observed {
-    fn mapping(&mut self, request: &MappingRequest) -> Option<(IpAddr, u16)> {
+    fn mapping(&mut self, request: &MappingRequest) -> Option<Place> {
         let (source, port) = self.source?;
-        let found =
-            request.pool.iter().find(|pool| pool.address == source || pool.in_overlay == Some(source));
-        // An address of no pool is handed on as it is, to be refused.
-        Some((found.map_or(source, |pool| pool.address), port))
+        let hairpinned = request.pool.iter().find(|pool| pool.in_overlay == Some(source));
+        let delivered = request.pool.iter().any(|pool| pool.address == source);
+        match hairpinned {
+            Some(pool) if !delivered => {
+                // An ICMP query has one identifier: it shows that of the destination's mapping.
+                let hidden = matches!(request.protocol, ICMP | ICMPV6);
+                Some(Place { address: pool.address, port: (!hidden).then_some(port) })
+            }
+            // An address of no pool is handed on as it is, to be refused.
+            _ => Some(Place { address: source, port: Some(port) }),
+        }
     }
 
     fn peer(&mut self, _: &PeerRequest) -> Option<String> {

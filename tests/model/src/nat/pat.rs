@@ -9,7 +9,7 @@ use gridway_config::{OutsideNat, Vnet};
 use super::{inside_to_virtual, usable_pool};
 use crate::flow::{Flow, Mapping};
 use crate::model::Model;
-use crate::oracle::{IllegalChoice, MappingRequest, Oracle, PoolAddress};
+use crate::oracle::{IllegalChoice, MappingRequest, Oracle, Place, PoolAddress};
 use crate::tuple::{ICMP, ICMPV6, TCP, UDP};
 
 /// Largest of the "well-known" ports, which stay among themselves (RFC 4787 REQ-3).
@@ -42,14 +42,15 @@ impl Model {
         };
         let (address, port) = match oracle.mapping(&share.request()) {
             None => first,
-            Some((address, chosen)) => {
+            Some(Place { address, port }) => {
+                let chosen = port.or_else(|| share.first_port(address)).unwrap_or(host_port);
                 let refused =
                     |rule| IllegalChoice::Mapping { host, port: host_port, protocol, address, chosen, rule };
                 share.check(address, chosen).map_err(refused)?;
                 (address, chosen)
             }
         };
-        Ok(Some(Mapping { pool: entry.local, protocol, host, host_port, address, port }))
+        Ok(Some(Mapping { protocol, host, host_port, address, port }))
     }
 }
 
@@ -75,7 +76,6 @@ impl Share<'_> {
     fn existing(&self) -> Option<Mapping> {
         let mine = |(flow, mapping): &(&Flow, Mapping)| {
             flow.vnet == self.vnet.name.as_str()
-                && mapping.pool == self.entry.local
                 && (mapping.host, mapping.host_port) == (self.host, self.port)
                 && mapping.protocol == self.protocol
         };
@@ -90,9 +90,7 @@ impl Share<'_> {
     /// Addresses of the pool that the host has mappings at, of whatever protocol (RFC 4787 REQ-2).
     fn paired(&self, outdated: bool) -> BTreeSet<IpAddr> {
         let mine = |(flow, mapping): &(&Flow, Mapping)| {
-            flow.vnet == self.vnet.name.as_str()
-                && mapping.pool == self.entry.local
-                && mapping.host == self.host
+            flow.vnet == self.vnet.name.as_str() && mapping.host == self.host
         };
         self.in_use(outdated).filter(mine).map(|(_, mapping)| mapping.address).collect()
     }

@@ -2,7 +2,7 @@ use gridway_model::TcpState;
 use gridway_model::packet::{ACK, FIN, RST, SYN};
 
 use crate::support::{
-    ALLOW, INSIDE, NETMAP, Node, POOL_OF_ONE, ROUTES, VNET, ends, ping, pooled, segment, udp, usual,
+    ALLOW, INSIDE, NETMAP, Node, POOL_OF_ONE, ROUTES, VNET, ends, ip, ping, pooled, segment, udp, usual,
 };
 
 const THERE: (&str, &str, (u16, u16)) = ("10.1.0.2", "172.16.1.2", (999, 80));
@@ -132,4 +132,28 @@ fn a_flow_whose_nat_changed_begins_anew() {
     assert_eq!(node.refusal(&udp("10.1.0.2", "172.16.1.2", (80, 5000))), Some("no_vnet"));
     assert_eq!(ends(&node.delivered("gw-b", &packet)), "172.16.1.8 5000 > 10.1.0.2 80");
     assert_eq!(node.0.flows().len(), 1);
+}
+
+#[test]
+fn a_packet_that_does_not_fit_leaves_its_flow_as_it_was() {
+    let mut node = Node::new(&usual());
+    node.delivered("gw-b", &udp("10.200.1.2", "10.200.0.2", (5000, 80)));
+    node.wait(200);
+    let flow = node.0.flows()[0].clone();
+    let big = gridway_model::packet::build::udp(ip("10.200.1.2"), ip("10.200.0.2"), (5000, 80), &[0; 1473]);
+    assert_eq!(node.refusal_of("gw-b", &big), Some("too_big"));
+    assert_eq!(node.0.flows(), [flow]);
+}
+
+#[test]
+fn a_flow_whose_local_host_becomes_remote_ends() {
+    let mut node = Node::new(&usual());
+    node.tunnelled(&udp("10.1.0.2", "172.16.1.2", (1, 2)));
+    // As long as the inside NAT: 10.200.0.2 is now behind gw-d.
+    let route = "[[vnet.route]]\nto = \"10.200.0.0/28\"\nvia = \"gw-d\"\n";
+    node.reload(&[&usual(), route].concat());
+    let back = udp("10.200.1.2", "10.200.0.2", (2, 1));
+    assert_eq!(node.refusal_of("gw-b", &back), Some("transit_refused"));
+    assert!(node.0.flows().is_empty());
+    assert_eq!(node.refusal(&udp("10.1.0.2", "172.16.1.2", (1, 2))), Some("spoofed_local"));
 }

@@ -14,14 +14,18 @@ fn model(scenario: &Scenario) -> Model {
 /// Runs a scenario; gives every input with what it led to.
 fn run(scenario: &Scenario) -> Vec<(Input, Applied)> {
     let (mut model, mut journal) = (model(scenario), Journal::new(scenario));
-    let mut log = Vec::new();
+    let (mut log, mut reconfigured) = (Vec::new(), false);
     for event in scenario.all_events() {
         for input in journal.resolve(&event) {
             let applied = model.apply(&input, &mut ModelChooses).expect("its own choices are legal");
             if let Applied::Step(step) = &applied {
                 journal.record(&input, step);
             }
-            no_two_hosts_share_a_place(&model);
+            // Outdated mappings may give their places away.
+            reconfigured |= matches!(input, Input::Config(_));
+            if !reconfigured {
+                no_two_hosts_share_a_place(&model);
+            }
             log.push((input, applied));
         }
     }
@@ -33,7 +37,7 @@ fn no_two_hosts_share_a_place(model: &Model) {
     let mut places = BTreeMap::new();
     for (flow, mapping) in model.flows().iter().filter_map(|flow| Some((flow, flow.mapping?))) {
         let host = (flow.vnet.clone(), mapping.host, mapping.host_port);
-        let place = (mapping.address, mapping.port, mapping.protocol, mapping.pool);
+        let place = (mapping.address, mapping.port, mapping.protocol);
         let other = places.insert(place, host.clone());
         assert!(other.is_none_or(|other| other == host), "{place:?} belongs to two hosts");
     }
@@ -47,7 +51,7 @@ fn steps(log: &[(Input, Applied)]) -> impl Iterator<Item = &Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_plan_is_a_valid_configuration(plan in config_plan()) {

@@ -1,7 +1,9 @@
 use gridway_model::packet::Quote;
 use gridway_model::{Fate, Packet};
 
-use crate::support::{ALLOW, INSIDE, Node, ROUTES, VNET, ends, error, read, udp, with_ttl};
+use crate::support::{
+    ALLOW, INSIDE, Node, ROUTES, VNET, ends, error, ip, only, ping, pong, read, to_peer, udp, with_ttl,
+};
 
 /// The pool lies within the local side of the inside NAT: 10.1.0.8 and 10.1.0.9 are 10.200.0.8 and
 /// 10.200.0.9 in the vnet.
@@ -59,9 +61,38 @@ fn errors_come_back_by_the_hairpin() {
     node.delivered("gw-c", &udp("10.200.2.2", "10.200.0.2", (6000, 80)));
     let (_, there) = back(&mut node, "gw-b", &udp("10.200.1.2", "10.200.0.8", (5000, 6000)));
     let (peer, packet) = back(&mut node, "gw-c", &error("10.200.2.2", &there, (3, 3)));
-    assert_eq!(peer, "gw-b");
+    assert_eq!((peer.as_str(), packet.ttl), ("gw-b", 63));
     let quote = Quote::read(&packet).unwrap().tuple;
     assert_eq!(ends(&packet), "10.200.0.8 0 > 10.200.1.2 0");
     assert_eq!((quote.source, quote.source_port), (packet.destination, 5000));
     assert_eq!((quote.destination.to_string().as_str(), quote.destination_port), ("10.200.0.8", 6000));
+}
+
+#[test]
+fn fragments_take_the_hairpin_of_their_first_one() {
+    let mut node = hairpinning();
+    node.delivered("gw-c", &udp("10.200.2.2", "10.200.0.2", (6000, 80)));
+    let whole = gridway_model::packet::build::udp(ip("10.200.1.2"), ip("10.200.0.8"), (5000, 6000), &[3; 60]);
+    let pieces = whole.split(5, 24);
+    assert_eq!(node.from("gw-b", &pieces[2]).fate, Fate::Held);
+    let step = node.from("gw-b", &pieces[0]);
+    assert!(matches!(&step.fate, Fate::Tunnelled { peer, .. } if peer == "gw-c"), "{step:?}");
+    let (to, released) = only(&step.emitted);
+    assert_eq!((to, released.piece.offset, released.ttl), (to_peer("gw-c"), 48, 63));
+    assert_eq!(ends(&released), "10.200.0.8 0 > 10.200.2.2 0");
+    let (peer, packet) = back(&mut node, "gw-b", &pieces[1]);
+    assert_eq!((peer.as_str(), packet.ttl, packet.piece.offset), ("gw-c", 63, 24));
+}
+
+#[test]
+fn a_hairpinned_query_shows_the_identifier_of_its_destination() {
+    let mut node = hairpinning();
+    node.delivered("gw-b", &ping("10.200.1.4", "10.200.0.2", 9));
+    assert!(node.mapped(&ping("10.200.1.3", "10.200.0.2", 9), ("10.1.0.8", 7)).is_ok());
+    // 10.200.1.2 becomes 10.1.0.9 identifier 7, and what comes out bears 9, that of 10.200.1.3: of the
+    // choice only the address is to be seen, here as the vnet knows it.
+    let step = node.mapped(&ping("10.200.1.2", "10.200.0.8", 7), ("10.200.0.9", 9)).unwrap();
+    assert_eq!(ends(&read(step.bytes().unwrap())), "10.200.0.9 9 > 10.200.1.3 9");
+    let (_, packet) = back(&mut node, "gw-b", &pong("10.200.1.3", "10.200.0.9", 9));
+    assert_eq!(ends(&packet), "10.200.0.8 7 > 10.200.1.2 7");
 }

@@ -2,8 +2,7 @@ use gridway_model::packet::{Quote, SYN};
 use gridway_model::{Fate, Packet};
 
 use crate::support::{
-    ALLOW, INSIDE, Node, ROUTES, VNET, check, ends, error, ip, ping, pooled, segment, to_peer, udp, usual,
-    with_ttl,
+    ALLOW, INSIDE, Node, ROUTES, VNET, check, ends, error, ip, ping, pooled, segment, udp, usual, with_ttl,
 };
 
 /// Source and destination of an error, and the packet that it quotes.
@@ -155,6 +154,19 @@ fn an_error_goes_where_the_flow_goes() {
     let step = node.out(&error("10.1.0.2", &here, (3, 3)));
     assert_eq!(step.reason(), Some("peer_down"));
     assert!(step.emitted.is_empty(), "nothing is said about errors");
-    assert_eq!(to_peer("gw-b"), to_peer("gw-b"));
     assert_eq!(ends(&here), "172.16.1.2 5000 > 10.1.0.2 80");
+}
+
+#[test]
+fn local_errors_go_to_the_sender_of_the_quoted_packet_and_are_not_spoofed() {
+    let mut node = Node::new(&usual());
+    let here = node.delivered("gw-b", &udp("10.200.1.2", "10.200.0.2", (5000, 80)));
+    let mut astray = error("10.1.0.2", &here, (3, 3));
+    astray.destination = ip("172.16.1.3");
+    assert_eq!(node.refusal(&astray), Some("icmp_no_flow"));
+    // 10.1.0.9 is 10.200.0.9, which a longer route gives to gw-d.
+    let route = "[[vnet.route]]\nto = \"10.200.0.9/32\"\nvia = \"gw-d\"\n";
+    node.reload(&[&usual(), route].concat());
+    assert_eq!(node.refusal(&error("10.1.0.9", &here, (3, 3))), Some("spoofed_local"));
+    assert_eq!(node.refusal(&error("10.1.0.3", &here, (3, 3))), None);
 }

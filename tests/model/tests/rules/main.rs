@@ -1,6 +1,7 @@
 //! The rules, one claim a test, with expectations worked out by hand: the proof that the judge is right.
 
 mod acl;
+mod alike;
 mod diagnostics;
 mod flows;
 mod fragments;
@@ -15,3 +16,4 @@ mod relay;
 mod routes;
 mod support;
 mod translation;
+mod vnets;

@@ -141,3 +141,21 @@ fn mss_is_neither_raised_nor_added_nor_touched_elsewhere() {
     let data = syn("10.1.0.4", "172.16.1.2", ACK, Some(1460));
     assert_eq!(node.tunnelled(&data).1.payload[20..24], [2, 4, 0x05, 0xb4]);
 }
+
+#[test]
+fn the_mss_of_a_delivered_syn_is_that_of_the_way_back() {
+    // gw-d may send what gw-b's hosts send, but the answers go to gw-b, which takes less.
+    let worse = "[[vnet.route]]\nto = \"10.200.1.0/28\"\nvia = \"gw-d\"\nmetric = 200\n";
+    let mut node = Node::new(&[&usual(), worse].concat());
+    node.0.set_peer("gw-b", true, 1300);
+    let packet = node.delivered("gw-d", &syn("10.200.1.2", "10.200.0.2", SYN, Some(1460)));
+    assert_eq!(packet.mss(), Some(1260));
+}
+
+#[test]
+fn a_peer_with_a_larger_mtu_does_not_widen_the_data_link() {
+    let mut node = Node::new(&usual());
+    node.0.set_peer("gw-b", true, 9000);
+    assert_eq!(node.refusal(&datagram("10.1.0.2", "172.16.1.2", 1500, true)), None);
+    assert_eq!(node.refusal(&datagram("10.1.0.2", "172.16.1.2", 1501, true)), Some("too_big"));
+}

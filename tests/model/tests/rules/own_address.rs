@@ -1,7 +1,7 @@
 use gridway_model::packet::{Carries, SYN};
 use gridway_model::{Fate, Packet, To};
 
-use crate::support::{ALLOW, Node, check, only, ping, read, segment, to_peer, usual, with_ttl};
+use crate::support::{ALLOW, Node, check, ip, only, ping, read, segment, to_peer, usual, with_ttl};
 
 fn answer(fate: Fate) -> (To, Packet) {
     match fate {
@@ -57,4 +57,15 @@ fn the_data_address_answers_echo_and_nothing_else() {
     assert_eq!(step.reason(), Some("to_own_address"));
     assert_eq!(only(&step.emitted).1.payload[..2], [3, 1]);
     assert!(node.0.flows().is_empty());
+}
+
+#[test]
+fn fragments_of_an_echo_are_not_answered() {
+    let mut node = Node::new(&usual());
+    for own in ["10.200.0.14", "10.200.0.1"] {
+        let request = gridway_model::packet::build::echo(ip("10.200.1.2"), ip(own), 5, false, &[1; 40]);
+        for piece in request.split(77, 24) {
+            assert_eq!(node.refusal_of("gw-b", &piece), Some("to_own_address"), "{own}");
+        }
+    }
 }

@@ -155,3 +155,19 @@ fn local_hosts_make_no_mappings() {
     assert_eq!(node.refusal(&udp("10.1.0.2", "172.16.1.8", (1, 2))), Some("pat_no_mapping"));
     assert!(node.0.flows().is_empty());
 }
+
+#[test]
+fn a_wider_pool_keeps_the_mappings_it_has() {
+    let mut node = Node::new(&pooled());
+    node.delivered("gw-b", &udp("10.200.1.3", "10.200.0.2", (5000, 80)));
+    assert!(node.mapped(&udp("10.200.1.2", "10.200.0.2", (5000, 80)), ("172.16.1.8", 6000)).is_ok());
+    node.reload(&pool_of_two());
+    // For another destination the host is still the same.
+    let packet = node.delivered("gw-b", &udp("10.200.1.2", "10.200.0.3", (5000, 81)));
+    assert_eq!(ends(&packet), "172.16.1.8 6000 > 10.1.0.3 81");
+    let tcp = segment("10.200.1.2", "10.200.0.2", (7000, 80), 2);
+    assert_eq!(
+        rule(node.mapped(&tcp, ("172.16.1.9", 7000))),
+        "a host keeps its address while that has ports"
+    );
+}

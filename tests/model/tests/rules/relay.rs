@@ -1,7 +1,16 @@
 use gridway_model::packet::{ACK, SYN};
-use gridway_model::{Fate, Packet};
+use gridway_model::{Fate, Packet, TcpState};
 
-use crate::support::{ALLOW, Node, check, ends, error, pong, read, segment, udp, usual};
+use crate::support::{ALLOW, Node, check, ends, error, ip, only, pong, read, segment, to_peer, udp, usual};
+
+const V4_ROUTES: &str = "
+[[vnet.route]]
+to = \"10.200.1.0/28\"
+via = \"gw-b\"
+[[vnet.route]]
+to = \"10.200.2.0/28\"
+via = \"gw-c\"
+";
 
 fn relaying() -> String {
     usual().replace("name = \"one\"", "name = \"one\"\nrelay = true")
@@ -78,4 +87,37 @@ fn a_relay_without_a_live_peer_says_so() {
     let step = node.from("gw-b", &udp("10.200.1.2", "10.200.2.2", (1, 2)));
     assert_eq!(step.reason(), Some("peer_down"));
     assert_eq!(step.emitted.len(), 1);
+}
+
+#[test]
+fn the_state_of_a_relayed_connection_follows_both_sides() {
+    let mut node = Node::new(&relaying());
+    let there = |flags| segment("10.200.1.2", "10.200.2.2", (999, 80), flags);
+    let back = |flags| segment("10.200.2.2", "10.200.1.2", (80, 999), flags);
+    relayed(&mut node, "gw-b", &there(SYN));
+    relayed(&mut node, "gw-c", &back(SYN | ACK));
+    assert_eq!(node.0.flows()[0].tcp_state(), TcpState::Opening);
+    relayed(&mut node, "gw-b", &there(ACK));
+    assert_eq!(node.0.flows()[0].tcp_state(), TcpState::Established);
+    assert_eq!(node.0.flows()[0].flags, [SYN | ACK, SYN | ACK]);
+    assert_eq!(node.0.flows().len(), 1);
+}
+
+#[test]
+fn fragments_of_relayed_datagrams_follow() {
+    let mut node = Node::new(&relaying());
+    let whole = gridway_model::packet::build::udp(ip("10.200.1.2"), ip("10.200.2.2"), (1, 2), &[3; 60]);
+    let pieces = whole.split(5, 24);
+    assert_eq!(node.from("gw-b", &pieces[1]).fate, Fate::Held);
+    let step = node.from("gw-b", &pieces[0]);
+    assert!(matches!(&step.fate, Fate::Relayed { peer, .. } if peer == "gw-c"));
+    assert_eq!(only(&step.emitted), (to_peer("gw-c"), Packet { ttl: 63, ..pieces[1].clone() }));
+}
+
+#[test]
+fn a_local_host_cannot_join_a_relayed_flow() {
+    let plain = "[[vnet]]\nname = \"one\"\ncidr = \"10.200.0.0/22\"\nnat = false\nrelay = true\n";
+    let mut node = Node::new(&[plain, V4_ROUTES, ALLOW].concat());
+    relayed(&mut node, "gw-b", &udp("10.200.1.2", "10.200.2.2", (1, 2)));
+    assert_eq!(node.refusal(&udp("10.200.2.2", "10.200.1.2", (2, 1))), Some("spoofed_local"));
 }

@@ -48,6 +48,11 @@ fn a_failing_monitor_takes_its_route_down() {
     assert_eq!(node.tunnelled(&packet).0, "gw-c");
     node.0.set_monitor("one", "10.200.1.0/28".parse().unwrap(), "gw-b", true);
     assert_eq!(node.tunnelled(&packet).0, "gw-b");
+    // A route that is no longer monitored passes whatever its monitor said last.
+    node.0.set_monitor("one", "10.200.1.0/28".parse().unwrap(), "gw-b", false);
+    let unmonitored = rest.replace("monitor = ", "# ");
+    node.reload(&unmonitored);
+    assert_eq!(node.tunnelled(&packet).0, "gw-b");
 }
 
 #[test]
@@ -124,4 +129,13 @@ fn a_flow_that_moves_keeps_its_translation() {
     assert_eq!((peer.as_str(), ends(&answer).as_str()), ("gw-c", "10.200.0.2 80 > 10.200.1.2 5000"));
     let packet = node.delivered("gw-c", &packet);
     assert_eq!(ends(&packet), "172.16.1.8 7000 > 10.1.0.2 80");
+}
+
+#[test]
+fn the_nodes_own_address_is_never_remote() {
+    // No inside NAT, and one route for all of the vnet.
+    let route = "[[vnet.route]]\nto = \"10.200.0.0/22\"\nvia = \"gw-d\"\n";
+    let mut node = Node::new(&[VNET, route, ALLOW].concat());
+    assert_eq!(node.refusal_of("gw-d", &udp("10.200.0.14", "10.9.0.2", (1, 1))), Some("source_check"));
+    assert_eq!(node.refusal_of("gw-d", &udp("10.200.0.13", "10.9.0.2", (1, 1))), Some("no_inside_nat"));
 }

@@ -61,7 +61,7 @@ fn without_nat_addresses_stay_as_they_are() {
 }
 
 #[test]
-fn the_longest_selector_chooses_the_vnet() {
+fn selectors_choose_the_vnet() {
     let two = "[[vnet]]\nname = \"two\"\ncidr = \"10.200.0.0/22\"\n\
                [[vnet.outside_nat]]\nvirtual = \"10.200.1.0/28\"\nlocal = \"172.17.1.0/28\"\n\
                [[vnet.route]]\nto = \"10.200.1.0/28\"\nvia = \"gw-d\"\n\
