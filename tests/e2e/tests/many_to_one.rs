@@ -202,7 +202,7 @@ fn the_second_host_with_gre_is_refused_and_told() {
     assert!(first.is_none_or(|answer| answer.kind != (3, 13)), "{first:?}");
     let flows = pair.b.flows().unwrap();
     let flow = flows.iter().find(|flow| flow.local.proto == 47).unwrap();
-    assert_eq!(flow.local.src, IpAddr::V4(SHARED), "{flow:?}");
+    assert_eq!(flow.local.dst, IpAddr::V4(SHARED), "{flow:?}");
 
     let second = sr1(pair.lab.host(Side::A, 1), &gre).unwrap();
     // Administratively prohibited, by gw-b's address in the vnet as side A knows it.

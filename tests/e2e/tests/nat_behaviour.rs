@@ -7,8 +7,6 @@
 //!
 //! A STUN server names its other address as it knows it, so side B's addresses are the same everywhere here.
 
-#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
-
 use std::net::{Ipv4Addr, UdpSocket};
 
 use gridway_e2e::{LIMIT, Layout, Pair};

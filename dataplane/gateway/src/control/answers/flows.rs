@@ -60,7 +60,7 @@ fn flow(node: &Node, view: &FlowView, vnet: String, peer: String) -> FlowRow {
             flow::Side::Local => Side::Local,
             flow::Side::Overlay => Side::Overlay,
         },
-        translation: translation(&local_tuple, &virtual_tuple),
+        translation: translation(view),
         relayed,
         state: State::of(view).name().to_owned(),
         packets: local.packets + overlay.packets,
@@ -75,14 +75,13 @@ fn flow(node: &Node, view: &FlowView, vnet: String, peer: String) -> FlowRow {
     }
 }
 
-fn translation(local: &FiveTuple, overlay: &FiveTuple) -> Translation {
-    let ports = |tuple: &FiveTuple| (tuple.source_port, tuple.destination_port);
-    if local == overlay {
-        Translation::None
-    } else if ports(local) == ports(overlay) {
-        Translation::OneToOne
-    } else {
+fn translation(view: &FlowView) -> Translation {
+    if view.traits.has(Traits::SHARED) {
         Translation::Port
+    } else if view.traits.has(Traits::RELAYED) || view.local == view.overlay.reversed() {
+        Translation::None
+    } else {
+        Translation::OneToOne
     }
 }
 
