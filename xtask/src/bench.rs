@@ -5,7 +5,7 @@ use clap::Subcommand;
 
 use crate::demo::{program, release_programs};
 use crate::run::{is_root, run, say};
-use crate::setup;
+use crate::{scale, setup};
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum What {
@@ -15,17 +15,31 @@ pub(crate) enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// What a packet and a new flow cost in Layer 3, over flows, prefixes and rules.
+    Scale {
+        /// Up to 100,000 flows and prefixes instead of a million.
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 /// Builds what is measured, then measures.
 pub(crate) fn bench(what: &What) -> Result<()> {
+    match what {
+        What::Lab { quick } => lab(*quick),
+        What::Scale { quick } => {
+            setup::setup()?;
+            scale::scale(*quick)
+        }
+    }
+}
+
+fn lab(quick: bool) -> Result<()> {
     if !is_root() {
         bail!("the laboratory loads XDP programs and makes network namespaces: run it as root");
     }
     setup::setup()?;
     say("Building (a few minutes the first time)");
     run(&mut release_programs())?;
-    match what {
-        What::Lab { quick } => run(program("gridway-bench")?.arg("lab").args(quick.then_some("--quick"))),
-    }
+    run(program("gridway-bench")?.arg("lab").args(quick.then_some("--quick")))
 }

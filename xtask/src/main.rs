@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod lint;
 mod run;
+mod scale;
 mod setup;
 mod test;
 

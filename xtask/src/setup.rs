@@ -33,6 +33,7 @@ const LABORATORY: &[&str] = &[
     "python3",
     "python3-scapy",
     "util-linux",
+    "valgrind",
 ];
 /// STUN server and NAT discovery. Its package would start a TURN relay for everyone.
 const COTURN: &str = "coturn";
