@@ -1,33 +1,32 @@
 //! The data role of a worker: its queues of the data NIC, and the packets that pass through them.
 
-use std::net::IpAddr;
+mod answers;
+mod delivery;
+mod emissions;
+
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
-use gridway_forwarding::next_hop::{NextHop, NextHops};
+use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
 use gridway_forwarding::{
-    Counters, Direction, DropReason, Emission, Forwarder, Inbound, Origin, Outbound, Shared, Target, Tunnel,
-    VnetId,
+    Counters, Direction, DropReason, Forwarder, Inbound, Origin, Outbound, Shared, VnetId,
 };
 use gridway_tunnel::Source;
 use gridway_tunnel::aqm::CoDel;
-use gridway_wire::arp::ArpRequest;
 use gridway_wire::ethernet::{ETHERNET_HEADER_LEN, Ethernet, ether_type};
 use gridway_wire::frame::{self, FrameMut, FrameReader, FrameReaderMut, PacketsFrameMut};
-use gridway_wire::icmp::echo_reply_in_place;
 use gridway_wire::mac::MacAddr;
-use gridway_wire::ndp::NeighbourSolicitation;
-use gridway_wire::packet::{IPV6_HEADER_LEN, parse};
 use gridway_wire::time::Nanos;
-use gridway_xsk::{BURST, Frame, Port, QueueStatistics, RejectReason};
+use gridway_xsk::{BURST, Frame, Port, QueueStatistics};
 
+use self::answers::is_neighbour_solicitation;
 use super::lanes::{Lanes, Outbox, Packet, mark_or};
-use crate::held::{Held, HeldFrame};
+use crate::held::Held;
 use crate::link::Link;
 use crate::node::Node;
 
@@ -186,114 +185,6 @@ impl DataRole {
         result
     }
 
-    /// Sends a frame whose packet was turned into an answer of `len` bytes back to where it came from.
-    fn answer_host(&mut self, queue: usize, mut frame: Frame, len: usize) -> Result<(), DropReason> {
-        let bytes = self.port.packet_mut(&mut frame);
-        let answered = Ethernet::parse(bytes).and_then(|ethernet| {
-            Ethernet { destination: ethernet.source, source: self.mac, ..ethernet }.write(bytes)
-        });
-        let resized = self.port.resize(&mut frame, ETHERNET_HEADER_LEN + len);
-        let answered = answered.map_err(DropReason::from).and(resized.map_err(|_| DropReason::TooBig));
-        self.send_answer(queue, frame, answered)
-    }
-
-    /// Sends what the forwarder made besides the packets it was given. Packets for local hosts go to `sender`
-    /// where they answer its packet: its address need not be resolved.
-    fn send_emissions(&mut self, sender: Option<MacAddr>, now: Nanos, outbox: &mut Outbox) {
-        while let Some(Emission { to, origin, mut bytes }) = self.forwarder.emissions.pop() {
-            let sent = match (to, sender) {
-                (Target::Tunnel(to), _) => self.emit_to_peer(to, origin, &mut bytes, now, outbox),
-                (Target::Local(_), Some(mac)) => self.frame_for(mac, &bytes).and_then(|frame| {
-                    self.transmit(0, frame)?;
-                    self.counters.inbound.originated.add(1);
-                    Ok(())
-                }),
-                (Target::Local(destination), None) => {
-                    self.deliver(destination, &mut bytes, origin == Origin::Own, now, outbox)
-                }
-            };
-            match (sent, origin) {
-                (Ok(()), _) | (Err(_), Origin::Own) => {}
-                (Err(reason), Origin::Outbound) => self.counters.outbound.drop(reason, 1),
-                (Err(reason), Origin::Inbound) => self.counters.inbound.drop(reason, 1),
-            }
-            self.forwarder.emissions.give_back(bytes);
-        }
-    }
-
-    fn emit_to_peer(
-        &mut self,
-        to: Tunnel,
-        origin: Origin,
-        bytes: &mut [u8],
-        now: Nanos,
-        outbox: &mut Outbox,
-    ) -> Result<(), DropReason> {
-        let (source, books) = match origin {
-            Origin::Own => (Source::Own, &self.counters.outbound.originated),
-            Origin::Outbound => (Source::Local, &self.counters.outbound.queued),
-            Origin::Inbound => (Source::Relayed, &self.counters.inbound.queued),
-        };
-        if origin != Origin::Own {
-            let law = &mut self.throttled[0];
-            throttle(&self.node.egress, law, bytes, &self.counters.outbound, now)?;
-        }
-        let packet = Packet { vnet: to.vnet, bytes, source };
-        let at = (self.forwarder.epoch(), now);
-        self.lanes.push(to.peer, to.spread, packet, at, &self.counters, outbox)?;
-        books.add(1);
-        Ok(())
-    }
-
-    /// Sends the probes of route monitors that are due.
-    pub(crate) fn handle_monitors(&mut self, now: Nanos, outbox: &mut Outbox) {
-        self.forwarder.handle_monitors(now);
-        self.send_emissions(None, now, outbox);
-    }
-
-    fn answer_arp(&mut self, queue: usize, mut frame: Frame) -> Result<(), DropReason> {
-        let mac = self.mac;
-        let bytes = self.port.packet_mut(&mut frame);
-        let answered = ArpRequest::parse(bytes).map_err(DropReason::from).and_then(|request| {
-            let proxied = self.forwarder.policy().is_proxied(request.target_ip.into());
-            if request.is_probe() || request.is_gratuitous() || !proxied {
-                return Err(DropReason::NotAnswered);
-            }
-            request.answer_in_place(bytes, mac).map_err(DropReason::from)
-        });
-        self.send_answer(queue, frame, answered)
-    }
-
-    fn answer_solicitation(&mut self, queue: usize, mut frame: Frame) -> Result<(), DropReason> {
-        let mac = self.mac;
-        let parsed = NeighbourSolicitation::parse(self.port.packet(&frame)).map_err(DropReason::from);
-        let answered = parsed.and_then(|solicitation| {
-            let proxied = self.forwarder.policy().is_proxied(solicitation.target.into());
-            if solicitation.is_probe() || !proxied {
-                return Err(DropReason::NotAnswered);
-            }
-            let buffer = self.port.buffer_mut(&mut frame);
-            let len = solicitation.answer_in_place(buffer, mac).map_err(DropReason::from)?;
-            self.port.resize(&mut frame, len).map_err(|_| DropReason::TooBig)
-        });
-        self.send_answer(queue, frame, answered)
-    }
-
-    fn send_answer(
-        &mut self,
-        queue: usize,
-        frame: Frame,
-        answered: Result<(), DropReason>,
-    ) -> Result<(), DropReason> {
-        if let Err(reason) = answered {
-            self.port.recycle(frame);
-            return Err(reason);
-        }
-        self.transmit(queue, frame)?;
-        self.counters.outbound.answered.add(1);
-        Ok(())
-    }
-
     /// The packets of an opened record.
     pub(crate) fn inbound(
         &mut self,
@@ -372,120 +263,6 @@ impl DataRole {
         }
     }
 
-    /// Sends a packet to a local host. One of the node's `own` stands in no books.
-    fn deliver(
-        &mut self,
-        destination: IpAddr,
-        packet: &mut [u8],
-        own: bool,
-        now: Nanos,
-        outbox: &mut Outbox,
-    ) -> Result<(), DropReason> {
-        match self.hops_seen.resolve(destination) {
-            NextHop::Mac(mac) => {
-                let frame = self.frame_for(mac, packet)?;
-                self.transmit(0, frame)?;
-                self.count_delivered(packet.len(), own);
-                Ok(())
-            }
-            NextHop::Unresolved(neighbour) => {
-                if let Some(resolver) = &self.node.resolver {
-                    resolver.resolve(neighbour);
-                }
-                let frame = self.frame_for(MacAddr([0; 6]), packet)?;
-                match self.held.hold(neighbour, frame, own, now) {
-                    Ok(()) => {
-                        self.counters.inbound.queued.add(u64::from(!own));
-                        Ok(())
-                    }
-                    Err(frame) => {
-                        self.port.recycle(frame);
-                        Err(DropReason::HeldFull)
-                    }
-                }
-            }
-            NextHop::Own => self.answer_for_kernel(packet, now, outbox),
-            NextHop::NoRoute => {
-                self.forwarder.undeliverable(packet, now);
-                Err(DropReason::NoLocalRoute)
-            }
-        }
-    }
-
-    fn count_delivered(&self, len: usize, own: bool) {
-        let books = &self.counters.inbound;
-        if own {
-            books.originated.add(1);
-        } else {
-            books.forwarded.add(1);
-            books.forwarded_bytes.add(len as u64);
-        }
-    }
-
-    /// A packet for the node's own data address: AF_XDP cannot hand it to the kernel, so echo is
-    /// answered here, as if a local host had, and nothing else is.
-    fn answer_for_kernel(
-        &mut self,
-        packet: &mut [u8],
-        now: Nanos,
-        outbox: &mut Outbox,
-    ) -> Result<(), DropReason> {
-        let parsed = parse(packet)?;
-        if !echo_reply_in_place(packet, &parsed) {
-            self.forwarder.undeliverable(packet, now);
-            return Err(DropReason::ToOwnAddress);
-        }
-        let (to, len) = match self.forwarder.outbound(packet, now) {
-            Outbound::Tunnel { to, len } => (to, len),
-            Outbound::Drop(reason) => return Err(reason),
-            Outbound::Answer { .. } | Outbound::Held => return Err(DropReason::ToOwnAddress),
-        };
-        let reply = Packet { vnet: to.vnet, bytes: &mut packet[..len], source: Source::Own };
-        let at = (self.forwarder.epoch(), now);
-        self.lanes.push(to.peer, to.spread, reply, at, &self.counters, outbox)?;
-        self.counters.inbound.answered.add(1);
-        Ok(())
-    }
-
-    /// A frame with `packet` behind an Ethernet header to `destination`.
-    fn frame_for(&mut self, destination: MacAddr, packet: &[u8]) -> Result<Frame, DropReason> {
-        let mut frame = self.port.allocate().ok_or(DropReason::NoFrame)?;
-        let len = ETHERNET_HEADER_LEN + packet.len();
-        if self.port.resize(&mut frame, len).is_err() {
-            self.port.recycle(frame);
-            return Err(DropReason::TooBig);
-        }
-        let ether_type = if packet[0] >> 4 == 6 { ether_type::IPV6 } else { ether_type::IPV4 };
-        let bytes = self.port.packet_mut(&mut frame);
-        let header = Ethernet { destination, source: self.mac, ether_type };
-        header.write(bytes).expect("the frame was sized for the header");
-        bytes[ETHERNET_HEADER_LEN..].copy_from_slice(packet);
-        Ok(frame)
-    }
-
-    fn transmit(&mut self, queue: usize, frame: Frame) -> Result<(), DropReason> {
-        self.port.transmit(queue, frame).map_err(|rejected| {
-            debug_assert_eq!(rejected.reason, RejectReason::RingFull, "frames are this port's own");
-            self.port.recycle(rejected.frame);
-            DropReason::TxFull
-        })
-    }
-
-    /// Sends held packets whose neighbour has become known.
-    fn send_resolved(&mut self) {
-        let (hops, mut ready) = (self.hops_seen.clone(), Vec::new());
-        self.held.take_resolved(|neighbour| hops.neighbour(neighbour), |mac, held| ready.push((*mac, held)));
-        for (mac, HeldFrame { mut frame, own, .. }) in ready {
-            let packet_len = frame.len() - ETHERNET_HEADER_LEN;
-            self.port.packet_mut(&mut frame)[..6].copy_from_slice(&mac.0);
-            self.counters.inbound.dequeued.add(u64::from(!own));
-            match self.transmit(0, frame) {
-                Ok(()) => self.count_delivered(packet_len, own),
-                Err(reason) => self.counters.inbound.drop(reason, u64::from(!own)),
-            }
-        }
-    }
-
     /// Has the kernel send what was queued. Returns whether packets still wait for it.
     pub(crate) fn flush(&mut self) -> bool {
         match self.port.flush() {
@@ -517,19 +294,6 @@ impl DataRole {
         published.leaked.store(adrift as u64, Ordering::Relaxed);
     }
 
-    /// Drops packets whose patience is over at `until`; their senders are told.
-    fn give_up_held(&mut self, until: Nanos, now: Nanos) {
-        let Self { held, port, forwarder, counters, .. } = self;
-        held.take_expired(until, |HeldFrame { frame, own, .. }| {
-            if !own {
-                forwarder.undeliverable(&port.packet(&frame)[ETHERNET_HEADER_LEN..], now);
-                counters.inbound.dequeued.add(1);
-                counters.inbound.drop(DropReason::NeighbourFailed, 1);
-            }
-            port.recycle(frame);
-        });
-    }
-
     /// Gives held packets up, so that all frames are home when the worker ends.
     pub(crate) fn finish(&mut self, now: Nanos) {
         self.give_up_held(Nanos(u64::MAX), now);
@@ -549,18 +313,6 @@ fn throttle(
     }
     let wait = limit.join(packet.len(), now).ok_or(DropReason::Throttled)?;
     if law.signal(wait, now) { mark_or(DropReason::Throttled, packet, books) } else { Ok(()) }
-}
-
-/// An IPv6 packet that asks for a link-layer address (RFC 4861, 4.3); the steering program sends only
-/// those here that ask for a proxied one.
-fn is_neighbour_solicitation(packet: &[u8]) -> bool {
-    const NEXT_HEADER: usize = 6;
-    const HOP_LIMIT: usize = 7;
-    const ICMPV6: u8 = 58;
-    const SOLICITATION: u8 = 135;
-    packet.get(NEXT_HEADER) == Some(&ICMPV6)
-        && packet.get(HOP_LIMIT) == Some(&255)
-        && packet.get(IPV6_HEADER_LEN) == Some(&SOLICITATION)
 }
 
 /// Packets in the frames of a record.

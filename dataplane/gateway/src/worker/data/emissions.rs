@@ -1,0 +1,65 @@
+//! What the forwarder sends besides the packets it was given: errors, resets, probes, fragments.
+
+use gridway_forwarding::{DropReason, Emission, Origin, Target, Tunnel};
+use gridway_tunnel::Source;
+use gridway_wire::mac::MacAddr;
+use gridway_wire::time::Nanos;
+
+use super::{DataRole, throttle};
+use crate::worker::lanes::{Outbox, Packet};
+
+impl DataRole {
+    /// Sends what the forwarder made besides the packets it was given. Packets for local hosts go to `sender`
+    /// where they answer its packet: its address need not be resolved.
+    pub(super) fn send_emissions(&mut self, sender: Option<MacAddr>, now: Nanos, outbox: &mut Outbox) {
+        while let Some(Emission { to, origin, mut bytes }) = self.forwarder.emissions.pop() {
+            let sent = match (to, sender) {
+                (Target::Tunnel(to), _) => self.emit_to_peer(to, origin, &mut bytes, now, outbox),
+                (Target::Local(_), Some(mac)) => self.frame_for(mac, &bytes).and_then(|frame| {
+                    self.transmit(0, frame)?;
+                    self.counters.inbound.originated.add(1);
+                    Ok(())
+                }),
+                (Target::Local(destination), None) => {
+                    self.deliver(destination, &mut bytes, origin == Origin::Own, now, outbox)
+                }
+            };
+            match (sent, origin) {
+                (Ok(()), _) | (Err(_), Origin::Own) => {}
+                (Err(reason), Origin::Outbound) => self.counters.outbound.drop(reason, 1),
+                (Err(reason), Origin::Inbound) => self.counters.inbound.drop(reason, 1),
+            }
+            self.forwarder.emissions.give_back(bytes);
+        }
+    }
+
+    pub(super) fn emit_to_peer(
+        &mut self,
+        to: Tunnel,
+        origin: Origin,
+        bytes: &mut [u8],
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        let (source, books) = match origin {
+            Origin::Own => (Source::Own, &self.counters.outbound.originated),
+            Origin::Outbound => (Source::Local, &self.counters.outbound.queued),
+            Origin::Inbound => (Source::Relayed, &self.counters.inbound.queued),
+        };
+        if origin != Origin::Own {
+            let law = &mut self.throttled[0];
+            throttle(&self.node.egress, law, bytes, &self.counters.outbound, now)?;
+        }
+        let packet = Packet { vnet: to.vnet, bytes, source };
+        let at = (self.forwarder.epoch(), now);
+        self.lanes.push(to.peer, to.spread, packet, at, &self.counters, outbox)?;
+        books.add(1);
+        Ok(())
+    }
+
+    /// Sends the probes of route monitors that are due.
+    pub(crate) fn handle_monitors(&mut self, now: Nanos, outbox: &mut Outbox) {
+        self.forwarder.handle_monitors(now);
+        self.send_emissions(None, now, outbox);
+    }
+}
