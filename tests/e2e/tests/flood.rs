@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use gridway_e2e::{Layout, Pair};
-use gridway_lab::gateway::{Gateway, vnets};
+use gridway_lab::gateway::{Gateway, check_mirror, vnets};
 use gridway_lab::tools::SynFlood;
 use gridway_lab::{Iperf3, Iperf3Server, Lab, LabBuilder, Side};
 
@@ -55,9 +55,9 @@ fn a_syn_flood_leaves_established_connections_alone() {
     let builder: LabBuilder = Lab::builder().hosts(Side::A, 2);
     let pair = Pair::built(builder, Layout::Combined, fragment);
     let _server = Iperf3Server::start(pair.lab.h2(), 5201).unwrap();
-    let load = Iperf3::tcp(Side::B.host(0)).duration(Duration::from_secs(14));
+    let load = Iperf3::tcp(Side::B.host(0)).duration(Duration::from_secs(8));
     let mut running = load.start(pair.lab.h1()).unwrap();
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(1));
     let before = [&pair.a, &pair.b].map(memory_kib);
 
     let stays_bounded = |time: Duration| {
@@ -77,10 +77,6 @@ fn a_syn_flood_leaves_established_connections_alone() {
     let flood = SynFlood::with_pause(attacker, target, 81, Duration::from_micros(100)).unwrap();
     stays_bounded(Duration::from_secs(6));
     let mut sent = flood.stop().unwrap();
-    // More packets than it can take: what is lost before it looks at them is anybody's.
-    let flood = SynFlood::start(attacker, target, 81).unwrap();
-    stays_bounded(Duration::from_secs(2));
-    sent += flood.stop().unwrap();
     let report = load.finish(pair.lab.h1(), &mut running).unwrap();
     let seconds: Vec<f64> = report.json["intervals"]
         .as_array()
@@ -88,9 +84,15 @@ fn a_syn_flood_leaves_established_connections_alone() {
         .iter()
         .map(|interval| interval["sum"]["bits_per_second"].as_f64().unwrap())
         .collect();
-    assert!(seconds.len() >= 13, "{seconds:?}");
-    assert!(seconds[..7].iter().all(|rate| *rate > 0.0), "while the table is full: {seconds:?}");
-    assert!(seconds[seconds.len() - 1] > 0.0, "after the flood: {seconds:?}");
+    assert!(seconds.len() >= 7 && seconds.iter().all(|rate| *rate > 0.0), "{seconds:?}");
+    // The connections of iperf3 are still the flows that they were.
+    let flows = pair.a.cli(&["flows", "--dport", "5201"]).unwrap();
+    let ages: Vec<u64> = flows.as_array().unwrap().iter().map(|row| row["age_s"].as_u64().unwrap()).collect();
+    assert!(ages.len() == 2 && ages.iter().all(|age| *age >= 7), "{flows}");
+    // More packets than it can take: what is lost before it looks at them is anybody's.
+    let flood = SynFlood::start(attacker, target, 81).unwrap();
+    stays_bounded(Duration::from_secs(2));
+    sent += flood.stop().unwrap();
     assert!(sent > 10 * FLOWS, "only {sent} SYNs were sent");
 
     let counters = pair.a.counters().unwrap();
@@ -99,9 +101,6 @@ fn a_syn_flood_leaves_established_connections_alone() {
     let flows = limits.iter().find(|row| row.name == "flows").unwrap();
     let full = counters.drops["flow_table_full"];
     assert_eq!((flows.refused, flows.limit), (counters.flows_evicted + full, FLOWS), "{flows:?}");
-    // The connections of iperf3 are still the flows that they were.
-    let flows = pair.a.cli(&["flows", "--dport", "5201"]).unwrap();
-    let ages: Vec<u64> = flows.as_array().unwrap().iter().map(|row| row["age_s"].as_u64().unwrap()).collect();
-    assert!(ages.len() == 2 && ages.iter().all(|age| *age >= 12), "{flows}");
+    check_mirror(&pair.a, &pair.b, Duration::from_secs(20)).unwrap();
     pair.finish();
 }
