@@ -54,6 +54,13 @@ impl Throttle {
             }
         }
     }
+
+    /// A packet of `bytes` that has joined is dropped after all: it takes no time of those behind it.
+    pub fn leave(&self, bytes: usize) {
+        let pace = self.pace.load(Ordering::Relaxed);
+        let time = (bytes as u64).saturating_mul(pace) >> FRACTION_BITS;
+        self.empty_at.fetch_sub(time, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
@@ -73,6 +80,17 @@ mod tests {
         }
         let mbps = passed * 1_250 * 8 / 1_000_000;
         assert!((99..=111).contains(&mbps), "{mbps} Mbit in one second");
+    }
+
+    #[test]
+    fn what_leaves_takes_no_time() {
+        let throttle = Throttle::default();
+        throttle.set_mbps(100);
+        let now = Nanos(1_000_000_000);
+        assert_eq!(throttle.join(1_250, now), Some(Duration::ZERO));
+        assert_eq!(throttle.join(1_250, now), Some(Duration::from_micros(100)));
+        throttle.leave(1_250);
+        assert_eq!(throttle.join(1_250, now), Some(Duration::from_micros(100)));
     }
 
     #[test]

@@ -311,8 +311,12 @@ fn throttle(
     if !limit.is_limited() {
         return Ok(());
     }
-    let wait = limit.join(packet.len(), now).ok_or(DropReason::Throttled)?;
-    if law.signal(wait, now) { mark_or(DropReason::Throttled, packet, books) } else { Ok(()) }
+    let len = packet.len();
+    let wait = limit.join(len, now).ok_or(DropReason::Throttled)?;
+    if !law.signal(wait, now) {
+        return Ok(());
+    }
+    mark_or(DropReason::Throttled, packet, books).inspect_err(|_| limit.leave(len))
 }
 
 /// Packets in the frames of a record.

@@ -12,21 +12,39 @@ use crate::process::Process;
 /// How long hping3 may take to end.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A running flood of TCP SYNs, each from another random source, as fast as the generator can.
+/// A running flood of TCP SYNs, each from another random source.
 #[derive(Debug)]
 pub struct SynFlood {
     process: Process,
 }
 
 impl SynFlood {
-    /// Starts it.
+    /// Starts it as fast as the generator can.
     ///
     /// # Errors
     /// [`LabError::Io`].
     pub fn start(from: &Namespace, target: impl Into<IpAddr>, port: u16) -> Result<Self> {
+        Self::paced(from, target, port, &["--flood"])
+    }
+
+    /// Starts one that leaves a pause between two packets.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn with_pause(
+        from: &Namespace,
+        target: impl Into<IpAddr>,
+        port: u16,
+        pause: Duration,
+    ) -> Result<Self> {
+        Self::paced(from, target, port, &["-i", &format!("u{}", pause.as_micros())])
+    }
+
+    fn paced(from: &Namespace, target: impl Into<IpAddr>, port: u16, pace: &[&str]) -> Result<Self> {
         let process = from
             .command("hping3")
-            .args(["--flood", "--rand-source", "--syn", "--numeric", "--quiet"])
+            .args(pace)
+            .args(["--rand-source", "--syn", "--numeric", "--quiet"])
             .args(["--destport", &port.to_string(), &target.into().to_string()])
             .spawn()?;
         Ok(Self { process })

@@ -7,18 +7,17 @@ use crate::error::{LabError, Result};
 use crate::namespace::Namespace;
 use crate::process::Process;
 
-/// Answers every GET with the client's address and port as the server sees them.
+/// Answers every GET with the client's address and port as the server sees them. No length is said, so that the
+/// server is the one that closes: the client may use its port again at once.
 const SERVER: &str = r#"
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Mirror(BaseHTTPRequestHandler):
     def do_GET(self):
-        body = ("%s:%d" % self.client_address[:2]).encode()
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(("%s:%d" % self.client_address[:2]).encode())
 
     def log_message(self, *args):
         pass
