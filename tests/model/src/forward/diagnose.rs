@@ -49,6 +49,12 @@ impl Model {
         Some(Emitted { to, bytes: error.to_bytes(), origin: Origin::Error { sources } })
     }
 
+    /// Tells a remote host that a packet of its flow does not arrive.
+    pub(super) fn host_unreachable(&self, peer: &str, vnet: &str, original: &Packet) -> Option<Emitted> {
+        let whence = Whence::Overlay { peer: peer.to_owned(), vnet: vnet.to_owned() };
+        self.diagnose(&whence, original, &Refusal::of(vnet, TO_OWN_ADDRESS))
+    }
+
     /// A dark vnet says nothing. Where it is not known which one it is, one that is not dark suffices.
     fn is_dark(&self, refusal: &Refusal) -> bool {
         match refusal.vnet.as_deref().and_then(|name| self.config.vnet(name)) {

@@ -13,7 +13,7 @@ use crate::tuple::Tuple;
 
 /// Fragments of a datagram that may wait.
 const MOST_HELD: usize = 16;
-/// A datagram is forgotten this long after its first packet.
+/// A datagram is followed this long: from its first fragment, or as long as that is missing from the first to come.
 const REMEMBERED: Duration = Duration::from_secs(15);
 
 /// Which datagram: addresses mean something only within a vnet, or on the data link.
@@ -46,9 +46,6 @@ pub(crate) struct Datagram {
     first: Option<First>,
     /// Later fragments that came before it, in order of arrival.
     held: Vec<(Whence, Packet)>,
-    /// Bytes that have come, and how many there are.
-    seen: usize,
-    total: Option<usize>,
 }
 
 /// The way that the later fragments take as well, or why they do not.
@@ -62,32 +59,16 @@ pub(crate) struct Waited {
     first: First,
 }
 
-impl Datagram {
-    /// Counts a fragment; one that comes twice counts twice. Gives whether all have come.
-    fn count(&mut self, packet: &Packet) -> bool {
-        self.seen += packet.payload.len();
-        if !packet.piece.more {
-            self.total = Some(packet.piece.offset + packet.payload.len());
-        }
-        self.total.is_some_and(|total| self.seen >= total)
-    }
-}
-
 impl Model {
     fn datagram(&mut self, whence: &Whence, packet: &Packet) -> &mut Datagram {
         let key = Key::of(whence, packet);
         let place = self.datagrams.iter().position(|datagram| datagram.key == key).unwrap_or_else(|| {
             let since = self.now;
-            let datagram = Datagram { key, since, first: None, held: Vec::new(), seen: 0, total: None };
+            let datagram = Datagram { key, since, first: None, held: Vec::new() };
             self.datagrams.push(datagram);
             self.datagrams.len() - 1
         });
         &mut self.datagrams[place]
-    }
-
-    fn forget_datagram(&mut self, whence: &Whence, packet: &Packet) {
-        let key = Key::of(whence, packet);
-        self.datagrams.retain(|datagram| datagram.key != key);
     }
 
     /// Whether what became of the first fragment is known.
@@ -110,12 +91,8 @@ impl Model {
                 return Err(refusal(whence, FRAGMENT_LIMIT).into());
             }
             datagram.held.push((whence.clone(), packet.clone()));
-            datagram.count(packet);
             return Err(Stop::Held);
         };
-        if datagram.count(packet) {
-            self.forget_datagram(whence, packet);
-        }
         self.follow(&first, whence, packet, oracle)
     }
 
@@ -141,12 +118,7 @@ impl Model {
     }
 
     /// Remembers what became of a first fragment, and lets those that waited for it go.
-    pub(super) fn note_first(
-        &mut self,
-        whence: &Whence,
-        packet: &Packet,
-        outcome: &Result<Forwarded, Stop>,
-    ) {
+    pub(super) fn note_first(&mut self, whence: &Whence, packet: &Packet, outcome: &Result<Forwarded, Stop>) {
         if !packet.is_first_fragment() {
             return;
         }
@@ -155,16 +127,12 @@ impl Model {
             Err(Stop::Refused(Refusal { reason, .. }) | Stop::Silent(reason)) => Err(*reason),
             Err(Stop::Held | Stop::Illegal(_)) => return,
         };
+        let now = self.now;
         let datagram = self.datagram(whence, packet);
-        if datagram.first.is_some() {
-            // The same name again: another datagram, or the same fragment twice.
-            (datagram.seen, datagram.total) = (0, None);
-        }
+        // Seen before or not: the datagram begins here.
+        datagram.since = now;
         datagram.first = Some(first.clone());
         let held = std::mem::take(&mut datagram.held);
-        if datagram.count(packet) {
-            self.forget_datagram(whence, packet);
-        }
         let waited = held.into_iter().map(|(whence, packet)| Waited { whence, packet, first: first.clone() });
         self.released.extend(waited);
     }

@@ -12,14 +12,14 @@ use crate::nat::{Outside, inside_to_virtual, outside_to_local};
 use crate::oracle::Oracle;
 use crate::packet::{Packet, Quote};
 use crate::policy::is_remote;
-use crate::reason::{ICMP_NO_FLOW, NO_INSIDE_NAT, NO_OUTSIDE_NAT, NO_VNET, PEER_DOWN};
+use crate::reason::{ICMP_NO_FLOW, NO_INSIDE_NAT, NO_OUTSIDE_NAT, NO_VNET, PEER_DOWN, TRANSIT_REFUSED};
 use crate::tuple::Tuple;
 
 impl Model {
     /// An error from the data link about a packet that came from the overlay.
     pub(super) fn error_outbound(&mut self, packet: &Packet) -> Result<Sent, Stop> {
         let none = || Refusal::without_vnet(ICMP_NO_FLOW);
-        let quote = Quote::read(packet).ok_or_else(none)?;
+        let quote = quote_of(packet).ok_or_else(none)?;
         let flow = self.flow_from_local(&quote.tuple.reversed()).cloned().ok_or_else(none)?;
         let config = Arc::clone(&self.config);
         let vnet = config.vnet(&flow.vnet).ok_or(Refusal::without_vnet(NO_VNET))?;
@@ -41,21 +41,26 @@ impl Model {
     /// An error from the overlay about a packet that went there.
     pub(super) fn error_inbound(
         &mut self,
+        sender: &str,
         vnet: &Vnet,
         packet: &Packet,
         oracle: &mut dyn Oracle,
     ) -> Result<Sent, Stop> {
         let name = vnet.name.as_str();
         let none = || Refusal::of(name, ICMP_NO_FLOW);
-        let quote = Quote::read(packet).ok_or_else(none)?;
+        let quote = quote_of(packet).ok_or_else(none)?;
         let about = quote.tuple.reversed();
         let flow = self.flow_from_overlay(name, &about).cloned().ok_or_else(none)?;
-        check_ttl(Some(name), packet)?;
         if flow.kind == Kind::Relayed {
             let side = if flow.overlay == about { Side::Overlay } else { Side::Local };
+            if !vnet.relay || flow.peers[side as usize].as_deref() == Some(sender) {
+                return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+            }
+            check_ttl(Some(name), packet)?;
             let peer = self.live_peer(&flow, side)?;
             return Ok(Sent { way: Way::Relay { peer, vnet: flow.vnet }, pieces: vec![one_hop(packet)] });
         }
+        check_ttl(Some(name), packet)?;
         let source = match outside_to_local(vnet, packet.source) {
             // Of the hosts behind a pool only the flow's own one has an address there.
             _ if packet.source == quote.tuple.destination => Some(flow.local.destination),
@@ -76,6 +81,11 @@ impl Model {
         let peer = flow.peers[side as usize].clone().filter(|peer| self.is_up(peer));
         peer.ok_or_else(|| Refusal::of(&flow.vnet, PEER_DOWN))
     }
+}
+
+/// What an error quotes: its receiver must have sent it.
+fn quote_of(error: &Packet) -> Option<Quote> {
+    Quote::read(error).filter(|quote| quote.tuple.source == error.destination)
 }
 
 /// The error about the same packet in other addresses.

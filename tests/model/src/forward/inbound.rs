@@ -32,11 +32,16 @@ impl Model {
         let own = vnet.address.contains(&packet.destination);
         let whence = Whence::Overlay { peer: peer.to_owned(), vnet: name.to_owned() };
         match packet.carries() {
-            Carries::LaterFragment if own => return Err(Refusal::of(name, TO_OWN_ADDRESS).into()),
             Carries::LaterFragment => return self.later_fragment(&whence, packet, oracle),
             Carries::IcmpOther => return Err(Refusal::of(name, ICMP_UNSUPPORTED).into()),
-            Carries::IcmpError => return self.error_inbound(vnet, packet, oracle),
-            _ if own => return self.at_own_address(peer, vnet, packet),
+            Carries::IcmpError => return self.error_inbound(peer, vnet, packet, oracle),
+            _ if own => {
+                let answered = self.at_own_address(peer, vnet, packet);
+                let refusal = Refusal::of(name, TO_OWN_ADDRESS);
+                let first = answered.clone().and(Err(refusal.into()));
+                self.note_first(&whence, packet, &first);
+                return answered;
+            }
             _ => {}
         }
         let known = self.flow_from_overlay(name, &packet.tuple()).cloned();
@@ -121,12 +126,7 @@ impl Model {
         Ok(Forwarded { onward, pieces })
     }
 
-    fn begin_inbound(
-        &mut self,
-        vnet: &Vnet,
-        packet: &Packet,
-        oracle: &mut dyn Oracle,
-    ) -> Result<Flow, Stop> {
+    fn begin_inbound(&mut self, vnet: &Vnet, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Flow, Stop> {
         let overlay = packet.tuple();
         let refuse = |reason| Refusal::of(vnet.name.as_str(), reason);
         if is_remote(vnet, overlay.destination) {

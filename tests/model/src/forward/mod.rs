@@ -184,7 +184,9 @@ impl Model {
                     let pieces = sent.pieces.iter().map(Packet::to_bytes);
                     step.emitted.extend(pieces.map(|bytes| forwarded(&sent.way, bytes)));
                 }
-                Err(Stop::Refused(Refusal { reason, .. }) | Stop::Silent(reason)) => step.dropped.push(reason),
+                Err(Stop::Refused(Refusal { reason, .. }) | Stop::Silent(reason)) => {
+                    step.dropped.push(reason)
+                }
                 Err(Stop::Illegal(illegal)) => return Err(illegal),
                 Err(Stop::Held) => unreachable!("the first fragment of what is released has come"),
             }

@@ -13,11 +13,7 @@ use crate::reason::{ICMP_UNSUPPORTED, NO_VNET};
 use crate::step::{To, Whence};
 
 impl Model {
-    pub(super) fn pass_outbound(
-        &mut self,
-        packet: &Packet,
-        oracle: &mut dyn Oracle,
-    ) -> Result<Sent, Stop> {
+    pub(super) fn pass_outbound(&mut self, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
         match packet.carries() {
             Carries::LaterFragment => return self.later_fragment(&Whence::Local, packet, oracle),
             Carries::IcmpOther => return Err(Refusal::without_vnet(ICMP_UNSUPPORTED).into()),

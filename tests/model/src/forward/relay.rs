@@ -56,7 +56,8 @@ impl Model {
         let mtu = self.relay_mtu(vnet, &peer);
         check_size(name, packet, mtu)?;
         self.restart(id, side, vnet, packet)?;
-        let pieces = fit(&one_hop(packet).clamped(mtu), mtu);
+        // What its sender may be sent comes by way of the other peer.
+        let pieces = fit(&one_hop(packet).clamped(mtu.min(self.peer_mtu(sender))), mtu);
         self.saw(id, side, packet);
         let onward = Onward {
             flow: id,

@@ -32,9 +32,9 @@ impl Model {
         oracle: &mut dyn Oracle,
     ) -> Result<String, IllegalChoice> {
         match self.with_routes(vnet, |routes| routes.best(tuple.destination)) {
-            Ok(best) => {
-                one_of(vnet.name.as_str(), tuple, best, Some(current), &mut |request| oracle.way_back(request))
-            }
+            Ok(best) => one_of(vnet.name.as_str(), tuple, best, Some(current), &mut |request| {
+                oracle.way_back(request)
+            }),
             Err(_) => Ok(current.to_owned()),
         }
     }
