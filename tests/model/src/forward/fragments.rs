@@ -49,7 +49,7 @@ pub(crate) struct Datagram {
 }
 
 /// The way that the later fragments take as well, or why they do not.
-type First = Result<Onward, Reason>;
+type First = Result<Onward, Refusal>;
 
 /// A fragment that had waited, and the fate of its first.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ impl Model {
         packet: &Packet,
         oracle: &mut dyn Oracle,
     ) -> Result<Sent, Stop> {
-        let onward = first.clone().map_err(|reason| refusal(whence, reason))?;
+        let onward = first.clone()?;
         check_size(vnet_of(whence).unwrap_or_default(), packet, onward.mtu)?;
         let Onward { source, destination, .. } = onward;
         let there = Tuple { source, destination, ..packet.tuple() };
@@ -124,7 +124,8 @@ impl Model {
         }
         let first = match outcome {
             Ok(forwarded) => Ok(forwarded.onward.clone()),
-            Err(Stop::Refused(Refusal { reason, .. }) | Stop::Silent(reason)) => Err(*reason),
+            Err(Stop::Refused(refusal)) => Err(refusal.clone()),
+            Err(Stop::Silent(reason)) => Err(refusal(whence, reason)),
             Err(Stop::Held | Stop::Illegal(_)) => return,
         };
         let now = self.now;

@@ -73,6 +73,7 @@ fn check(cases: u32, length: usize) {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
+        max_shrink_time: 4000,
         max_shrink_iters: 4096,
         ..ProptestConfig::default()
     };
