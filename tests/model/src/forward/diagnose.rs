@@ -42,7 +42,8 @@ impl Model {
             Whence::Overlay { peer, vnet } => To::Peer { peer: peer.clone(), vnet: vnet.clone() },
         };
         if let (ACL_REJECT, Carries::Tcp(flags)) = (refusal.reason, packet.carries()) {
-            let reset = (flags & RST == 0 && (flags & ACK != 0 || packet.is_whole())).then(|| reset(packet))?;
+            let reset =
+                (flags & RST == 0 && (flags & ACK != 0 || packet.is_whole())).then(|| reset(packet))?;
             return Some(Emitted { to, bytes: reset.to_bytes(), origin: Origin::Reset });
         }
         let codes = codes(whence, refusal)?;
