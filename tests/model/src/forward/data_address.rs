@@ -1,7 +1,7 @@
 //! What the node does with a packet that would go to its own address on the data link: it answers echo, as a local
 //! host would, and tells the sender of anything else that there is no such host.
 
-use super::{Stop, Way};
+use super::{Stop, Way, forwarded};
 use crate::model::Model;
 use crate::oracle::{IllegalChoice, Oracle};
 use crate::packet::Packet;
@@ -28,6 +28,9 @@ impl Model {
         step.fate = match self.pass_outbound(&reply, oracle) {
             Ok(sent) => match sent.way {
                 Way::Tunnel { peer, vnet } => {
+                    let way = Way::Tunnel { peer: peer.clone(), vnet: vnet.clone() };
+                    let further = sent.pieces.iter().skip(1).map(Packet::to_bytes);
+                    step.emitted.extend(further.map(|bytes| forwarded(&way, bytes)));
                     Fate::Answered { to: To::Peer { peer, vnet }, bytes: sent.pieces[0].to_bytes() }
                 }
                 other => unreachable!("a reply goes to the overlay, not {other:?}"),

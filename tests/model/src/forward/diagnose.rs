@@ -34,7 +34,7 @@ const TIME_EXCEEDED: Codes = ((11, 0), (3, 0));
 impl Model {
     /// The error, or the reset, that goes to the sender of `packet`.
     pub(super) fn diagnose(&self, whence: &Whence, packet: &Packet, refusal: &Refusal) -> Option<Emitted> {
-        if self.is_dark(whence, packet) || !may_be_answered(packet) {
+        if self.is_dark(whence, packet, refusal) || !may_be_answered(packet) {
             return None;
         }
         let to = match whence {
@@ -59,12 +59,13 @@ impl Model {
     }
 
     /// A dark vnet says nothing. Where it is not known which one it is, one that is not dark suffices.
-    fn is_dark(&self, whence: &Whence, packet: &Packet) -> bool {
+    fn is_dark(&self, whence: &Whence, packet: &Packet, refusal: &Refusal) -> bool {
         let vnet = match whence {
             Whence::Local => select(&self.config, packet.destination),
             Whence::Overlay { vnet, .. } => self.config.vnet(vnet),
         };
-        match vnet {
+        let known = || refusal.vnet.as_deref().and_then(|name| self.config.vnet(name));
+        match vnet.or_else(known) {
             Some(vnet) => vnet.dark,
             None => self.config.vnets.iter().all(|vnet| vnet.dark),
         }

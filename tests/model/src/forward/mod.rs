@@ -165,7 +165,7 @@ impl Model {
             return Ok(step);
         };
         match self.pass(whence, &packet, oracle) {
-            Ok(sent) => self.book(&mut step, sent, oracle)?,
+            Ok(sent) => self.book(&mut step, &sent, oracle)?,
             Err(Stop::Held) => step.fate = Fate::Held,
             Err(Stop::Illegal(illegal)) => return Err(illegal),
             Err(Stop::Refused(refusal)) => {
@@ -185,7 +185,7 @@ impl Model {
                     step.emitted.extend(pieces.map(|bytes| forwarded(&sent.way, bytes)));
                 }
                 Err(Stop::Refused(Refusal { reason, .. }) | Stop::Silent(reason)) => {
-                    step.dropped.push(reason)
+                    step.dropped.push(reason);
                 }
                 Err(Stop::Illegal(illegal)) => return Err(illegal),
                 Err(Stop::Held) => unreachable!("the first fragment of what is released has come"),
@@ -202,7 +202,7 @@ impl Model {
     }
 
     /// Writes down what is sent.
-    fn book(&mut self, step: &mut Step, sent: Sent, oracle: &mut dyn Oracle) -> Result<(), IllegalChoice> {
+    fn book(&mut self, step: &mut Step, sent: &Sent, oracle: &mut dyn Oracle) -> Result<(), IllegalChoice> {
         if self.is_for_data_address(&sent.way) {
             return self.at_data_address(step, &sent.pieces[0], oracle);
         }

@@ -85,12 +85,12 @@ fn check(cases: u32, length: usize) {
 
 #[test]
 fn short_runs_agree() {
-    check(cases(600), 30);
+    check(cases(6000), 30);
 }
 
 #[test]
 fn long_runs_agree() {
-    check(cases(150), 150);
+    check(cases(1000), 150);
 }
 
 /// `PROPTEST_CASES` multiplies nothing: it is the number, where it is set.

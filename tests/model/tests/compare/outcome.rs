@@ -60,6 +60,10 @@ fn same_fate(model: &Fate, real: &Fate) -> Result<(), String> {
     match (model, real) {
         (Fate::Answered { to, bytes }, Fate::Answered { to: real_to, bytes: real_bytes }) => {
             same("receiver of the answer", to, real_to)?;
+            // A reply that was cut has no checksum to look at.
+            if bytes == real_bytes {
+                return Ok(());
+            }
             alike(&Origin::Echo, bytes, real_bytes).map_err(|difference| difference.to_string())
         }
         // What goes back to the overlay by way of a shared address is relayed in the forwarder's books.
