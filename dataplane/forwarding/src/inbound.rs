@@ -69,7 +69,9 @@ impl Forwarder {
         };
         let onward = forwarded.map(|(onward, _)| onward);
         let sent = forwarded.and_then(|(onward, len)| self.send_on(&onward, bytes, len, now));
-        if packet.fragment == Fragment::First {
+        // What came from a peer that the source does not belong to says nothing of the datagram.
+        let is_foreign = onward.is_err_and(|refusal| refusal.reason == DropReason::SourceCheck);
+        if packet.fragment == Fragment::First && !is_foreign {
             // Behind the first: a shared address must have seen it before the fragments that waited for it.
             self.first_was_judged(&DatagramKey::overlay(vnet, &packet), &onward, now);
         }

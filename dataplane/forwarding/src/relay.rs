@@ -91,6 +91,10 @@ impl Forwarder {
         if to == from {
             return Err(DropReason::TransitRefused.into());
         }
+        // The way back stays with its peer while there is no other.
+        if !self.peers.is_up(to) {
+            return Err(DropReason::PeerDown.into());
+        }
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let mtu = usize::from(vnet.mtu.min(self.peers.mtu(to)));
         if packet.total_len > mtu && packet.dont_fragment {

@@ -68,8 +68,8 @@ pub struct Flow {
     pub local: Tuple,
     /// The side whose packet began it.
     pub begun_by: Side,
-    /// TCP that was taken up in mid-stream.
-    pub midstream: bool,
+    /// Its local host is a shared address: packets from the overlay go back there.
+    pub hairpin: bool,
     /// Peers that packets from each [`Side`] go to. Packets from the overlay to local hosts go to none.
     pub peers: [Option<String>; 2],
     /// The remote host's share of a pool.
@@ -120,10 +120,5 @@ impl Flow {
             (ICMP | ICMPV6, _) => limits.icmp,
             _ => limits.udp,
         }
-    }
-
-    /// Whether `packet` begins a new connection on the ports of this one, which has ended.
-    pub(crate) fn is_succeeded_by(&self, packet: &Packet) -> bool {
-        packet.begins_connection() && self.tcp_state() == TcpState::Closing
     }
 }

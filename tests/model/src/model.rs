@@ -8,15 +8,14 @@ use std::time::Duration;
 use gridway_config::{Config, Route, Vnet};
 use ipnet::IpNet;
 
-use crate::flow::{Flow, Kind, Mapping};
-use crate::forward::Datagram;
+use crate::flow::{Flow, Kind, Side};
+use crate::forward::{Datagram, Waited};
 use crate::journal::Input;
-use crate::nat::{Outside, inside_to_virtual, outside_to_virtual, usable_pool};
 use crate::oracle::{IllegalChoice, Oracle};
 use crate::packet::Packet;
-use crate::policy::{Reachable, is_remote};
+use crate::policy::{Reachable, is_remote, select};
 use crate::reason::Reason;
-use crate::step::{Step, Whence};
+use crate::step::Step;
 use crate::tuple::Tuple;
 
 /// A tunnel.
@@ -47,7 +46,9 @@ pub struct Model {
     pub(crate) flows: Vec<Flow>,
     pub(crate) datagrams: Vec<Datagram>,
     /// Fragments that had waited and whose first one was just decided.
-    pub(crate) released: VecDeque<(Whence, Packet)>,
+    pub(crate) released: VecDeque<Waited>,
+    /// Address of a pool that a remote host keeps as long as it has mappings, by vnet and host.
+    pub(crate) pairings: BTreeMap<(String, IpAddr), IpAddr>,
     tunnels: BTreeMap<String, Tunnel>,
     failing: BTreeSet<(String, IpNet, String)>,
     last_id: u64,
@@ -65,6 +66,7 @@ impl Model {
             flows: Vec::new(),
             datagrams: Vec::new(),
             released: VecDeque::new(),
+            pairings: BTreeMap::new(),
             tunnels: BTreeMap::new(),
             failing: BTreeSet::new(),
             last_id: 0,
@@ -129,8 +131,12 @@ impl Model {
         self.now
     }
 
-    pub(crate) fn flow(&self, id: u64) -> Option<&Flow> {
-        self.flows.iter().find(|flow| flow.id == id)
+    /// A packet of a flow passed, if that still exists.
+    pub(crate) fn saw(&mut self, id: u64, side: Side, packet: &Packet) {
+        let now = self.now;
+        if let Some(flow) = self.flows.iter_mut().find(|flow| flow.id == id) {
+            flow.saw(side, packet, now);
+        }
     }
 
     pub(crate) fn flow_from_local(&self, tuple: &Tuple) -> Option<&Flow> {
@@ -164,6 +170,14 @@ impl Model {
                     || (flow.kind == Kind::Relayed && flow.local == other.overlay));
             other.id != flow.id && !same_local && !same_overlay
         });
+        // A remote host has one mapping: one that moved to another pool moves for its older flows as well.
+        for other in self.flows.iter_mut().filter(|other| other.vnet == flow.vnet) {
+            if let (Some(old), Some(new)) = (&mut other.mapping, &flow.mapping)
+                && (old.protocol, old.host, old.host_port) == (new.protocol, new.host, new.host_port)
+            {
+                *old = *new;
+            }
+        }
         let id = flow.id;
         self.flows.push(flow);
         id
@@ -188,6 +202,22 @@ impl Model {
         self.data_mtu.min(of_peer).min(vnet.mtu.unwrap_or(u16::MAX))
     }
 
+    /// The largest packet that is relayed to `peer`: the data link is not on its way.
+    pub(crate) fn relay_mtu(&self, vnet: &Vnet, peer: &str) -> u16 {
+        self.peer_mtu(peer).min(vnet.mtu.unwrap_or(u16::MAX))
+    }
+
+    /// The data MTU of a peer, from its hello.
+    pub(crate) fn peer_mtu(&self, peer: &str) -> u16 {
+        self.tunnels.get(peer).map_or(u16::MAX, |tunnel| tunnel.mtu)
+    }
+
+    /// Whether remote hosts share this address on the data link.
+    pub(crate) fn is_shared(&self, address: IpAddr) -> bool {
+        let entries = self.config.vnets.iter().flat_map(|vnet| &vnet.outside_nat);
+        entries.filter(|entry| entry.is_many_to_one()).any(|entry| entry.local.contains(&address))
+    }
+
     /// Whether the NAT of today translates the flow as it was translated when it began.
     pub(crate) fn translation_stands(&self, flow: &Flow) -> bool {
         let Some(vnet) = self.config.vnet(&flow.vnet) else {
@@ -196,15 +226,11 @@ impl Model {
         if flow.kind == Kind::Relayed {
             return vnet.relay && is_remote(vnet, flow.overlay.destination);
         }
-        let inside = inside_to_virtual(vnet, flow.local.source) == Ok(flow.overlay.destination);
-        let outside = match (outside_to_virtual(vnet, flow.local.destination), &flow.mapping) {
-            (Ok(Outside::Address(address)), None) => address == flow.overlay.source,
-            (Ok(Outside::Pool(entry)), Some(Mapping { address, host, .. })) => {
-                usable_pool(entry.local).any(|usable| usable == *address)
-                    && entry.remote.prefixes().iter().any(|prefix| prefix.contains(host))
-            }
-            _ => false,
-        };
-        inside && outside && !is_remote(vnet, flow.overlay.destination)
+        let selected = select(&self.config, flow.local.destination);
+        selected.is_some_and(|selected| selected.name == vnet.name)
+            && self.is_shared(flow.local.source) == flow.hairpin
+            && self.translate_out(vnet, &flow.local).is_ok_and(|(there, mapping)| {
+                there == flow.overlay.reversed() && mapping.is_some() == flow.mapping.is_some()
+            })
     }
 }

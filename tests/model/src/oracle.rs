@@ -57,6 +57,11 @@ pub trait Oracle {
 
     /// One of `request.best`.
     fn peer(&mut self, request: &PeerRequest) -> Option<String>;
+
+    /// As [`Self::peer`], for the answers to a packet: its own way does not show it.
+    fn way_back(&mut self, _request: &PeerRequest) -> Option<String> {
+        None
+    }
 }
 
 /// Leaves every choice to the model, which takes the first that is allowed.

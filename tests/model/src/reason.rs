@@ -50,4 +50,4 @@ pub const TO_OWN_ADDRESS: Reason = "to_own_address";
 /// The first fragment did not come in time.
 pub const FRAGMENT_EXPIRED: Reason = "fragment_expired";
 /// Sixteen fragments of the datagram wait already.
-pub const FRAGMENT_FULL: Reason = "fragment_full";
+pub const FRAGMENT_LIMIT: Reason = "fragment_limit";

@@ -413,3 +413,15 @@ proptest! {
         prop_assert_eq!((out.1, inward.1), (0, 0));
     }
 }
+
+#[test]
+fn the_first_fragment_of_an_impostor_says_nothing_of_the_datagram() {
+    let mut node = node();
+    let spec = udp(HOST_B[1], HOST_A[1]);
+    let pieces = cut(&big(spec), 1000, 7);
+    assert!(matches!(node.inbound("gw-b", &mut pieces[1].clone()), Inbound::Held));
+    let spoofed = node.inbound("gw-c", &mut pieces[0].clone());
+    assert_eq!(spoofed, Inbound::Drop(DropReason::SourceCheck));
+    assert!(matches!(node.inbound("gw-b", &mut pieces[0].clone()), Inbound::Deliver { .. }));
+    assert_eq!(node.emitted().len(), 1, "the fragment that waited");
+}

@@ -6,11 +6,13 @@ use super::Refusal;
 use crate::model::Model;
 use crate::packet::build::{Segment, icmp, tcp};
 use crate::packet::{ACK, Carries, FIN, Packet, RST, SYN};
+use crate::policy::select;
 use crate::reason::{
     ACL_NO_MATCH, ACL_REJECT, NO_INSIDE_NAT, NO_OUTSIDE_NAT, NO_ROUTE, NO_VNET, PAT_EXHAUSTED, PEER_DOWN,
     TO_OWN_ADDRESS, TOO_BIG, TTL_EXCEEDED,
 };
 use crate::step::{Emitted, Origin, To, Whence};
+use crate::tuple::ICMPV6;
 
 /// Precedence "internetwork control" (RFC 1812 4.3.2.5).
 const INTERNETWORK_CONTROL: u8 = 0xc0;
@@ -32,7 +34,7 @@ const TIME_EXCEEDED: Codes = ((11, 0), (3, 0));
 impl Model {
     /// The error, or the reset, that goes to the sender of `packet`.
     pub(super) fn diagnose(&self, whence: &Whence, packet: &Packet, refusal: &Refusal) -> Option<Emitted> {
-        if self.is_dark(refusal) || !may_be_answered(packet) {
+        if self.is_dark(whence, packet, refusal) || !may_be_answered(packet) {
             return None;
         }
         let to = match whence {
@@ -40,7 +42,8 @@ impl Model {
             Whence::Overlay { peer, vnet } => To::Peer { peer: peer.clone(), vnet: vnet.clone() },
         };
         if let (ACL_REJECT, Carries::Tcp(flags)) = (refusal.reason, packet.carries()) {
-            let reset = (flags & RST == 0).then(|| reset(packet))?;
+            let reset =
+                (flags & RST == 0 && (flags & ACK != 0 || packet.is_whole())).then(|| reset(packet))?;
             return Some(Emitted { to, bytes: reset.to_bytes(), origin: Origin::Reset });
         }
         let codes = codes(whence, refusal)?;
@@ -49,9 +52,20 @@ impl Model {
         Some(Emitted { to, bytes: error.to_bytes(), origin: Origin::Error { sources } })
     }
 
+    /// Tells a remote host that a packet of its flow does not arrive.
+    pub(super) fn host_unreachable(&self, peer: &str, vnet: &str, original: &Packet) -> Option<Emitted> {
+        let whence = Whence::Overlay { peer: peer.to_owned(), vnet: vnet.to_owned() };
+        self.diagnose(&whence, original, &Refusal::of(vnet, TO_OWN_ADDRESS))
+    }
+
     /// A dark vnet says nothing. Where it is not known which one it is, one that is not dark suffices.
-    fn is_dark(&self, refusal: &Refusal) -> bool {
-        match refusal.vnet.as_deref().and_then(|name| self.config.vnet(name)) {
+    fn is_dark(&self, whence: &Whence, packet: &Packet, refusal: &Refusal) -> bool {
+        let vnet = match whence {
+            Whence::Local => select(&self.config, packet.destination),
+            Whence::Overlay { vnet, .. } => self.config.vnet(vnet),
+        };
+        let known = || refusal.vnet.as_deref().and_then(|name| self.config.vnet(name));
+        match vnet.or_else(known) {
             Some(vnet) => vnet.dark,
             None => self.config.vnets.iter().all(|vnet| vnet.dark),
         }
@@ -83,9 +97,15 @@ fn codes(whence: &Whence, refusal: &Refusal) -> Option<Codes> {
     }
 }
 
-/// Nothing is said about ICMP errors (nor what may be one) and later fragments (RFC 1122 3.2.2).
+/// Nothing is said about ICMP errors (nor what may be one) and later fragments of IPv4 (RFC 1122 3.2.2; RFC 4443
+/// 2.4 does not except those of IPv6).
 fn may_be_answered(packet: &Packet) -> bool {
-    !matches!(packet.carries(), Carries::IcmpError | Carries::IcmpOther | Carries::LaterFragment)
+    match packet.carries() {
+        Carries::IcmpError | Carries::IcmpOther => false,
+        // What may be of an error is treated as one.
+        Carries::LaterFragment => packet.source.is_ipv6() && packet.protocol != ICMPV6,
+        _ => true,
+    }
 }
 
 /// The error about `packet`, which it quotes as its sender sent it.

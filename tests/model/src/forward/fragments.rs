@@ -3,16 +3,17 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Refusal, Sent, Stop};
-use crate::flow::Flow;
+use super::{Forwarded, Onward, Refusal, Sent, Stop, check_size, check_ttl, fit, one_hop};
 use crate::model::Model;
+use crate::oracle::Oracle;
 use crate::packet::Packet;
-use crate::reason::{FRAGMENT_EXPIRED, FRAGMENT_FULL, NO_FLOW, Reason};
+use crate::reason::{FRAGMENT_EXPIRED, FRAGMENT_LIMIT, Reason};
 use crate::step::Whence;
+use crate::tuple::Tuple;
 
 /// Fragments of a datagram that may wait.
 const MOST_HELD: usize = 16;
-/// A datagram is forgotten this long after its first packet.
+/// A datagram is followed this long: from its first fragment, or as long as that is missing from the first to come.
 const REMEMBERED: Duration = Duration::from_secs(15);
 
 /// Which datagram: addresses mean something only within a vnet, or on the data link.
@@ -47,56 +48,94 @@ pub(crate) struct Datagram {
     held: Vec<(Whence, Packet)>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum First {
-    /// It passed, in this flow.
-    Passed(u64),
-    Dropped(Reason),
+/// The way that the later fragments take as well, or why they do not.
+type First = Result<Onward, Refusal>;
+
+/// A fragment that had waited, and the fate of its first.
+#[derive(Clone, Debug)]
+pub(crate) struct Waited {
+    whence: Whence,
+    packet: Packet,
+    first: First,
 }
 
 impl Model {
-    fn datagram(&mut self, key: Key) -> &mut Datagram {
+    fn datagram(&mut self, whence: &Whence, packet: &Packet) -> &mut Datagram {
+        let key = Key::of(whence, packet);
         let place = self.datagrams.iter().position(|datagram| datagram.key == key).unwrap_or_else(|| {
-            self.datagrams.push(Datagram { key, since: self.now, first: None, held: Vec::new() });
+            let since = self.now;
+            let datagram = Datagram { key, since, first: None, held: Vec::new() };
+            self.datagrams.push(datagram);
             self.datagrams.len() - 1
         });
         &mut self.datagrams[place]
     }
 
-    /// The flow that a later fragment belongs to, judged again as at any other packet.
-    pub(super) fn follow_first(&mut self, whence: &Whence, packet: &Packet) -> Result<Flow, Stop> {
-        let refuse = |reason| match whence {
-            Whence::Local => Refusal::without_vnet(reason),
-            Whence::Overlay { vnet, .. } => Refusal::of(vnet, reason),
-        };
-        let datagram = self.datagram(Key::of(whence, packet));
-        let id = match datagram.first {
-            Some(First::Passed(id)) => id,
-            Some(First::Dropped(reason)) => return Err(refuse(reason).into()),
-            None if datagram.held.len() == MOST_HELD => return Err(refuse(FRAGMENT_FULL).into()),
-            None => {
-                datagram.held.push((whence.clone(), packet.clone()));
-                return Err(Stop::Held);
+    /// Whether what became of the first fragment is known.
+    pub(super) fn has_first(&self, whence: &Whence, packet: &Packet) -> bool {
+        let key = Key::of(whence, packet);
+        self.datagrams.iter().any(|datagram| datagram.key == key && datagram.first.is_some())
+    }
+
+    /// A later fragment goes as its first one did, whatever has changed since; without it it waits.
+    pub(super) fn later_fragment(
+        &mut self,
+        whence: &Whence,
+        packet: &Packet,
+        oracle: &mut dyn Oracle,
+    ) -> Result<Sent, Stop> {
+        check_ttl(vnet_of(whence), packet)?;
+        let datagram = self.datagram(whence, packet);
+        let Some(first) = datagram.first.clone() else {
+            if datagram.held.len() == MOST_HELD {
+                return Err(refusal(whence, FRAGMENT_LIMIT).into());
             }
+            datagram.held.push((whence.clone(), packet.clone()));
+            return Err(Stop::Held);
         };
-        let flow = self.flow(id).cloned().ok_or(refuse(NO_FLOW))?;
-        Ok(self.judge_again(&flow)?.ok_or(refuse(NO_FLOW))?)
+        self.follow(&first, whence, packet, oracle)
+    }
+
+    /// Sends a fragment that had waited.
+    pub(super) fn release(&mut self, waited: &Waited, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
+        self.follow(&waited.first, &waited.whence, &waited.packet, oracle)
+    }
+
+    fn follow(
+        &mut self,
+        first: &First,
+        whence: &Whence,
+        packet: &Packet,
+        oracle: &mut dyn Oracle,
+    ) -> Result<Sent, Stop> {
+        let onward = first.clone()?;
+        check_size(vnet_of(whence).unwrap_or_default(), packet, onward.mtu)?;
+        let Onward { source, destination, .. } = onward;
+        let there = Tuple { source, destination, ..packet.tuple() };
+        let pieces = fit(&one_hop(packet).translated(&there), onward.mtu);
+        self.saw(onward.flow, onward.side, packet);
+        self.send_on(Forwarded { onward, pieces }, oracle)
     }
 
     /// Remembers what became of a first fragment, and lets those that waited for it go.
-    pub(super) fn note_first(&mut self, whence: &Whence, packet: &Packet, result: &Result<Sent, Stop>) {
+    pub(super) fn note_first(&mut self, whence: &Whence, packet: &Packet, outcome: &Result<Forwarded, Stop>) {
         if !packet.is_first_fragment() {
             return;
         }
-        let first = match result {
-            Ok(Sent { flow: Some(id), .. }) => First::Passed(*id),
-            Err(Stop::Refused(refusal)) => First::Dropped(refusal.reason),
-            Ok(_) | Err(Stop::Held | Stop::Illegal(_)) => return,
+        let first = match outcome {
+            Ok(forwarded) => Ok(forwarded.onward.clone()),
+            Err(Stop::Refused(refusal)) => Err(refusal.clone()),
+            Err(Stop::Silent(reason)) => Err(refusal(whence, reason)),
+            Err(Stop::Held | Stop::Illegal(_)) => return,
         };
-        let datagram = self.datagram(Key::of(whence, packet));
-        datagram.first = Some(first);
+        let now = self.now;
+        let datagram = self.datagram(whence, packet);
+        // Seen before or not: the datagram begins here.
+        datagram.since = now;
+        datagram.first = Some(first.clone());
         let held = std::mem::take(&mut datagram.held);
-        self.released.extend(held);
+        let waited = held.into_iter().map(|(whence, packet)| Waited { whence, packet, first: first.clone() });
+        self.released.extend(waited);
     }
 
     /// Forgets datagrams that are too old; gives the fates of the fragments that still waited.
@@ -107,5 +146,19 @@ impl Model {
             .partition(|datagram| now - datagram.since >= REMEMBERED);
         self.datagrams = young;
         old.iter().flat_map(|datagram| datagram.held.iter().map(|_| FRAGMENT_EXPIRED)).collect()
+    }
+}
+
+fn vnet_of(whence: &Whence) -> Option<&str> {
+    match whence {
+        Whence::Local => None,
+        Whence::Overlay { vnet, .. } => Some(vnet),
+    }
+}
+
+fn refusal(whence: &Whence, reason: Reason) -> Refusal {
+    match vnet_of(whence) {
+        None => Refusal::without_vnet(reason),
+        Some(vnet) => Refusal::of(vnet, reason),
     }
 }

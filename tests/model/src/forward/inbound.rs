@@ -5,16 +5,14 @@ use std::sync::Arc;
 use gridway_config::Vnet;
 
 use super::judge::may_begin;
-use super::{Hop, Refusal, Sent, Stop, Way, fit};
+use super::{Forwarded, Onward, Refusal, Sent, Stop, Way, check_size, check_ttl, fit, one_hop};
 use crate::flow::{Flow, Kind, Side};
 use crate::model::Model;
 use crate::nat::{Outside, inside_to_local, outside_to_local};
 use crate::oracle::Oracle;
 use crate::packet::{Carries, Packet};
 use crate::policy::{is_remote, judge_begin};
-use crate::reason::{
-    ICMP_UNSUPPORTED, PAT_EXHAUSTED, SOURCE_CHECK, TO_OWN_ADDRESS, TRANSIT_REFUSED, UNKNOWN_VNET,
-};
+use crate::reason::{ICMP_UNSUPPORTED, PAT_EXHAUSTED, SOURCE_CHECK, TO_OWN_ADDRESS, UNKNOWN_VNET};
 use crate::step::Whence;
 use crate::tuple::Tuple;
 
@@ -31,75 +29,119 @@ impl Model {
         if !self.with_routes(vnet, |routes| routes.is_feasible(packet.source, peer)) {
             return Err(Refusal::of(name, SOURCE_CHECK).into());
         }
-        if vnet.address.contains(&packet.destination) {
-            return self.at_own_address(peer, vnet, packet);
-        }
+        let own = vnet.address.contains(&packet.destination);
         let whence = Whence::Overlay { peer: peer.to_owned(), vnet: name.to_owned() };
-        let unsupported = Err(Refusal::of(name, ICMP_UNSUPPORTED).into());
-        let result = match packet.carries() {
-            Carries::LaterFragment => {
-                let flow = self.follow_first(&whence, packet)?;
-                return self.send_inbound(flow, peer, packet, oracle);
+        match packet.carries() {
+            Carries::LaterFragment => return self.later_fragment(&whence, packet, oracle),
+            Carries::IcmpOther => return Err(Refusal::of(name, ICMP_UNSUPPORTED).into()),
+            Carries::IcmpError => return self.error_inbound(peer, vnet, packet, oracle),
+            _ if own => {
+                let answered = self.at_own_address(peer, vnet, packet);
+                let refusal = Refusal::of(name, TO_OWN_ADDRESS);
+                let first = answered.clone().and(Err(refusal.into()));
+                self.note_first(&whence, packet, &first);
+                return answered;
             }
-            Carries::IcmpOther => unsupported,
-            Carries::IcmpError if !packet.is_whole() => unsupported,
-            Carries::IcmpError => self.error_inbound(peer, vnet, packet, oracle),
-            _ => self.pass_inbound_whole(peer, vnet, packet, oracle),
+            _ => {}
+        }
+        let known = self.flow_from_overlay(name, &packet.tuple()).cloned();
+        let transit = match &known {
+            Some(flow) => flow.kind == Kind::Relayed,
+            None => is_remote(vnet, packet.destination),
         };
-        self.note_first(&whence, packet, &result);
-        result
+        let forwarded = if transit {
+            self.relay(known, peer, vnet, packet, oracle)
+        } else {
+            self.whole_inbound(known, peer, vnet, packet, oracle)
+        };
+        let sent = forwarded.clone().and_then(|forwarded| self.send_on(forwarded, oracle));
+        self.note_first(&whence, packet, &forwarded);
+        sent
     }
 
-    fn pass_inbound_whole(
+    /// Sends a packet from the overlay that was translated: to where it goes, or, as a hairpin, through outbound
+    /// processing back to the overlay. Nobody is told when that fails.
+    pub(super) fn send_on(&mut self, forwarded: Forwarded, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
+        let Forwarded { onward, pieces } = forwarded;
+        if !onward.hairpin {
+            return Ok(Sent { way: onward.way, pieces });
+        }
+        self.go_back(&pieces[0], oracle)
+    }
+
+    /// A packet whose local destination is a shared address.
+    pub(super) fn go_back(&mut self, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
+        if packet.is_later_fragment() && !self.has_first(&Whence::Local, packet) {
+            return Err(Stop::Silent(crate::reason::FRAGMENT_LIMIT));
+        }
+        match self.pass_outbound(packet, oracle) {
+            Ok(Sent { way: Way::Answer(_), .. }) | Err(Stop::Held) => Err(Stop::Silent(TO_OWN_ADDRESS)),
+            Err(Stop::Refused(refusal)) => Err(Stop::Silent(refusal.reason)),
+            other => other,
+        }
+    }
+
+    /// A packet with its transport header, for a local host.
+    fn whole_inbound(
         &mut self,
+        known: Option<Flow>,
         peer: &str,
         vnet: &Vnet,
         packet: &Packet,
         oracle: &mut dyn Oracle,
-    ) -> Result<Sent, Stop> {
+    ) -> Result<Forwarded, Stop> {
         let name = vnet.name.as_str();
-        let known = self.flow_from_overlay(name, &packet.tuple()).cloned();
-        if let Some(flow) = known
-            && !flow.is_succeeded_by(packet)
-            && let Some(flow) = self.judge_again(&flow)?
-        {
-            return self.send_inbound(flow, peer, packet, oracle);
-        }
+        check_ttl(Some(name), packet)?;
+        let judged = match known {
+            Some(flow) => self.judge_again(&flow)?,
+            None => None,
+        };
+        let mut flow = match judged {
+            Some(flow) => flow,
+            None => self.begin_inbound(vnet, packet, oracle)?,
+        };
+        // Answers take the best route, which need not be the one the packet came by.
+        let back = flow.peers[0].clone();
+        let back = back.as_deref().unwrap_or(peer);
+        let back = self.way_back(vnet, &flow.overlay.reversed(), back, oracle)?;
+        flow.peers[Side::Local as usize] = Some(back.clone());
+        let id = self.commit(flow.clone());
+        // What goes back to the overlay does not cross the data link.
+        let mtu = if flow.hairpin { u16::MAX } else { self.data_mtu };
+        check_size(name, packet, mtu)?;
+        self.restart(id, Side::Overlay, vnet, packet)?;
+        let here = flow.local.reversed();
+        let further = one_hop(packet).translated(&here).clamped(self.path_mtu(vnet, &back));
+        let pieces = fit(&further, mtu);
+        self.saw(id, Side::Overlay, packet);
+        let onward = Onward {
+            flow: id,
+            side: Side::Overlay,
+            way: Way::Deliver(here.destination),
+            source: here.source,
+            destination: here.destination,
+            mtu,
+            hairpin: flow.hairpin,
+        };
+        Ok(Forwarded { onward, pieces })
+    }
+
+    fn begin_inbound(&mut self, vnet: &Vnet, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Flow, Stop> {
         let overlay = packet.tuple();
-        let refuse = |reason| Refusal::of(name, reason);
+        let refuse = |reason| Refusal::of(vnet.name.as_str(), reason);
+        if is_remote(vnet, overlay.destination) {
+            return Err(refuse(crate::reason::TRANSIT_REFUSED).into());
+        }
         let midstream = may_begin(&self.config, packet).map_err(refuse)?;
         judge_begin(vnet, &overlay, midstream).map_err(refuse)?;
-        let mut flow = Flow {
-            id: 0,
-            vnet: name.to_owned(),
-            kind: Kind::Relayed,
-            overlay,
-            local: overlay.reversed(),
-            begun_by: Side::Overlay,
-            midstream,
-            peers: [None, None],
-            mapping: None,
-            last_seen: self.now,
-            flags: [0, 0],
-        };
-        if is_remote(vnet, overlay.destination) {
-            if !vnet.relay {
-                return Err(refuse(TRANSIT_REFUSED).into());
-            }
-            return self.send_inbound(flow, peer, packet, oracle);
-        }
         let destination = inside_to_local(vnet, overlay.destination).map_err(refuse)?;
-        if self.data_addresses.contains(&destination) {
-            return self.answer_echo(peer, name, packet).ok_or_else(|| refuse(TO_OWN_ADDRESS).into());
-        }
-        let (source, source_port) = match outside_to_local(vnet, overlay.source).map_err(refuse)? {
-            Outside::Address(address) => (address, overlay.source_port),
+        let (source, source_port, mapping) = match outside_to_local(vnet, overlay.source).map_err(refuse)? {
+            Outside::Address(address) => (address, overlay.source_port, None),
             Outside::Pool(entry) => {
                 let host = (overlay.source, overlay.source_port, overlay.protocol);
                 let mapping = self.mapping_for(vnet, entry, host, oracle)?;
                 let mapping = mapping.ok_or(refuse(PAT_EXHAUSTED))?;
-                flow.mapping = Some(mapping);
-                (mapping.address, mapping.port)
+                (mapping.address, mapping.port, Some(mapping))
             }
         };
         // An ICMP identifier is one number: where the source's was mapped the destination's is the same.
@@ -108,50 +150,18 @@ impl Model {
             _ => overlay.destination_port,
         };
         let here = Tuple { source, destination, source_port, destination_port, ..overlay };
-        flow.kind = Kind::Local;
-        flow.local = here.reversed();
-        flow.peers[Side::Local as usize] = Some(self.way_back(vnet, &overlay.reversed(), peer));
-        self.send_inbound(flow, peer, packet, oracle)
-    }
-
-    /// Sends a packet of a flow on: to a local host, to another peer, or, where its destination is a live
-    /// mapping, through outbound processing back to the overlay.
-    fn send_inbound(
-        &mut self,
-        flow: Flow,
-        peer: &str,
-        packet: &Packet,
-        oracle: &mut dyn Oracle,
-    ) -> Result<Sent, Stop> {
-        if flow.kind == Kind::Relayed {
-            return self.relay(flow, peer, packet, oracle);
-        }
-        let config = Arc::clone(&self.config);
-        let vnet = config.vnet(&flow.vnet).expect("the flow was judged in its vnet");
-        let back = flow.peers[Side::Local as usize].as_deref().unwrap_or(peer);
-        let mtu = self.path_mtu(vnet, back);
-        let here = flow.local.reversed();
-        let further = Hop::ToCount.count(&flow.vnet, packet)?.translated(&here).clamped(mtu);
-
-        // The flow counts while the packet is on its way, and not if that ends here.
-        let before = self.flows.clone();
-        let mut seen = flow.clone();
-        seen.saw(Side::Overlay, packet, self.now);
-        let id = self.commit(seen);
-        let replaced: Vec<Flow> =
-            before.into_iter().filter(|old| old.id == id || self.flow(old.id).is_none()).collect();
-        let sent = if self.live_mapping(here.destination, here.destination_port, here.protocol).is_some() {
-            self.pass_outbound(&further, Hop::Counted, oracle)
-        } else {
-            let way = Way::Deliver(here.destination);
-            fit(&flow.vnet, &further, self.data_mtu)
-                .map(|pieces| Sent { way, pieces, flow: None })
-                .map_err(Stop::from)
-        };
-        if sent.is_err() {
-            self.remove(id);
-            self.flows.extend(replaced);
-        }
-        sent.map(|sent| Sent { flow: Some(id), ..sent })
+        Ok(Flow {
+            id: 0,
+            vnet: vnet.name.as_str().to_owned(),
+            kind: Kind::Local,
+            overlay,
+            local: here.reversed(),
+            begun_by: Side::Overlay,
+            hairpin: self.is_shared(destination),
+            peers: [None, None],
+            mapping,
+            last_seen: self.now,
+            flags: [0, 0],
+        })
     }
 }

@@ -1,33 +1,58 @@
 //! Whether a flow may begin, and whether one that exists may go on.
 
-use gridway_config::Config;
+use gridway_config::{Config, Vnet};
 
 use super::Refusal;
-use crate::flow::Flow;
+use crate::flow::{Flow, Side, TcpState};
 use crate::model::Model;
 use crate::packet::{Carries, Packet};
 use crate::policy::judge_begin;
 use crate::reason::{NO_FLOW, Reason};
+use crate::tuple::TCP;
 
 impl Model {
     /// Judges a flow of the table again, as if it began now. `None`: its translation is not that of
     /// today, so it is forgotten and begins anew.
     ///
     /// Nothing tells whether the configuration has changed since: where it has not, the verdict is what
-    /// it was.
+    /// it was. TCP may have been taken up in mid-stream, which the flow does not tell.
     pub(super) fn judge_again(&mut self, flow: &Flow) -> Result<Option<Flow>, Refusal> {
         if !self.translation_stands(flow) {
             self.remove(flow.id);
             return Ok(None);
         }
         let vnet = self.config.vnet(&flow.vnet).expect("the translation of a flow stands only in its vnet");
-        match judge_begin(vnet, &flow.begun(), flow.midstream) {
+        let midstream = self.config.flows.midstream && flow.overlay.protocol == TCP;
+        match judge_begin(vnet, &flow.begun(), midstream) {
             Ok(()) => Ok(Some(flow.clone())),
             Err(reason) => {
                 self.remove(flow.id);
                 Err(Refusal::of(&flow.vnet, reason))
             }
         }
+    }
+
+    /// A SYN on a flow that has ended is a new connection: the side that begins it is judged, and the flow is the
+    /// new one's. A refused one leaves the flow as it was.
+    pub(super) fn restart(
+        &mut self,
+        id: u64,
+        side: Side,
+        vnet: &Vnet,
+        packet: &Packet,
+    ) -> Result<(), Refusal> {
+        let Some(flow) = self.flows.iter_mut().find(|flow| flow.id == id) else { return Ok(()) };
+        if !packet.begins_connection() || flow.tcp_state() != TcpState::Closing {
+            return Ok(());
+        }
+        let begun = match side {
+            Side::Local => flow.overlay.reversed(),
+            Side::Overlay => flow.overlay,
+        };
+        judge_begin(vnet, &begun, false).map_err(|reason| Refusal::of(&flow.vnet, reason))?;
+        flow.begun_by = side;
+        flow.flags = [0, 0];
+        Ok(())
     }
 }
 

@@ -1,10 +1,12 @@
 //! The way of a packet through the node.
 //!
-//! Order of the questions, outbound: vnet, inside NAT, outside NAT, spoofed source, may it begin a flow,
-//! access policy, route, TTL, MTU. Inbound: vnet, source check, own address, may it begin a flow, access
-//! policy, transit, inside NAT, outside NAT, TTL, MTU. The first that says no decides, and a packet that
-//! is dropped leaves nothing behind.
+//! Order of the questions, outbound: echo of an own address, TTL, and for a packet that begins a flow vnet, inside
+//! NAT, spoofed source, outside NAT, may it begin a flow, access policy, route; then MTU. Inbound: vnet, source
+//! check, kind of ICMP, own address, transit, TTL, and for a packet that begins a flow may it begin one, access
+//! policy, inside NAT, outside NAT; then MTU. The first that says no decides. What policy let begin stays, even if
+//! the packet then is too big or fails on its second half (hairpin).
 
+mod data_address;
 mod diagnose;
 mod fragments;
 mod icmp_error;
@@ -17,13 +19,14 @@ mod way;
 
 use std::net::IpAddr;
 
+use crate::flow::Side;
 use crate::model::Model;
 use crate::oracle::{IllegalChoice, Oracle};
 use crate::packet::Packet;
 use crate::reason::{MALFORMED, Reason, TOO_BIG, TTL_EXCEEDED};
 use crate::step::{Emitted, Fate, Origin, Step, To, Whence};
 
-pub(crate) use fragments::Datagram;
+pub(crate) use fragments::{Datagram, Waited};
 
 /// Where a packet goes.
 #[derive(Clone, Debug)]
@@ -34,12 +37,33 @@ pub(crate) enum Way {
     Answer(To),
 }
 
-/// A packet on its way, in one piece or several, and the flow it belongs to.
+/// How a packet goes on, and the later fragments of its datagram with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Onward {
+    pub(crate) flow: u64,
+    /// The side of the flow that the datagram is of.
+    pub(crate) side: Side,
+    pub(crate) way: Way,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    /// What fits there.
+    pub(crate) mtu: u16,
+    /// From there it goes back to the overlay, as a packet from a local host.
+    pub(crate) hairpin: bool,
+}
+
+/// A packet on its way, in one piece or several.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) way: Way,
     pub(crate) pieces: Vec<Packet>,
-    pub(crate) flow: Option<u64>,
+}
+
+/// A packet with its transport header after its translation.
+#[derive(Clone, Debug)]
+pub(crate) struct Forwarded {
+    pub(crate) onward: Onward,
+    pub(crate) pieces: Vec<Packet>,
 }
 
 /// A packet is dropped.
@@ -67,6 +91,8 @@ impl Refusal {
 pub(crate) enum Stop {
     Held,
     Refused(Refusal),
+    /// Dropped, and nobody is told.
+    Silent(Reason),
     Illegal(IllegalChoice),
 }
 
@@ -82,34 +108,27 @@ impl From<IllegalChoice> for Stop {
     }
 }
 
-/// Whether this node still has to count itself in the TTL. A hairpinned packet passes both directions, yet
-/// one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hop {
-    ToCount,
-    Counted,
+/// The packet one hop further. That it may go there was asked before.
+pub(crate) fn one_hop(packet: &Packet) -> Packet {
+    Packet { ttl: packet.ttl.saturating_sub(1), ..packet.clone() }
 }
 
-impl Hop {
-    /// The packet one hop further.
-    pub(crate) fn count(self, vnet: &str, packet: &Packet) -> Result<Packet, Refusal> {
-        match self {
-            Self::Counted => Ok(packet.clone()),
-            Self::ToCount if packet.ttl <= 1 => Err(Refusal::of(vnet, TTL_EXCEEDED)),
-            Self::ToCount => Ok(Packet { ttl: packet.ttl - 1, ..packet.clone() }),
-        }
+pub(crate) fn check_ttl(vnet: Option<&str>, packet: &Packet) -> Result<(), Refusal> {
+    let refusal = Refusal { reason: TTL_EXCEEDED, vnet: vnet.map(ToOwned::to_owned), mtu: 0 };
+    if packet.ttl <= 1 { Err(refusal) } else { Ok(()) }
+}
+
+/// A packet that is too long and may not be cut.
+pub(crate) fn check_size(vnet: &str, packet: &Packet, mtu: u16) -> Result<(), Refusal> {
+    if packet.len() <= usize::from(mtu) || packet.may_be_cut() {
+        return Ok(());
     }
+    Err(Refusal { mtu, ..Refusal::of(vnet, TOO_BIG) })
 }
 
 /// The packet in pieces that fit.
-pub(crate) fn fit(vnet: &str, packet: &Packet, mtu: u16) -> Result<Vec<Packet>, Refusal> {
-    if packet.len() <= usize::from(mtu) {
-        Ok(vec![packet.clone()])
-    } else if packet.may_be_cut() {
-        Ok(packet.cut(mtu.into()))
-    } else {
-        Err(Refusal { mtu, ..Refusal::of(vnet, TOO_BIG) })
-    }
+pub(crate) fn fit(packet: &Packet, mtu: u16) -> Vec<Packet> {
+    if packet.len() <= usize::from(mtu) { vec![packet.clone()] } else { packet.cut(mtu.into()) }
 }
 
 impl Model {
@@ -146,28 +165,30 @@ impl Model {
             return Ok(step);
         };
         match self.pass(whence, &packet, oracle) {
-            Ok(sent) => {
-                let mut pieces = sent.pieces.iter().map(Packet::to_bytes);
-                step.fate = fate(&sent.way, pieces.next().expect("a packet that is sent has a piece"));
-                step.emitted.extend(pieces.map(|bytes| forwarded(&sent.way, bytes)));
-            }
+            Ok(sent) => self.book(&mut step, &sent, oracle)?,
             Err(Stop::Held) => step.fate = Fate::Held,
             Err(Stop::Illegal(illegal)) => return Err(illegal),
             Err(Stop::Refused(refusal)) => {
                 step.fate = Fate::Dropped(refusal.reason);
                 step.emitted.extend(self.diagnose(whence, &packet, &refusal));
             }
+            Err(Stop::Silent(reason)) => step.fate = Fate::Dropped(reason),
         }
-        while let Some((whence, waited)) = self.released.pop_front() {
-            match self.pass(&whence, &waited, oracle) {
+        while let Some(waited) = self.released.pop_front() {
+            match self.release(&waited, oracle) {
+                Ok(sent) if self.is_for_data_address(&sent.way) => {
+                    step.dropped.push(crate::reason::TO_OWN_ADDRESS);
+                    step.emitted.extend(self.undeliverable(&sent.pieces[0]));
+                }
                 Ok(sent) => {
                     let pieces = sent.pieces.iter().map(Packet::to_bytes);
                     step.emitted.extend(pieces.map(|bytes| forwarded(&sent.way, bytes)));
                 }
-                Err(Stop::Refused(refusal)) => step.dropped.push(refusal.reason),
+                Err(Stop::Refused(Refusal { reason, .. }) | Stop::Silent(reason)) => {
+                    step.dropped.push(reason);
+                }
                 Err(Stop::Illegal(illegal)) => return Err(illegal),
-                // Its first fragment was hairpinned no sooner than a moment ago, or never: it waits on.
-                Err(Stop::Held) => {}
+                Err(Stop::Held) => unreachable!("the first fragment of what is released has come"),
             }
         }
         Ok(step)
@@ -175,9 +196,20 @@ impl Model {
 
     fn pass(&mut self, whence: &Whence, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
         match whence {
-            Whence::Local => self.pass_outbound(packet, Hop::ToCount, oracle),
+            Whence::Local => self.pass_outbound(packet, oracle),
             Whence::Overlay { peer, vnet } => self.pass_inbound(peer, vnet, packet, oracle),
         }
+    }
+
+    /// Writes down what is sent.
+    fn book(&mut self, step: &mut Step, sent: &Sent, oracle: &mut dyn Oracle) -> Result<(), IllegalChoice> {
+        if self.is_for_data_address(&sent.way) {
+            return self.at_data_address(step, &sent.pieces[0], oracle);
+        }
+        let mut pieces = sent.pieces.iter().map(Packet::to_bytes);
+        step.fate = fate(&sent.way, pieces.next().expect("a packet that is sent has a piece"));
+        step.emitted.extend(pieces.map(|bytes| forwarded(&sent.way, bytes)));
+        Ok(())
     }
 }
 

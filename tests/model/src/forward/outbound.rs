@@ -3,78 +3,79 @@
 use std::sync::Arc;
 
 use super::judge::may_begin;
-use super::{Hop, Refusal, Sent, Stop, Way, fit};
+use super::{Forwarded, Onward, Refusal, Sent, Stop, Way, check_size, check_ttl, fit, one_hop};
 use crate::flow::{Flow, Kind, Side};
 use crate::model::Model;
-use crate::nat::{Outside, inside_to_virtual, outside_to_virtual};
 use crate::oracle::Oracle;
 use crate::packet::{Carries, Packet};
-use crate::policy::{is_remote, judge_begin, select};
-use crate::reason::{ICMP_UNSUPPORTED, NO_VNET, PAT_NO_MAPPING, SPOOFED_LOCAL};
-use crate::step::Whence;
-use crate::tuple::Tuple;
+use crate::policy::{judge_begin, select};
+use crate::reason::{ICMP_UNSUPPORTED, NO_VNET};
+use crate::step::{To, Whence};
 
 impl Model {
-    pub(super) fn pass_outbound(
-        &mut self,
-        packet: &Packet,
-        hop: Hop,
-        oracle: &mut dyn Oracle,
-    ) -> Result<Sent, Stop> {
-        let unsupported = Err(Refusal::without_vnet(ICMP_UNSUPPORTED).into());
-        let result = match packet.carries() {
-            Carries::LaterFragment => {
-                let flow = self.follow_first(&Whence::Local, packet)?;
-                return self.send_outbound(flow, packet, hop, oracle);
-            }
-            Carries::IcmpOther => unsupported,
-            Carries::IcmpError if !packet.is_whole() => unsupported,
-            Carries::IcmpError => self.error_outbound(packet, hop, oracle),
-            _ => self
-                .flow_outbound(packet)
-                .map_err(Stop::Refused)
-                .and_then(|flow| self.send_outbound(flow, packet, hop, oracle)),
-        };
-        self.note_first(&Whence::Local, packet, &result);
-        result
+    pub(super) fn pass_outbound(&mut self, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
+        match packet.carries() {
+            Carries::LaterFragment => return self.later_fragment(&Whence::Local, packet, oracle),
+            Carries::IcmpOther => return Err(Refusal::without_vnet(ICMP_UNSUPPORTED).into()),
+            Carries::IcmpError => return self.error_outbound(packet),
+            _ => {}
+        }
+        let known = self.flow_from_local(&packet.tuple()).cloned();
+        if known.is_none()
+            && let Some(answered) = self.echo_of_own_address(packet)
+        {
+            return answered;
+        }
+        let forwarded = self.whole_outbound(known, packet, oracle);
+        self.note_first(&Whence::Local, packet, &forwarded);
+        forwarded.map(|Forwarded { onward, pieces }| Sent { way: onward.way, pieces })
     }
 
-    /// The flow of a packet, or the one it begins.
-    fn flow_outbound(&mut self, packet: &Packet) -> Result<Flow, Refusal> {
-        if let Some(flow) = self.flow_from_local(&packet.tuple()).cloned()
-            && !flow.is_succeeded_by(packet)
-            && let Some(flow) = self.judge_again(&flow)?
-        {
-            return Ok(flow);
-        }
-        self.begin_outbound(packet)
+    /// A packet with its transport header.
+    fn whole_outbound(
+        &mut self,
+        known: Option<Flow>,
+        packet: &Packet,
+        oracle: &mut dyn Oracle,
+    ) -> Result<Forwarded, Stop> {
+        check_ttl(None, packet)?;
+        let judged = match known {
+            Some(flow) => self.judge_again(&flow)?,
+            None => None,
+        };
+        let mut flow = match judged {
+            Some(flow) => flow,
+            None => self.begin_outbound(packet)?,
+        };
+        let config = Arc::clone(&self.config);
+        let vnet = config.vnet(&flow.vnet).expect("the flow was judged in its vnet");
+        let there = flow.overlay.reversed();
+        let peer = self.choose_peer(vnet, &there, flow.peers[0].as_deref(), oracle)?;
+        flow.peers[Side::Local as usize] = Some(peer.clone());
+        let id = self.commit(flow.clone());
+        let mtu = self.path_mtu(vnet, &peer);
+        check_size(&flow.vnet, packet, mtu)?;
+        self.restart(id, Side::Local, vnet, packet)?;
+        let pieces = fit(&one_hop(packet).translated(&there).clamped(mtu), mtu);
+        self.saw(id, Side::Local, packet);
+        let onward = Onward {
+            flow: id,
+            side: Side::Local,
+            way: Way::Tunnel { peer, vnet: flow.vnet },
+            source: there.source,
+            destination: there.destination,
+            mtu,
+            hairpin: false,
+        };
+        Ok(Forwarded { onward, pieces })
     }
 
     fn begin_outbound(&self, packet: &Packet) -> Result<Flow, Refusal> {
         let local = packet.tuple();
         let vnet = select(&self.config, local.destination).ok_or(Refusal::without_vnet(NO_VNET))?;
         let refuse = |reason| Refusal::of(vnet.name.as_str(), reason);
-        let source = inside_to_virtual(vnet, local.source).map_err(refuse)?;
-        let mapping = match outside_to_virtual(vnet, local.destination).map_err(refuse)? {
-            Outside::Address(address) => Err(address),
-            Outside::Pool(_) => Ok(self
-                .live_mapping(local.destination, local.destination_port, local.protocol)
-                .ok_or(refuse(PAT_NO_MAPPING))?),
-        };
-        let (destination, destination_port) = match &mapping {
-            Ok(mapping) => (mapping.host, mapping.host_port),
-            Err(address) => (*address, local.destination_port),
-        };
-        if is_remote(vnet, source) {
-            return Err(refuse(SPOOFED_LOCAL));
-        }
+        let (there, mapping) = self.translate_out(vnet, &local).map_err(refuse)?;
         let midstream = may_begin(&self.config, packet).map_err(refuse)?;
-        // An ICMP identifier is one number: where the destination's was mapped the source's is the same.
-        let source_port = match packet.carries() {
-            Carries::Query => destination_port,
-            _ => local.source_port,
-        };
-        let there = Tuple { source, destination, source_port, destination_port, ..local };
         judge_begin(vnet, &there, midstream).map_err(refuse)?;
         Ok(Flow {
             id: 0,
@@ -83,33 +84,27 @@ impl Model {
             overlay: there.reversed(),
             local,
             begun_by: Side::Local,
-            midstream,
+            hairpin: self.is_shared(local.source),
             peers: [None, None],
-            mapping: mapping.ok(),
+            mapping,
             last_seen: self.now,
             flags: [0, 0],
         })
     }
 
-    /// Sends a packet of a flow on.
-    fn send_outbound(
-        &mut self,
-        mut flow: Flow,
-        packet: &Packet,
-        hop: Hop,
-        oracle: &mut dyn Oracle,
-    ) -> Result<Sent, Stop> {
-        let config = Arc::clone(&self.config);
-        let vnet = config.vnet(&flow.vnet).expect("the flow was judged in its vnet");
-        let there = flow.overlay.reversed();
-        let peer = self.choose_peer(vnet, &there, flow.peers[0].as_deref(), None, oracle)?;
-        let mtu = self.path_mtu(vnet, &peer);
-        let further = hop.count(&flow.vnet, packet)?.translated(&there).clamped(mtu);
-        let pieces = fit(&flow.vnet, &further, mtu)?;
-        let way = Way::Tunnel { peer: peer.clone(), vnet: flow.vnet.clone() };
-        flow.peers[Side::Local as usize] = Some(peer);
-        flow.saw(Side::Local, packet, self.now);
-        let flow = Some(self.commit(flow));
-        Ok(Sent { way, pieces, flow })
+    /// A local host asks for an echo of the node's address in a vnet. `None`: it does not.
+    fn echo_of_own_address(&self, packet: &Packet) -> Option<Result<Sent, Stop>> {
+        let reply = packet.echo_reply()?;
+        let vnet = select(&self.config, packet.destination)?;
+        let (there, _) = self.translate_out(vnet, &packet.tuple()).ok()?;
+        if !vnet.address.contains(&there.destination) {
+            return None;
+        }
+        let judged = judge_begin(vnet, &there, false);
+        let way = Way::Answer(To::Local(packet.source));
+        Some(match judged {
+            Ok(()) => Ok(Sent { way, pieces: vec![reply] }),
+            Err(reason) => Err(Refusal::of(vnet.name.as_str(), reason).into()),
+        })
     }
 }

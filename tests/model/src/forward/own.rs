@@ -1,4 +1,4 @@
-//! Packets for the node itself.
+//! Packets for the node itself, at its address in a vnet.
 
 use gridway_config::Vnet;
 
@@ -16,29 +16,33 @@ const ECHO_V6: u8 = 128;
 const ECHO_REPLY_V6: u8 = 129;
 
 impl Model {
-    /// A packet from the overlay to the node's address in the vnet: echo is answered where the access
-    /// policy allows it, nothing else is.
+    /// A packet from the overlay: echo is answered where the access policy allows it, nothing else is.
     pub(super) fn at_own_address(&self, peer: &str, vnet: &Vnet, packet: &Packet) -> Result<Sent, Stop> {
-        let name = vnet.name.as_str();
-        let answer = self.answer_echo(peer, name, packet).ok_or(Refusal::of(name, TO_OWN_ADDRESS))?;
-        judge(vnet, &packet.tuple()).map_err(|reason| Refusal::of(name, reason))?;
-        Ok(answer)
+        let refuse = |reason| Refusal::of(vnet.name.as_str(), reason);
+        if packet.carries() != Carries::Query {
+            return Err(refuse(TO_OWN_ADDRESS).into());
+        }
+        judge(vnet, &packet.tuple()).map_err(refuse)?;
+        let reply = packet.echo_reply().ok_or(refuse(TO_OWN_ADDRESS))?;
+        let to = To::Peer { peer: peer.to_owned(), vnet: vnet.name.as_str().to_owned() };
+        Ok(Sent { way: Way::Answer(to), pieces: vec![reply] })
     }
+}
 
-    /// The reply if the packet is a whole echo request.
-    pub(super) fn answer_echo(&self, peer: &str, vnet: &str, packet: &Packet) -> Option<Sent> {
-        let reply = match (packet.source.is_ipv4(), *packet.payload.first()?) {
+impl Packet {
+    /// The reply, if this is a whole echo request.
+    pub(super) fn echo_reply(&self) -> Option<Self> {
+        let reply = match (self.source.is_ipv4(), *self.payload.first()?) {
             (true, ECHO) => ECHO_REPLY,
             (false, ECHO_V6) => ECHO_REPLY_V6,
             _ => return None,
         };
-        if packet.carries() != Carries::Query || !packet.is_whole() {
+        if self.carries() != Carries::Query || !self.is_whole() {
             return None;
         }
         let mut answer =
-            Packet { source: packet.destination, destination: packet.source, ttl: TTL, ..packet.clone() };
+            Self { source: self.destination, destination: self.source, ttl: TTL, ..self.clone() };
         answer.payload[0] = reply;
-        let to = To::Peer { peer: peer.to_owned(), vnet: vnet.to_owned() };
-        Some(Sent { way: Way::Answer(to), pieces: vec![with_checksum(answer)], flow: None })
+        Some(with_checksum(answer))
     }
 }

@@ -1,35 +1,96 @@
-//! From one peer on to another.
+//! From one peer on to another: access policy and route, no NAT, one hop further.
 
-use std::sync::Arc;
+use gridway_config::Vnet;
 
-use super::{Hop, Sent, Stop, Way, fit};
-use crate::flow::{Flow, Side};
+use super::judge::may_begin;
+use super::{Forwarded, Onward, Refusal, Stop, Way, check_size, check_ttl, fit, one_hop};
+use crate::flow::{Flow, Kind, Side};
 use crate::model::Model;
 use crate::oracle::Oracle;
 use crate::packet::Packet;
+use crate::policy::{is_remote, judge_begin};
+use crate::reason::TRANSIT_REFUSED;
 
 impl Model {
-    /// Sends a packet of a relayed flow on: no NAT, TTL less one, never back to the sending peer.
+    /// A packet that another peer is to get; `known` is its flow.
     pub(super) fn relay(
         &mut self,
-        mut flow: Flow,
+        known: Option<Flow>,
         sender: &str,
+        vnet: &Vnet,
         packet: &Packet,
         oracle: &mut dyn Oracle,
-    ) -> Result<Sent, Stop> {
-        let config = Arc::clone(&self.config);
-        let vnet = config.vnet(&flow.vnet).expect("the flow was judged in its vnet");
-        let onwards = (packet.source, packet.destination) == (flow.overlay.source, flow.overlay.destination);
-        let (side, tuple) = if onwards { (Side::Overlay, flow.overlay) } else { (Side::Local, flow.local) };
-        let current = flow.peers[side as usize].as_deref();
-        let peer = self.choose_peer(vnet, &tuple, current, Some(sender), oracle)?;
-        let mtu = self.path_mtu(vnet, &peer);
-        let further = Hop::ToCount.count(&flow.vnet, packet)?.clamped(mtu);
-        let pieces = fit(&flow.vnet, &further, mtu)?;
-        let way = Way::Relay { peer: peer.clone(), vnet: flow.vnet.clone() };
-        flow.peers[side as usize] = Some(peer);
-        flow.saw(side, packet, self.now);
-        let flow = Some(self.commit(flow));
-        Ok(Sent { way, pieces, flow })
+    ) -> Result<Forwarded, Stop> {
+        let name = vnet.name.as_str();
+        let begun = known.as_ref().is_some_and(|flow| flow.overlay == packet.tuple());
+        if !vnet.relay && !begun {
+            return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+        }
+        check_ttl(Some(name), packet)?;
+        let judged = match known {
+            Some(flow) => self.judge_again(&flow)?,
+            None => None,
+        };
+        let mut flow = match judged {
+            Some(flow) => flow,
+            None => self.begin_relayed(vnet, packet)?,
+        };
+        let (side, other) = match flow.overlay == packet.tuple() {
+            true => (Side::Overlay, Side::Local),
+            false => (Side::Local, Side::Overlay),
+        };
+        let tuple = packet.tuple();
+        let peer = self.choose_peer(vnet, &tuple, flow.peers[side as usize].as_deref(), oracle)?;
+        if flow.id == 0 && peer == sender {
+            return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+        }
+        let back = flow.peers[other as usize].clone();
+        let back = self.way_back(vnet, &tuple.reversed(), back.as_deref().unwrap_or(sender), oracle)?;
+        flow.peers[side as usize] = Some(peer.clone());
+        flow.peers[other as usize] = Some(back);
+        let id = self.commit(flow);
+        // Never back to the sending peer.
+        if peer == sender {
+            return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+        }
+        let mtu = self.relay_mtu(vnet, &peer);
+        check_size(name, packet, mtu)?;
+        self.restart(id, side, vnet, packet)?;
+        // What its sender may be sent comes by way of the other peer.
+        let pieces = fit(&one_hop(packet).clamped(mtu.min(self.peer_mtu(sender))), mtu);
+        self.saw(id, side, packet);
+        let onward = Onward {
+            flow: id,
+            side,
+            way: Way::Relay { peer, vnet: name.to_owned() },
+            source: packet.source,
+            destination: packet.destination,
+            mtu,
+            hairpin: false,
+        };
+        Ok(Forwarded { onward, pieces })
+    }
+
+    fn begin_relayed(&self, vnet: &Vnet, packet: &Packet) -> Result<Flow, Refusal> {
+        let overlay = packet.tuple();
+        let refuse = |reason| Refusal::of(vnet.name.as_str(), reason);
+        if !vnet.relay || !is_remote(vnet, overlay.destination) {
+            return Err(refuse(TRANSIT_REFUSED));
+        }
+        let midstream = may_begin(&self.config, packet).map_err(refuse)?;
+        judge_begin(vnet, &overlay, midstream).map_err(refuse)?;
+        Ok(Flow {
+            id: 0,
+            vnet: vnet.name.as_str().to_owned(),
+            kind: Kind::Relayed,
+            overlay,
+            local: overlay.reversed(),
+            begun_by: Side::Overlay,
+            hairpin: false,
+            peers: [None, None],
+            mapping: None,
+            last_seen: self.now,
+            flags: [0, 0],
+        })
     }
 }

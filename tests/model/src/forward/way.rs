@@ -5,50 +5,58 @@ use gridway_config::Vnet;
 use super::{Refusal, Stop};
 use crate::model::Model;
 use crate::oracle::{IllegalChoice, Oracle, PeerRequest};
-use crate::reason::TRANSIT_REFUSED;
 use crate::tuple::Tuple;
 
 impl Model {
-    /// The peer for packets of `tuple`: `current` while it is among the best, else any of the best. Never
-    /// `sender`, whom the packet came from.
+    /// The peer for packets of `tuple`: `current` while it is among the best, else any of the best.
     pub(super) fn choose_peer(
         &self,
         vnet: &Vnet,
         tuple: &Tuple,
         current: Option<&str>,
-        sender: Option<&str>,
         oracle: &mut dyn Oracle,
     ) -> Result<String, Stop> {
         let name = vnet.name.as_str();
         let best = self.with_routes(vnet, |routes| routes.best(tuple.destination));
-        let mut best = best.map_err(|reason| Refusal::of(name, reason))?;
-        best.retain(|peer| Some(peer.as_str()) != sender);
-        if let Some(current) = current.filter(|current| best.iter().any(|peer| peer == current)) {
-            return Ok(current.to_owned());
-        }
-        match best.as_slice() {
-            [] => Err(Refusal::of(name, TRANSIT_REFUSED).into()),
-            [only] => Ok(only.clone()),
-            [first, ..] => {
-                let request = PeerRequest { vnet: name.to_owned(), tuple: *tuple, best: best.clone() };
-                match oracle.peer(&request) {
-                    None => Ok(first.clone()),
-                    Some(chosen) if best.contains(&chosen) => Ok(chosen),
-                    Some(chosen) => {
-                        Err(IllegalChoice::Peer { chosen, best: best.clone(), tuple: *tuple }.into())
-                    }
-                }
-            }
-        }
+        let best = best.map_err(|reason| Refusal::of(name, reason))?;
+        Ok(one_of(name, tuple, best, current, &mut |request| oracle.peer(request))?)
     }
 
-    /// The peer that answers to a flow from `sender` go to: the sender itself while it is among the best.
-    /// Where several others are equally good nobody knows yet, and the sender stands in.
-    pub(super) fn way_back(&self, vnet: &Vnet, tuple: &Tuple, sender: &str) -> String {
+    /// The peer that packets in the other direction go to: `current` (the sender, of a flow that begins) while it
+    /// is among the best, else any of the best; `current` as long as there is none.
+    pub(super) fn way_back(
+        &self,
+        vnet: &Vnet,
+        tuple: &Tuple,
+        current: &str,
+        oracle: &mut dyn Oracle,
+    ) -> Result<String, IllegalChoice> {
         match self.with_routes(vnet, |routes| routes.best(tuple.destination)) {
-            Ok(best) if best.iter().any(|peer| peer == sender) => sender.to_owned(),
-            Ok(best) if best.len() == 1 => best[0].clone(),
-            _ => sender.to_owned(),
+            Ok(best) => one_of(vnet.name.as_str(), tuple, best, Some(current), &mut |request| {
+                oracle.way_back(request)
+            }),
+            Err(_) => Ok(current.to_owned()),
         }
+    }
+}
+
+fn one_of(
+    vnet: &str,
+    tuple: &Tuple,
+    best: Vec<String>,
+    current: Option<&str>,
+    ask: &mut dyn FnMut(&PeerRequest) -> Option<String>,
+) -> Result<String, IllegalChoice> {
+    if let Some(current) = current.filter(|current| best.iter().any(|peer| peer == current)) {
+        return Ok(current.to_owned());
+    }
+    if let [only] = best.as_slice() {
+        return Ok(only.clone());
+    }
+    let request = PeerRequest { vnet: vnet.to_owned(), tuple: *tuple, best };
+    match ask(&request) {
+        None => Ok(request.best[0].clone()),
+        Some(chosen) if request.best.contains(&chosen) => Ok(chosen),
+        Some(chosen) => Err(IllegalChoice::Peer { chosen, best: request.best, tuple: *tuple }),
     }
 }

@@ -1,33 +1,74 @@
 //! Many-to-one NAT (RFC 4787, RFC 5382, RFC 5508). A mapping lives while a flow uses it, so the flows
 //! are the table of mappings.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use gridway_config::{OutsideNat, Vnet};
 
-use super::{inside_to_virtual, usable_pool};
+use super::{Outside, inside_to_virtual, outside_to_local, outside_to_virtual, usable_pool};
 use crate::flow::{Flow, Mapping};
 use crate::model::Model;
 use crate::oracle::{IllegalChoice, MappingRequest, Oracle, Place, PoolAddress};
-use crate::tuple::{ICMP, ICMPV6, TCP, UDP};
+use crate::policy::is_remote;
+use crate::reason::{PAT_NO_MAPPING, Reason, SPOOFED_LOCAL};
+use crate::tuple::{ICMP, ICMPV6, TCP, Tuple, UDP};
 
 /// Largest of the "well-known" ports, which stay among themselves (RFC 4787 REQ-3).
 const LAST_WELL_KNOWN: u16 = 1023;
 
 impl Model {
-    /// The mapping at this local address and port, if a flow uses it.
-    pub(crate) fn live_mapping(&self, address: IpAddr, port: u16, protocol: u8) -> Option<Mapping> {
-        let flows = self.flows.iter().filter(|flow| self.translation_stands(flow));
-        flows
-            .filter_map(|flow| flow.mapping)
-            .find(|mapping| (mapping.address, mapping.port, mapping.protocol) == (address, port, protocol))
+    /// The mapping at this local address and port, if a flow uses it and its host is behind that pool today.
+    pub(crate) fn live_mapping(
+        &self,
+        vnet: &Vnet,
+        address: IpAddr,
+        port: u16,
+        protocol: u8,
+    ) -> Option<Mapping> {
+        let flows = self.flows.iter().filter(|flow| flow.vnet == vnet.name.as_str());
+        let here = |mapping: &Mapping| {
+            (mapping.address, mapping.port, mapping.protocol) == (address, port, protocol)
+        };
+        let mapping = flows.filter_map(|flow| flow.mapping).find(here)?;
+        match outside_to_local(vnet, mapping.host) {
+            Ok(Outside::Pool(entry)) if entry.local.contains(&address) => Some(mapping),
+            _ => None,
+        }
+    }
+
+    /// The virtual tuple of a local packet, and the mapping that it uses.
+    pub(crate) fn translate_out(
+        &self,
+        vnet: &Vnet,
+        local: &Tuple,
+    ) -> Result<(Tuple, Option<Mapping>), Reason> {
+        let source = inside_to_virtual(vnet, local.source)?;
+        if is_remote(vnet, source) || vnet.address.contains(&source) {
+            return Err(SPOOFED_LOCAL);
+        }
+        match outside_to_virtual(vnet, local.destination)? {
+            Outside::Address(destination) => Ok((Tuple { source, destination, ..*local }, None)),
+            Outside::Pool(_) => {
+                let place = (local.destination, local.destination_port);
+                let mapping = self.live_mapping(vnet, place.0, place.1, local.protocol);
+                let mapping = mapping.ok_or(PAT_NO_MAPPING)?;
+                let destination_port = mapping.host_port;
+                // An ICMP identifier is one number: where the destination's was mapped the source's is the same.
+                let source_port = match local.protocol {
+                    ICMP | ICMPV6 => destination_port,
+                    _ => local.source_port,
+                };
+                let there =
+                    Tuple { source, destination: mapping.host, source_port, destination_port, ..*local };
+                Ok((there, Some(mapping)))
+            }
+        }
     }
 
     /// The mapping of a remote host: the one it has, for whatever destination (endpoint-independent), or
     /// a new one. `None`: nothing is free.
     pub(crate) fn mapping_for(
-        &self,
+        &mut self,
         vnet: &Vnet,
         entry: &OutsideNat,
         (host, host_port, protocol): (IpAddr, u16, u8),
@@ -50,6 +91,10 @@ impl Model {
                 (address, chosen)
             }
         };
+        let paired = share.paired();
+        if paired.is_none_or(|paired| !entry.local.contains(&paired)) {
+            self.pairings.insert((vnet.name.as_str().to_owned(), host), address);
+        }
         Ok(Some(Mapping { protocol, host, host_port, address, port }))
     }
 }
@@ -65,12 +110,9 @@ struct Share<'a> {
 }
 
 impl Share<'_> {
-    /// Mappings in use. Those of flows that a change of the NAT has outdated hold their place until the
-    /// flow ends or not, as the forwarder likes: with `outdated` they count.
-    fn in_use(&self, outdated: bool) -> impl Iterator<Item = (&Flow, Mapping)> {
-        let flows = self.model.flows.iter();
-        let counted = move |flow: &&Flow| outdated || self.model.translation_stands(flow);
-        flows.filter(counted).filter_map(|flow| flow.mapping.map(|mapping| (flow, mapping)))
+    /// Mappings in use, those of flows that a change of the NAT has outdated included.
+    fn in_use(&self) -> impl Iterator<Item = (&Flow, Mapping)> {
+        self.model.flows.iter().filter_map(|flow| flow.mapping.map(|mapping| (flow, mapping)))
     }
 
     fn existing(&self) -> Option<Mapping> {
@@ -78,21 +120,23 @@ impl Share<'_> {
             flow.vnet == self.vnet.name.as_str()
                 && (mapping.host, mapping.host_port) == (self.host, self.port)
                 && mapping.protocol == self.protocol
+                && self.entry.local.contains(&mapping.address)
         };
-        self.in_use(false).find(mine).map(|(_, mapping)| mapping)
+        self.in_use().find(mine).map(|(_, mapping)| mapping)
     }
 
-    fn is_taken(&self, address: IpAddr, port: u16, outdated: bool) -> bool {
+    fn is_taken(&self, address: IpAddr, port: u16) -> bool {
         let place = (address, port, self.protocol);
-        self.in_use(outdated).any(|(_, mapping)| (mapping.address, mapping.port, mapping.protocol) == place)
+        // The host's own earlier one, of another pool, is still there while the new one is made.
+        self.in_use().any(|(_, mapping)| (mapping.address, mapping.port, mapping.protocol) == place)
     }
 
-    /// Addresses of the pool that the host has mappings at, of whatever protocol (RFC 4787 REQ-2).
-    fn paired(&self, outdated: bool) -> BTreeSet<IpAddr> {
-        let mine = |(flow, mapping): &(&Flow, Mapping)| {
-            flow.vnet == self.vnet.name.as_str() && mapping.host == self.host
-        };
-        self.in_use(outdated).filter(mine).map(|(_, mapping)| mapping.address).collect()
+    /// The address of the pool that the host has (RFC 4787 REQ-2), while it has mappings of whatever protocol.
+    fn paired(&self) -> Option<IpAddr> {
+        let name = self.vnet.name.as_str();
+        let mine = |(flow, mapping): (&Flow, Mapping)| flow.vnet == name && mapping.host == self.host;
+        let pairing = self.model.pairings.get(&(name.to_owned(), self.host)).copied();
+        pairing.filter(|_| self.in_use().any(mine))
     }
 
     fn pool(&self) -> impl Iterator<Item = IpAddr> {
@@ -114,11 +158,11 @@ impl Share<'_> {
     fn first_port(&self, address: IpAddr) -> Option<u16> {
         std::iter::once(self.port)
             .chain(0..=u16::MAX)
-            .find(|port| self.may_become(*port) && !self.is_taken(address, *port, false))
+            .find(|port| self.may_become(*port) && !self.is_taken(address, *port))
     }
 
     fn first_allowed(&self) -> Option<(IpAddr, u16)> {
-        let paired = self.paired(false).into_iter();
+        let paired = self.paired().filter(|paired| self.entry.local.contains(paired)).into_iter();
         paired.chain(self.pool()).find_map(|address| self.first_port(address).map(|port| (address, port)))
     }
 
@@ -127,15 +171,12 @@ impl Share<'_> {
         let holds = |condition: bool, rule| if condition { Ok(()) } else { Err(rule) };
         holds(self.pool().any(|usable| usable == address), "the address is in the pool")?;
         holds(self.may_become(port), "range and parity of the port are kept")?;
-        holds(!self.is_taken(address, port, false), "no other host has it")?;
+        holds(!self.is_taken(address, port), "no other host has it")?;
+        holds(port == self.port || self.is_taken(address, self.port), "the port stays where it is free")?;
+        let paired = self.paired().filter(|paired| self.entry.local.contains(paired));
+        let has_room = paired.filter(|paired| self.first_port(*paired).is_some());
         holds(
-            port == self.port || self.is_taken(address, self.port, true),
-            "the port stays where it is free",
-        )?;
-        let paired = self.paired(false);
-        let has_room = paired.iter().any(|address| self.first_port(*address).is_some());
-        holds(
-            !has_room || paired.contains(&address) || self.paired(true).contains(&address),
+            has_room.is_none_or(|paired| paired == address),
             "a host keeps its address while that has ports",
         )
     }

@@ -14,13 +14,13 @@ impl Packet {
     }
 
     /// The packet with its MSS lowered to what fits `mtu`: less 40 bytes in IPv4, less 60 in IPv6. Never
-    /// raised, never added.
+    /// raised, never added; that of a SYN in fragments stays.
     #[must_use]
     pub(crate) fn clamped(&self, mtu: u16) -> Self {
         let headers = if self.source.is_ipv4() { 40 } else { 60 };
         let most = mtu.saturating_sub(headers);
         match self.mss_at() {
-            Some(at) if self.word(at) > most => {
+            Some(at) if self.is_whole() && self.word(at) > most => {
                 let mut payload = self.payload.clone();
                 payload[at..at + 2].copy_from_slice(&most.to_be_bytes());
                 self.with_payload(payload)

@@ -102,7 +102,7 @@ fn sixteen_may_wait() {
     for _ in 0..16 {
         assert_eq!(node.out(&pieces[1]).fate, Fate::Held);
     }
-    assert_eq!(node.out(&pieces[2]).fate, Fate::Dropped("fragment_full"));
+    assert_eq!(node.out(&pieces[2]).fate, Fate::Dropped("fragment_limit"));
     assert_eq!(node.out(&pieces[0]).emitted.len(), 16);
 }
 

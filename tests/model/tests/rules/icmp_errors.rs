@@ -149,6 +149,9 @@ fn an_error_goes_where_the_flow_goes() {
     let here = node.delivered("gw-b", &udp("10.200.1.2", "10.200.0.2", (5000, 80)));
     node.0.set_peer("gw-b", false, 0);
     let step = node.out(&error("10.1.0.2", &here, (3, 3)));
+    assert_eq!(step.reason(), Some("peer_down"), "an error moves no flow");
+    node.tunnelled(&udp("10.1.0.2", "172.16.1.2", (80, 5000)));
+    let step = node.out(&error("10.1.0.2", &here, (3, 3)));
     assert!(matches!(step.fate, Fate::Tunnelled { ref peer, .. } if peer == "gw-d"), "{step:?}");
     node.0.set_peer("gw-d", false, 0);
     let step = node.out(&error("10.1.0.2", &here, (3, 3)));
@@ -158,7 +161,7 @@ fn an_error_goes_where_the_flow_goes() {
 }
 
 #[test]
-fn local_errors_go_to_the_sender_of_the_quoted_packet_and_are_not_spoofed() {
+fn local_errors_go_to_the_sender_of_the_quoted_packet_and_whatever_their_source() {
     let mut node = Node::new(&usual());
     let here = node.delivered("gw-b", &udp("10.200.1.2", "10.200.0.2", (5000, 80)));
     let mut astray = error("10.1.0.2", &here, (3, 3));
@@ -167,6 +170,7 @@ fn local_errors_go_to_the_sender_of_the_quoted_packet_and_are_not_spoofed() {
     // 10.1.0.9 is 10.200.0.9, which a longer route gives to gw-d.
     let route = "[[vnet.route]]\nto = \"10.200.0.9/32\"\nvia = \"gw-d\"\n";
     node.reload(&[&usual(), route].concat());
-    assert_eq!(node.refusal(&error("10.1.0.9", &here, (3, 3))), Some("spoofed_local"));
+    let (_, there) = node.tunnelled(&error("10.1.0.9", &here, (3, 3)));
+    assert_eq!(parts(&there).0, "10.200.0.14 > 10.200.1.2");
     assert_eq!(node.refusal(&error("10.1.0.3", &here, (3, 3))), None);
 }

@@ -1,0 +1,218 @@
+//! The real forwarder, and what a worker does around it: sweeps, and packets for the data NIC's own address.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gridway_config::Config;
+use gridway_forwarding::flow::{FlowTable, FlowView};
+use gridway_forwarding::fragments::Fragments;
+use gridway_forwarding::monitor::Monitors;
+use gridway_forwarding::next_hop::{NextHops, Via};
+use gridway_forwarding::policy::Policy;
+use gridway_forwarding::{
+    Counters, DropReason, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, Target, Tunnel,
+    VnetId,
+};
+use gridway_model::generate::{DATA_MTU, PEERS, data_addresses};
+use gridway_model::{Fate, Input, To};
+use gridway_wire::icmp::echo_reply_in_place;
+use gridway_wire::packet::parse;
+use gridway_wire::time::Nanos;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::outcome::{Outcome, Sent, name};
+
+pub(crate) struct Real {
+    registry: Registry,
+    /// Of [`PEERS`].
+    ids: [PeerId; PEERS.len()],
+    policy: Arc<Policy>,
+    flows: Arc<FlowTable>,
+    fragments: Arc<Fragments>,
+    peers: Arc<Peers>,
+    monitors: Arc<Monitors>,
+    counters: Arc<Counters>,
+    forwarder: Forwarder,
+    now: Nanos,
+}
+
+impl Real {
+    pub(crate) fn new(config: &Config) -> Self {
+        let (mut registry, peers) = (Registry::default(), Arc::new(Peers::default()));
+        let ids = PEERS.map(|name| registry.peer(name).expect("a few names"));
+        let policy = Policy::compile(&Arc::new(config.clone()), &mut registry, None).expect("a few names");
+        let policy = Arc::new(policy);
+        let flows = Arc::new(FlowTable::new(4096, [17, 4]));
+        let (fragments, monitors) = (Arc::new(Fragments::new(4096)), Arc::<Monitors>::default());
+        let shared = Shared {
+            flows: flows.clone(),
+            fragments: fragments.clone(),
+            peers: peers.clone(),
+            monitors: monitors.clone(),
+        };
+        let on_link = |prefix: &str| (prefix.parse().expect("a prefix"), 0, Via::OnLink);
+        let links = [on_link("10.1.0.0/24"), on_link("fd01::/64")];
+        let hops = Arc::new(NextHops::new(links, [], data_addresses()));
+        let counters = Arc::new(Counters::default());
+        let forwarder = Forwarder::new(policy.clone(), hops, shared, counters.clone(), DATA_MTU, [5; 32]);
+        let now = Nanos(1_000_000_000);
+        Self { registry, ids, policy, flows, fragments, peers, monitors, counters, forwarder, now }
+    }
+
+    pub(crate) fn is_up(&self, peer: &str) -> bool {
+        let named = PEERS.iter().zip(&self.ids).find(|(name, _)| **name == peer);
+        named.is_some_and(|(_, id)| self.peers.is_up(*id))
+    }
+
+    pub(crate) fn flows(&self) -> Vec<FlowView> {
+        let mut found = Vec::new();
+        self.flows.for_each(|_, flow| {
+            found.push(*flow);
+            true
+        });
+        found
+    }
+
+    pub(crate) fn vnet_id(&self, name: &str) -> Option<VnetId> {
+        self.policy.vnet_named(name).map(|vnet| vnet.id)
+    }
+
+    pub(crate) fn peer_name(&self, peer: PeerId) -> String {
+        let named = PEERS.iter().zip(&self.ids).find(|(_, id)| **id == peer);
+        named.map_or("unknown", |(name, _)| name).to_owned()
+    }
+
+    pub(crate) fn apply(&mut self, input: &Input) -> Outcome {
+        let before = self.dropped_held();
+        self.forwarder.begin_burst(|| &self.policy);
+        let fate = match input {
+            Input::Outbound(bytes) => Some(self.outbound(bytes)),
+            Input::Inbound { peer, vnet, bytes } => Some(self.inbound(peer, vnet, bytes)),
+            Input::Advance(time) => {
+                let expired = self.advance(*time);
+                return Outcome { expired, ..Outcome::default() };
+            }
+            Input::Peer { name, up, mtu } => {
+                let peer = self.registry.peer(name).expect("a few names");
+                self.peers.set_mtu(peer, *mtu);
+                self.peers.set_up(peer, *up);
+                None
+            }
+            Input::Monitor { .. } => None,
+            Input::Config(config) => {
+                self.reload(config);
+                None
+            }
+        };
+        let mut outcome = Outcome { fate, ..Outcome::default() };
+        self.collect(&mut outcome);
+        outcome.dropped.extend(before.iter().zip(self.dropped_held()).flat_map(
+            |((reason, old), (_, new))| {
+                std::iter::repeat_n(name(*reason), usize::try_from(new - old).expect("few packets"))
+            },
+        ));
+        outcome
+    }
+
+    fn reload(&mut self, config: &Config) {
+        let policy = Policy::compile(&Arc::new(config.clone()), &mut self.registry, Some(&self.policy));
+        self.policy = Arc::new(policy.expect("a few names"));
+        self.monitors.configure(&self.policy, &self.peers, &mut StdRng::seed_from_u64(10), self.now);
+        self.peers.start_epoch();
+    }
+
+    fn advance(&mut self, time: Duration) -> u64 {
+        self.now = self.now + time;
+        self.flows.expire(&mut 0, usize::MAX, &self.policy.timeouts, self.now);
+        self.fragments.expire(self.now).iter().sum()
+    }
+
+    fn outbound(&mut self, bytes: &[u8]) -> Fate {
+        let mut bytes = bytes.to_vec();
+        match self.forwarder.outbound(&mut bytes, self.now) {
+            Outbound::Tunnel { to, len } => {
+                let (peer, vnet) = self.names(to);
+                Fate::Tunnelled { peer, vnet, bytes: bytes[..len].to_vec() }
+            }
+            Outbound::Answer { destination, len } => {
+                Fate::Answered { to: To::Local(destination), bytes: bytes[..len].to_vec() }
+            }
+            Outbound::Held => Fate::Held,
+            Outbound::Drop(reason) => Fate::Dropped(name(reason)),
+        }
+    }
+
+    fn inbound(&mut self, peer: &str, vnet: &str, bytes: &[u8]) -> Fate {
+        let mut bytes = bytes.to_vec();
+        let sender = self.registry.peer(peer).expect("a few names");
+        let id = self.registry.vnet(vnet).expect("a few names");
+        match self.forwarder.inbound(sender, id, &mut bytes, self.now) {
+            Inbound::Deliver { destination, len } if data_addresses().contains(&destination) => {
+                self.at_data_address(&mut bytes[..len])
+            }
+            Inbound::Deliver { destination, len } => {
+                Fate::Delivered { destination, bytes: bytes[..len].to_vec() }
+            }
+            Inbound::Relay { to, len } => {
+                let (peer, vnet) = self.names(to);
+                Fate::Relayed { peer, vnet, bytes: bytes[..len].to_vec() }
+            }
+            Inbound::Answer { len } => {
+                let to = To::Peer { peer: peer.to_owned(), vnet: vnet.to_owned() };
+                Fate::Answered { to, bytes: bytes[..len].to_vec() }
+            }
+            Inbound::Consumed => unreachable!("no monitor asked"),
+            Inbound::Held => Fate::Held,
+            Inbound::Drop(reason) => Fate::Dropped(name(reason)),
+        }
+    }
+
+    /// What a worker does with a packet for an address of its data NIC.
+    fn at_data_address(&mut self, bytes: &mut [u8]) -> Fate {
+        let packet = parse(bytes).expect("what is delivered can be read");
+        if !echo_reply_in_place(bytes, &packet) {
+            self.forwarder.undeliverable(bytes, self.now);
+            return Fate::Dropped(name(DropReason::ToOwnAddress));
+        }
+        match self.forwarder.outbound(bytes, self.now) {
+            Outbound::Tunnel { to, len } => {
+                let (peer, vnet) = self.names(to);
+                Fate::Answered { to: To::Peer { peer, vnet }, bytes: bytes[..len].to_vec() }
+            }
+            Outbound::Drop(reason) => Fate::Dropped(name(reason)),
+            Outbound::Answer { .. } | Outbound::Held => Fate::Dropped(name(DropReason::ToOwnAddress)),
+        }
+    }
+
+    /// What was sent besides.
+    fn collect(&mut self, outcome: &mut Outcome) {
+        while let Some(emission) = self.forwarder.emissions.pop() {
+            let to = match emission.to {
+                Target::Tunnel(to) => {
+                    let (peer, vnet) = self.names(to);
+                    To::Peer { peer, vnet }
+                }
+                Target::Local(destination) if data_addresses().contains(&destination) => {
+                    self.forwarder.undeliverable(&emission.bytes, self.now);
+                    outcome.dropped.push(name(DropReason::ToOwnAddress));
+                    continue;
+                }
+                Target::Local(destination) => To::Local(destination),
+            };
+            outcome.emitted.push(Sent { to, bytes: emission.bytes });
+        }
+    }
+
+    fn names(&self, to: Tunnel) -> (String, String) {
+        let vnet = self.policy.vnet(to.vnet).map(|vnet| vnet.name.clone()).unwrap_or_default();
+        (self.peer_name(to.peer), vnet)
+    }
+
+    /// Held fragments that were dropped when their first came, by reason.
+    fn dropped_held(&self) -> Vec<(DropReason, u64)> {
+        let books = [&self.counters.outbound, &self.counters.inbound];
+        let count = |reason| books.iter().map(|book| book.dropped(reason)).sum();
+        DropReason::all().map(|reason| (reason, count(reason))).collect()
+    }
+}
