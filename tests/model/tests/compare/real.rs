@@ -10,8 +10,8 @@ use gridway_forwarding::monitor::Monitors;
 use gridway_forwarding::next_hop::{NextHops, Via};
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{
-    Counters, DropReason, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, Target, Tunnel,
-    VnetId,
+    Counters, DropReason, Forwarder, Inbound, Origin, Outbound, PeerId, Peers, Registry, Shared, Target,
+    Tunnel, VnetId,
 };
 use gridway_model::generate::{DATA_MTU, PEERS, data_addresses};
 use gridway_model::{Fate, Input, To};
@@ -195,7 +195,10 @@ impl Real {
                 }
                 Target::Local(destination) if data_addresses().contains(&destination) => {
                     self.forwarder.undeliverable(&emission.bytes, self.now);
-                    outcome.dropped.push(name(DropReason::ToOwnAddress));
+                    // An error about the node's own reply ends here, and was held by nobody.
+                    if emission.origin != Origin::Own {
+                        outcome.dropped.push(name(DropReason::ToOwnAddress));
+                    }
                     continue;
                 }
                 Target::Local(destination) => To::Local(destination),
