@@ -10,8 +10,11 @@ pub mod frame;
 pub mod packet;
 pub mod pipeline;
 
-/// Every target: the name of its corpus folder and its body.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// The name of a target's corpus folder, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
     ("configuration", configuration::run),
     ("frame", frame::run),
     ("packet", packet::run),

@@ -10,6 +10,7 @@ mod fragments;
 mod hairpin;
 mod icmp_errors;
 mod many_to_one;
+mod mapping_stress;
 mod mirror;
 mod monitors;
 mod npt;

@@ -23,7 +23,7 @@ use super::policies::{self, VNET_MTU};
 const DATA_MTU: usize = 1500;
 /// MTU that peer `gw-b` announces.
 const PEER_MTU: usize = 1300;
-const FLOWS: usize = 48;
+const FLOWS: usize = 8;
 const DATAGRAMS: usize = 12;
 /// Packets that answers and errors are made of.
 const MEMORY: usize = 8;
