@@ -10,7 +10,7 @@ use gridway_lab::gateway::{start_pair, vnets};
 use gridway_lab::tools::{echo_tcp, echo_udp};
 use gridway_lab::{
     Capture, DATA_INTERFACE, EchoServer, End, HOST_INTERFACE, Iperf3, Iperf3Server, Lab, LinkSpec, Namespace,
-    Ping, Rate, Side, connect,
+    Ping, Rate, Side, connect, wait_until,
 };
 
 fn narrow(side: Side) -> String {
@@ -89,7 +89,11 @@ fn what_may_be_fragmented_arrives_in_fragments() {
             assert!(report.all_answered(), "{report:?}\n{}", pair.evidence());
         }
         // IPv6 is fragmented by its sender alone, and whoever answers is one too: both have to be told first.
-        Ping::new(v6).payload(3000).count(2).wait(Duration::from_millis(200)).run(from).unwrap();
+        let ask = Ping::new(v6).payload(3000).count(1).wait(Duration::from_millis(200));
+        wait_until("both to know", LIMIT, || {
+            ask.run(from).is_ok_and(|report| report.received == 1).then_some(())
+        })
+        .unwrap();
         let report = Ping::new(v6).payload(3000).run(from).unwrap();
         assert!(report.all_answered(), "{report:?}\n{}", pair.evidence());
         capture.stop().unwrap();

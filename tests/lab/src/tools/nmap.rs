@@ -70,6 +70,8 @@ impl Scan {
         let mut command = from
             .command("nmap")
             .args(["-Pn", "-n", "-T4", "--max-retries", "1", "-oG", "-", "-p", &self.ports])
+            // Rate-limited ICMP errors would have it slow down more and more.
+            .args(["--min-rate", "200"])
             // So verbose that nmap lists every port and folds none into "not shown".
             .arg("-ddd")
             .arg(if self.udp { "-sU" } else { "-sS" })
