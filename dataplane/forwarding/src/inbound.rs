@@ -99,6 +99,18 @@ impl Forwarder {
                 other
             }
         };
+        let flow = match flow {
+            // Relaying is off, or the destination is nobody else's any more: as if there were no flow.
+            Some(flow)
+                if flow.traits.has(Traits::RELAYED)
+                    && flow.epoch != self.epoch
+                    && !self.relays(vnet, packet.tuple.destination) =>
+            {
+                self.flows.remove(flow.id);
+                None
+            }
+            other => other,
+        };
         let (onward, len) = match flow {
             Some(flow) if flow.traits.has(Traits::RELAYED) => {
                 self.relay_forth(flow, peer, vnet, bytes, packet, now)

@@ -1,5 +1,7 @@
 //! From one peer to another: ACL and route, no NAT, one hop further.
 
+use std::net::IpAddr;
+
 use gridway_wire::mss::clamp_mss;
 use gridway_wire::packet::Packet;
 use gridway_wire::rewrite::{Rewrite, rewrite};
@@ -53,6 +55,11 @@ impl Forwarder {
             (Side::Local, flow.back)
         };
         self.pass_on(&flow, side, (peer, to), vnet, bytes, packet, now)
+    }
+
+    /// Whether packets from peers to `destination` go on to another peer.
+    pub(crate) fn relays(&self, vnet: VnetId, destination: IpAddr) -> bool {
+        self.policy.vnet(vnet).is_some_and(|vnet| vnet.relay && vnet.is_remote(destination))
     }
 
     /// A packet of a relayed flow in the direction that it began in.

@@ -44,7 +44,14 @@ impl Model {
             }
             _ => {}
         }
-        let known = self.flow_from_overlay(name, &packet.tuple()).cloned();
+        let mut known = self.flow_from_overlay(name, &packet.tuple()).cloned();
+        // Relaying is off, or the destination is nobody else's any more: as if there were no flow.
+        let relays = vnet.relay && is_remote(vnet, packet.destination);
+        if let Some(flow) = known.take_if(|flow| flow.kind == Kind::Relayed && !relays)
+            && flow.overlay == packet.tuple()
+        {
+            self.remove(flow.id);
+        }
         let transit = match &known {
             Some(flow) => flow.kind == Kind::Relayed,
             None => is_remote(vnet, packet.destination),
