@@ -125,6 +125,12 @@ impl Model {
         &self.flows
     }
 
+    /// How many datagrams in fragments are followed.
+    #[must_use]
+    pub fn datagrams(&self) -> usize {
+        self.datagrams.len()
+    }
+
     /// The time since the model was made.
     #[must_use]
     pub fn now(&self) -> Duration {
@@ -144,11 +150,9 @@ impl Model {
     }
 
     pub(crate) fn flow_from_overlay(&self, vnet: &str, tuple: &Tuple) -> Option<&Flow> {
-        let fits = |flow: &&Flow| {
-            let answer = flow.kind == Kind::Relayed && flow.local == *tuple;
-            flow.vnet == vnet && (flow.overlay == *tuple || answer)
-        };
-        self.flows.iter().find(fits)
+        let begun = |flow: &&Flow| flow.vnet == vnet && flow.overlay == *tuple;
+        let answered = |flow: &&Flow| flow.vnet == vnet && flow.kind == Kind::Relayed && flow.local == *tuple;
+        self.flows.iter().find(begun).or_else(|| self.flows.iter().find(answered))
     }
 
     pub(crate) fn remove(&mut self, id: u64) {
@@ -164,10 +168,7 @@ impl Model {
         self.flows.retain(|other| {
             let same_local =
                 other.kind == Kind::Local && flow.kind == Kind::Local && other.local == flow.local;
-            let same_overlay = other.vnet == flow.vnet
-                && (other.overlay == flow.overlay
-                    || (other.kind == Kind::Relayed && other.local == flow.overlay)
-                    || (flow.kind == Kind::Relayed && flow.local == other.overlay));
+            let same_overlay = other.vnet == flow.vnet && other.overlay == flow.overlay;
             other.id != flow.id && !same_local && !same_overlay
         });
         // A remote host has one mapping: one that moved to another pool moves for its older flows as well.

@@ -22,7 +22,7 @@ const LOCAL_V4: [&str; 4] = ["10.1.0.2", "10.1.0.3", "10.200.0.2", "192.0.2.9"];
 const LOCAL_V6: [&str; 4] = ["fd01::2", "fd01::3", "fd00:200:0:1::2", "2001:db8:9::9"];
 
 /// Remote hosts as local hosts may know them.
-const REMOTE_AT_HOME_V4: [&str; 11] = [
+const REMOTE_AT_HOME_V4: [&str; 12] = [
     "172.16.1.2",
     "172.16.2.3",
     "172.16.1.8",
@@ -33,6 +33,7 @@ const REMOTE_AT_HOME_V4: [&str; 11] = [
     "10.200.1.2",
     "10.200.2.3",
     "10.200.3.4",
+    "10.200.0.14",
     "198.51.100.1",
 ];
 const REMOTE_AT_HOME_V6: [&str; 7] = [
@@ -45,9 +46,11 @@ const REMOTE_AT_HOME_V6: [&str; 7] = [
     "2001:db8:8::8",
 ];
 
-/// Remote hosts as the vnet knows them; the last of each family are local ones.
-const REMOTE_V4: [&str; 5] = ["10.200.1.2", "10.200.1.3", "10.200.2.3", "10.200.3.4", "10.200.0.2"];
-const REMOTE_V6: [&str; 4] = ["fd00:200:0:2::2", "fd00:200:0:2::3", "fd00:200:0:3::3", "fd00:200:0:1::2"];
+/// Remote hosts as the vnet knows them; the last of each family are a local one and the node.
+const REMOTE_V4: [&str; 6] =
+    ["10.200.1.2", "10.200.1.3", "10.200.2.3", "10.200.3.4", "10.200.0.2", "10.200.0.14"];
+const REMOTE_V6: [&str; 5] =
+    ["fd00:200:0:2::2", "fd00:200:0:2::3", "fd00:200:0:3::3", "fd00:200:0:1::2", "fd00:200:0:1::fe"];
 
 /// Local hosts as the vnet knows them: two hosts (the first one twice as often), the pool addresses of a hairpin, the node's data
 /// address and its own in the vnet, a remote host, a hole.

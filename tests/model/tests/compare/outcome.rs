@@ -16,6 +16,8 @@ pub(crate) struct Sent {
 pub(crate) struct Outcome {
     pub(crate) fate: Option<Fate>,
     pub(crate) emitted: Vec<Sent>,
+    /// Fragments that had waited and were sent.
+    pub(crate) released: usize,
     /// Fates of fragments that had waited, in any order.
     pub(crate) dropped: Vec<Reason>,
     /// Fragments that waited in vain.
@@ -31,6 +33,20 @@ pub(crate) fn name(reason: DropReason) -> Reason {
 }
 
 impl Outcome {
+    /// Everything that was sent.
+    pub(crate) fn all_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        let own = match &self.fate {
+            Some(
+                Fate::Tunnelled { bytes, .. }
+                | Fate::Delivered { bytes, .. }
+                | Fate::Relayed { bytes, .. }
+                | Fate::Answered { bytes, .. },
+            ) => Some(bytes.as_slice()),
+            _ => None,
+        };
+        own.into_iter().chain(self.emitted.iter().map(|sent| sent.bytes.as_slice()))
+    }
+
     pub(crate) fn agrees_with(&self, applied: &Applied) -> Result<(), String> {
         match applied {
             Applied::Done => Ok(()),

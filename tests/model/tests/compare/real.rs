@@ -6,7 +6,6 @@ use std::time::Duration;
 use gridway_config::Config;
 use gridway_forwarding::flow::{FlowTable, FlowView};
 use gridway_forwarding::fragments::Fragments;
-use gridway_forwarding::monitor::Monitors;
 use gridway_forwarding::next_hop::{NextHops, Via};
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{
@@ -18,8 +17,7 @@ use gridway_model::{Fate, Input, To};
 use gridway_wire::icmp::echo_reply_in_place;
 use gridway_wire::packet::parse;
 use gridway_wire::time::Nanos;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
+use ipnet::IpNet;
 
 use crate::outcome::{Outcome, Sent, name};
 
@@ -31,7 +29,6 @@ pub(crate) struct Real {
     flows: Arc<FlowTable>,
     fragments: Arc<Fragments>,
     peers: Arc<Peers>,
-    monitors: Arc<Monitors>,
     counters: Arc<Counters>,
     forwarder: Forwarder,
     now: Nanos,
@@ -44,12 +41,12 @@ impl Real {
         let policy = Policy::compile(&Arc::new(config.clone()), &mut registry, None).expect("a few names");
         let policy = Arc::new(policy);
         let flows = Arc::new(FlowTable::new(4096, [17, 4]));
-        let (fragments, monitors) = (Arc::new(Fragments::new(4096)), Arc::<Monitors>::default());
+        let fragments = Arc::new(Fragments::new(4096));
         let shared = Shared {
             flows: flows.clone(),
             fragments: fragments.clone(),
             peers: peers.clone(),
-            monitors: monitors.clone(),
+            monitors: Arc::default(),
         };
         let on_link = |prefix: &str| (prefix.parse().expect("a prefix"), 0, Via::OnLink);
         let links = [on_link("10.1.0.0/24"), on_link("fd01::/64")];
@@ -57,12 +54,17 @@ impl Real {
         let counters = Arc::new(Counters::default());
         let forwarder = Forwarder::new(policy.clone(), hops, shared, counters.clone(), DATA_MTU, [5; 32]);
         let now = Nanos(1_000_000_000);
-        Self { registry, ids, policy, flows, fragments, peers, monitors, counters, forwarder, now }
+        Self { registry, ids, policy, flows, fragments, peers, counters, forwarder, now }
     }
 
-    pub(crate) fn is_up(&self, peer: &str) -> bool {
-        let named = PEERS.iter().zip(&self.ids).find(|(name, _)| **name == peer);
-        named.is_some_and(|(_, id)| self.peers.is_up(*id))
+    /// Flows, mappings and datagrams that are remembered.
+    pub(crate) fn sizes(&self) -> [usize; 3] {
+        [self.flows.len(), self.flows.mappings().len(), self.fragments.len()]
+    }
+
+    /// Answers that the limit of errors suppressed.
+    pub(crate) fn answers_suppressed(&self) -> u64 {
+        self.counters.answers_suppressed.get()
     }
 
     pub(crate) fn flows(&self) -> Vec<FlowView> {
@@ -99,7 +101,10 @@ impl Real {
                 self.peers.set_up(peer, *up);
                 None
             }
-            Input::Monitor { .. } => None,
+            Input::Monitor { vnet, to, via, passing } => {
+                self.set_monitor(vnet, *to, via, *passing);
+                None
+            }
             Input::Config(config) => {
                 self.reload(config);
                 None
@@ -118,8 +123,18 @@ impl Real {
     fn reload(&mut self, config: &Config) {
         let policy = Policy::compile(&Arc::new(config.clone()), &mut self.registry, Some(&self.policy));
         self.policy = Arc::new(policy.expect("a few names"));
-        self.monitors.configure(&self.policy, &self.peers, &mut StdRng::seed_from_u64(10), self.now);
         self.peers.start_epoch();
+    }
+
+    /// What a monitor makes of its probes: it asks nothing itself here.
+    fn set_monitor(&mut self, vnet: &str, to: IpNet, via: &str, passing: bool) {
+        let peer = self.registry.peer(via).expect("a few names");
+        let vnet = self.policy.vnet_named(vnet).expect("all configurations have the vnet");
+        let mut routes = vnet.routes.iter();
+        let route = routes.find(|(prefix, route)| (*prefix, route.peer) == (to, peer));
+        if let Some(monitor) = route.and_then(|(_, route)| route.monitor) {
+            self.peers.set_passes(monitor, passing);
+        }
     }
 
     fn advance(&mut self, time: Duration) -> u64 {
@@ -128,8 +143,8 @@ impl Real {
         self.fragments.expire(self.now).iter().sum()
     }
 
-    fn outbound(&mut self, bytes: &[u8]) -> Fate {
-        let mut bytes = bytes.to_vec();
+    fn outbound(&mut self, given: &[u8]) -> Fate {
+        let mut bytes = given.to_vec();
         match self.forwarder.outbound(&mut bytes, self.now) {
             Outbound::Tunnel { to, len } => {
                 let (peer, vnet) = self.names(to);
@@ -139,7 +154,10 @@ impl Real {
                 Fate::Answered { to: To::Local(destination), bytes: bytes[..len].to_vec() }
             }
             Outbound::Held => Fate::Held,
-            Outbound::Drop(reason) => Fate::Dropped(name(reason)),
+            Outbound::Drop(reason) => {
+                assert_eq!(bytes, given, "a packet that is dropped is left as it was");
+                Fate::Dropped(name(reason))
+            }
         }
     }
 
@@ -203,6 +221,7 @@ impl Real {
                 }
                 Target::Local(destination) => To::Local(destination),
             };
+            outcome.released += usize::from(emission.origin != Origin::Own);
             outcome.emitted.push(Sent { to, bytes: emission.bytes });
         }
     }

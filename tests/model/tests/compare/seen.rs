@@ -1,7 +1,7 @@
 //! What the rules leave open, read from the real forwarder's flows.
 
 use gridway_forwarding::flow::{FlowView, Traits};
-use gridway_model::{Input, MappingRequest, Oracle, PeerRequest, Place, Tuple};
+use gridway_model::{Fate, Input, MappingRequest, Oracle, PeerRequest, Place, Tuple};
 use gridway_wire::tuple::FiveTuple;
 
 use crate::real::Real;
@@ -10,18 +10,24 @@ pub(crate) struct Seen<'r> {
     real: &'r Real,
     flows: Vec<FlowView>,
     sender: Option<String>,
+    /// The peer that the packet went to.
+    sent_to: Option<String>,
 }
 
 impl<'r> Seen<'r> {
-    pub(crate) fn new(real: &'r Real, input: &Input) -> Self {
+    pub(crate) fn new(real: &'r Real, input: &Input, fate: Option<&Fate>) -> Self {
         let sender = match input {
             Input::Inbound { peer, .. } => Some(peer.clone()),
+            _ => None,
+        };
+        let sent_to = match fate {
+            Some(Fate::Tunnelled { peer, .. } | Fate::Relayed { peer, .. }) => Some(peer.clone()),
             _ => None,
         };
         // A mapping may have moved: the youngest flow has it.
         let mut flows = real.flows();
         flows.sort_by_key(|flow| std::cmp::Reverse(flow.created));
-        Self { real, flows, sender }
+        Self { real, flows, sender, sent_to }
     }
 
     fn find(&self, vnet: &str, fits: impl Fn(&FlowView) -> bool) -> Option<&FlowView> {
@@ -50,11 +56,10 @@ impl Oracle for Seen<'_> {
             (_, Some(flow)) => Some(flow.peer),
             _ => None,
         };
-        // A relay that would send a packet back keeps no flow.
-        chosen
-            .map(|peer| self.real.peer_name(peer))
-            .or_else(|| self.sender.clone())
-            .filter(|peer| request.best.contains(peer))
+        // An error goes to one of the best and moves no flow. A relay that would send a packet back keeps no flow.
+        let chosen = chosen.map(|peer| self.real.peer_name(peer));
+        let choices = [chosen, self.sent_to.clone(), self.sender.clone()];
+        choices.into_iter().flatten().find(|peer| request.best.contains(peer))
     }
 
     fn way_back(&mut self, request: &PeerRequest) -> Option<String> {
