@@ -185,7 +185,7 @@ impl Forwarder {
         let flow = match flow {
             Some(flow) if flow.epoch == self.epoch => flow,
             Some(stale) => {
-                let verdict = self.judge_again(&stale, now);
+                let verdict = self.judge_again(&stale, Side::Overlay, now);
                 self.settle(stale, verdict, |forwarder| {
                     forwarder.begin_from_overlay(peer, vnet, packet, now)
                 })?
@@ -236,14 +236,14 @@ impl Forwarder {
         let translated = self.translate_in(vnet, &packet.tuple)?;
         let local = translated.tuple.reversed();
         // Answers take the best route, which need not be the one the packet came by.
-        let back = self.route(vnet, &packet.tuple.reversed(), Some(peer)).unwrap_or(peer);
+        let (back, epoch) = self.way_back(vnet, &packet.tuple, peer);
         let shared = if translated.mapping.is_some() { Traits::SHARED } else { Traits::PLAIN };
         let hairpin = if policy.is_shared(local.source) { Traits::HAIRPIN } else { Traits::PLAIN };
         let new = NewFlow {
             vnet: vnet.id,
             peer: back,
             back,
-            epoch: self.epoch,
+            epoch,
             started_by: Side::Overlay,
             traits: shared.with(hairpin),
             keys: [Key::local(&local), Key::overlay(vnet.id, &packet.tuple)],

@@ -15,8 +15,15 @@ use crate::translate::Translated;
 /// A later judgement of a flow.
 #[derive(Clone, Copy)]
 pub(crate) enum Again {
-    /// It goes on, to this peer, and to the second one in the other direction.
-    Goes(PeerId, PeerId),
+    /// It goes on.
+    Goes {
+        /// To this peer, and in the other direction to that one.
+        peer: PeerId,
+        back: PeerId,
+        /// Until the next epoch. Else the direction that has no packet now has no route either: its next packet
+        /// asks again.
+        lasting: bool,
+    },
     /// Its translation is not what policy says today.
     BeginAnew,
 }
@@ -101,8 +108,18 @@ impl Forwarder {
         flow
     }
 
-    /// What policy says today of a flow that exists: its peers, or that it must begin anew.
-    pub(crate) fn judge_again(&self, flow: &Flow, now: Nanos) -> Result<Again, DropReason> {
+    /// The peer that answers to `tuple`, a packet from `sender`, go to, and the epoch of that judgement: one that
+    /// has passed while they have no route, so that the first of them asks again.
+    pub(crate) fn way_back(&self, vnet: &Vnet, tuple: &FiveTuple, sender: PeerId) -> (PeerId, u32) {
+        match self.route(vnet, &tuple.reversed(), Some(sender)) {
+            Ok(back) => (back, self.epoch),
+            Err(_) => (sender, self.epoch.wrapping_sub(1)),
+        }
+    }
+
+    /// What policy says today of a flow that exists and has a packet from `side`: its peers, or that it must begin
+    /// anew. Only the packet's own direction needs a route.
+    pub(crate) fn judge_again(&self, flow: &Flow, side: Side, now: Nanos) -> Result<Again, DropReason> {
         let Some(vnet) = self.policy.vnet(flow.vnet) else {
             return Ok(Again::BeginAnew);
         };
@@ -129,13 +146,28 @@ impl Forwarder {
         // Whether it was taken up in mid-stream is not remembered: TCP gets the benefit of the doubt.
         let midstream = self.policy.timeouts.midstream && begun.protocol == Protocol::TCP;
         Self::judge_acl(vnet, &begun, midstream, now)?;
-        if relayed {
-            let peer = self.route(vnet, &overlay, Some(flow.peer))?;
-            let back = self.route(vnet, &virtual_tuple, Some(flow.back)).unwrap_or(flow.back);
-            return Ok(Again::Goes(peer, back));
+        if !relayed {
+            let peer = self.route(vnet, &virtual_tuple, Some(flow.peer));
+            return match (side, peer) {
+                (_, Ok(peer)) => Ok(Again::Goes { peer, back: peer, lasting: true }),
+                (Side::Overlay, Err(_)) => {
+                    Ok(Again::Goes { peer: flow.peer, back: flow.peer, lasting: false })
+                }
+                (Side::Local, Err(reason)) => Err(reason),
+            };
         }
-        let peer = self.route(vnet, &virtual_tuple, Some(flow.peer))?;
-        Ok(Again::Goes(peer, peer))
+        let forth = self.route(vnet, &overlay, Some(flow.peer));
+        let back = self.route(vnet, &virtual_tuple, Some(flow.back));
+        if side == Side::Overlay {
+            forth?
+        } else {
+            back?
+        };
+        Ok(Again::Goes {
+            peer: forth.unwrap_or(flow.peer),
+            back: back.unwrap_or(flow.back),
+            lasting: forth.is_ok() && back.is_ok(),
+        })
     }
 
     /// A connection that begins on the tuple of an ended one is a new one: the side that began it is judged, and
@@ -167,9 +199,10 @@ impl Forwarder {
         begin: impl FnOnce(&mut Self) -> Result<Flow, DropReason>,
     ) -> Result<Flow, DropReason> {
         match verdict {
-            Ok(Again::Goes(peer, back)) => {
-                self.flows.rejudged(flow.id, peer, back, self.epoch);
-                (flow.peer, flow.back, flow.epoch) = (peer, back, self.epoch);
+            Ok(Again::Goes { peer, back, lasting }) => {
+                let epoch = if lasting { self.epoch } else { flow.epoch };
+                self.flows.rejudged(flow.id, peer, back, epoch);
+                (flow.peer, flow.back, flow.epoch) = (peer, back, epoch);
                 Ok(flow)
             }
             Ok(Again::BeginAnew) => {

@@ -71,7 +71,7 @@ impl Forwarder {
         let flow = match found {
             Some(flow) if flow.epoch == self.epoch => flow,
             Some(stale) => {
-                let verdict = self.judge_again(&stale, now);
+                let verdict = self.judge_again(&stale, Side::Local, now);
                 self.settle(stale, verdict, |forwarder| forwarder.begin_from_local(packet, now))?
             }
             None => self.begin_from_local(packet, now)?,

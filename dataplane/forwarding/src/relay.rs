@@ -44,7 +44,8 @@ impl Forwarder {
         let flow = match backwards {
             Some(flow) if flow.epoch == self.epoch => flow,
             Some(stale) => {
-                let verdict = self.judge_again(&stale, now);
+                let side = if stale.overlay() == packet.tuple { Side::Overlay } else { Side::Local };
+                let verdict = self.judge_again(&stale, side, now);
                 self.settle(stale, verdict, |forwarder| forwarder.begin_relayed(peer, vnet, packet, now))?
             }
             None => self.begin_relayed(peer, vnet, packet, now)?,
@@ -78,7 +79,7 @@ impl Forwarder {
         let flow = if flow.epoch == self.epoch {
             flow
         } else {
-            let verdict = self.judge_again(&flow, now);
+            let verdict = self.judge_again(&flow, Side::Overlay, now);
             self.settle(flow, verdict, |forwarder| forwarder.begin_relayed(peer, vnet, packet, now))?
         };
         self.pass_on(&flow, Side::Overlay, (peer, flow.peer), vnet, bytes, packet, now)
@@ -97,10 +98,6 @@ impl Forwarder {
     ) -> Result<(Onward, usize), Refusal> {
         if to == from {
             return Err(DropReason::TransitRefused.into());
-        }
-        // The way back stays with its peer while there is no other.
-        if !self.peers.is_up(to) {
-            return Err(DropReason::PeerDown.into());
         }
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let mtu = usize::from(vnet.mtu.min(self.peers.mtu(to)));
@@ -144,12 +141,12 @@ impl Forwarder {
         if to == peer {
             return Err(DropReason::TransitRefused);
         }
-        let back = self.route(vnet, &packet.tuple.reversed(), Some(peer)).unwrap_or(peer);
+        let (back, epoch) = self.way_back(vnet, &packet.tuple, peer);
         let new = NewFlow {
             vnet: vnet.id,
             peer: to,
             back,
-            epoch: self.epoch,
+            epoch,
             started_by: Side::Overlay,
             traits: Traits::RELAYED,
             keys: [Key::overlay(vnet.id, &packet.tuple.reversed()), Key::overlay(vnet.id, &packet.tuple)],

@@ -14,6 +14,7 @@ mod mapping_stress;
 mod mirror;
 mod monitors;
 mod npt;
+mod one_way;
 mod own_address;
 mod peers;
 mod pieces;
