@@ -1,5 +1,7 @@
 //! What policy says of flows: when they begin, and again when something has changed.
 
+use std::net::IpAddr;
+
 use gridway_wire::packet::{Packet, Transport};
 use gridway_wire::protocol::Protocol;
 use gridway_wire::time::Nanos;
@@ -20,8 +22,8 @@ pub(crate) enum Again {
         /// To this peer, and in the other direction to that one.
         peer: PeerId,
         back: PeerId,
-        /// Until the next epoch. Else the direction that has no packet now has no route either: its next packet
-        /// asks again.
+        /// Until the next epoch. Else its next packet asks again: the direction that has no packet now has no route
+        /// either, or sources have to be checked each time.
         lasting: bool,
     },
     /// Its translation is not what policy says today.
@@ -117,6 +119,12 @@ impl Forwarder {
         }
     }
 
+    /// The epoch of a judgement about a flow to `remote`: one that has passed if that is no remote host's address
+    /// although a route contains it, so that the source of every answer is checked.
+    pub(crate) fn epoch_towards(&self, vnet: &Vnet, remote: IpAddr) -> u32 {
+        if vnet.is_remote(remote) { self.epoch } else { self.epoch.wrapping_sub(1) }
+    }
+
     /// What policy says today of a flow that exists and has a packet from `side`: its peers, or that it must begin
     /// anew. Only the packet's own direction needs a route.
     pub(crate) fn judge_again(&self, flow: &Flow, side: Side, now: Nanos) -> Result<Again, DropReason> {
@@ -149,7 +157,10 @@ impl Forwarder {
         if !relayed {
             let peer = self.route(vnet, &virtual_tuple, Some(flow.peer));
             return match (side, peer) {
-                (_, Ok(peer)) => Ok(Again::Goes { peer, back: peer, lasting: true }),
+                (_, Ok(peer)) => {
+                    let lasting = self.epoch_towards(vnet, overlay.source) == self.epoch;
+                    Ok(Again::Goes { peer, back: peer, lasting })
+                }
                 (Side::Overlay, Err(_)) => {
                     Ok(Again::Goes { peer: flow.peer, back: flow.peer, lasting: false })
                 }

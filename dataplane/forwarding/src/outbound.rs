@@ -139,7 +139,7 @@ impl Forwarder {
             vnet: vnet.id,
             peer,
             back: peer,
-            epoch: self.epoch,
+            epoch: self.epoch_towards(vnet, translated.tuple.destination),
             started_by: Side::Local,
             traits,
             keys: [Key::local(&packet.tuple), Key::overlay(vnet.id, &translated.tuple.reversed())],

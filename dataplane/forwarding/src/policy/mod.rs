@@ -86,12 +86,14 @@ impl Vnet {
     }
 
     /// Whether a virtual address is behind a peer: routed there, and not by an inside NAT rule with a
-    /// longer prefix that of a local host. A route for the whole vnet is no claim on local hosts.
+    /// longer prefix that of a local host. A route for the whole vnet is no claim on local hosts, nor on this
+    /// node's own address.
     #[must_use]
     pub fn is_remote(&self, address: IpAddr) -> bool {
-        self.routes.longest_prefix_len(address).is_some_and(|routed| {
+        let behind_peer = self.routes.longest_prefix_len(address).is_some_and(|routed| {
             self.nat.inside.virtual_prefix_len(address).is_none_or(|local| routed >= local)
-        })
+        });
+        behind_peer && !self.is_own(address)
     }
 }
 

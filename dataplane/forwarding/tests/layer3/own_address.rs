@@ -3,7 +3,9 @@
 use gridway_forwarding::{DropReason, Inbound};
 use gridway_wire::tcp::TcpFlags;
 
-use crate::support::{ALLOW_ALL, CORP_A, HOST_B, Node, assert_addresses, echo, judged, tcp, udp};
+use crate::support::{
+    ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, assert_addresses, echo, judged, tcp, udp,
+};
 
 const OWN: &str = "10.200.1.254";
 
@@ -42,5 +44,39 @@ fn nothing_but_echo_requests_is_for_the_node() {
     let mut node = Node::new(&format!("{CORP_A}{ALLOW_ALL}"));
     for spec in [udp(HOST_B[1], OWN), tcp(HOST_B[1], OWN, TcpFlags::SYN), echo(HOST_B[1], OWN, true)] {
         assert_eq!(node.inbound_refusal("gw-b", &spec), Some(DropReason::ToOwnAddress), "{spec:?}");
+    }
+}
+
+/// A route contains the node's address, and those of local hosts.
+const WIDE: &str = r#"
+[[vnet]]
+name = "corp"
+cidr = "10.200.0.0/16"
+address = "10.200.1.254"
+  [[vnet.inside_nat]]
+  local = "10.1.0.0/25"
+  virtual = "10.200.1.0/25"
+  [[vnet.route]]
+  to = "10.200.0.0/16"
+  via = "gw-b"
+"#;
+
+#[test]
+fn a_peer_cannot_send_in_the_name_of_the_node() {
+    let mut node = Node::new(&format!("{WIDE}{ALLOW_ALL}"));
+    assert_eq!(node.inbound_refusal("gw-b", &udp(OWN, HOST_A[1])), Some(DropReason::SourceCheck));
+}
+
+#[test]
+fn nor_can_it_answer_for_the_node_or_a_local_host() {
+    let mut node = Node::new(&format!("{WIDE}{ALLOW_ALL}"));
+    // Where the route leads is no claim on the address.
+    for host in [OWN, "10.200.1.7"] {
+        let sent = udp(HOST_A[0], host);
+        for _ in 0..2 {
+            node.send(&sent);
+            let reply = answer(&udp(HOST_A[1], host));
+            assert_eq!(node.inbound_refusal("gw-b", &reply), Some(DropReason::SourceCheck), "{host}");
+        }
     }
 }
