@@ -1,7 +1,7 @@
 //! From a local host to the overlay.
 
 use gridway_wire::fragment::fragment_in_place;
-use gridway_wire::icmp::echo_reply_in_place;
+use gridway_wire::icmp::{echo_reply_in_place, is_echo_request};
 use gridway_wire::mss::clamp_mss;
 use gridway_wire::packet::{Fragment, Packet, Transport, parse};
 use gridway_wire::rewrite::rewrite;
@@ -154,7 +154,7 @@ impl Forwarder {
         packet: &Packet,
         now: Nanos,
     ) -> Option<Result<(Onward, usize), Refusal>> {
-        if packet.transport != Transport::IcmpQuery || packet.fragment != Fragment::None {
+        if !is_echo_request(bytes, packet) {
             return None;
         }
         let vnet = self.policy.select(packet.tuple.destination)?;

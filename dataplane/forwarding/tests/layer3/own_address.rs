@@ -1,10 +1,11 @@
 //! The node's own address in a vnet.
 
-use gridway_forwarding::{DropReason, Inbound};
+use gridway_forwarding::{DropReason, Inbound, Outbound};
+use gridway_wire::checksum::checksum;
 use gridway_wire::tcp::TcpFlags;
 
 use crate::support::{
-    ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, assert_addresses, echo, judged, tcp, udp,
+    ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, address, answer, assert_addresses, echo, judged, tcp, udp,
 };
 
 const OWN: &str = "10.200.1.254";
@@ -79,4 +80,19 @@ fn nor_can_it_answer_for_the_node_or_a_local_host() {
             assert_eq!(node.inbound_refusal("gw-b", &reply), Some(DropReason::SourceCheck), "{host}");
         }
     }
+}
+
+#[test]
+fn of_what_a_local_host_asks_the_node_only_echo_is_answered() {
+    let mut node = Node::new(&format!("{WIDE}{ALLOW_ALL}"));
+    let mut request = echo(HOST_A[0], OWN, false).to_bytes();
+    let len = request.len();
+    let mut timestamp = request.clone();
+    assert_eq!(node.outbound(&mut request), Outbound::Answer { destination: address(HOST_A[0]), len });
+    // A timestamp request is a query as well: it goes where its route leads, as everything else does.
+    timestamp[20] = 13;
+    timestamp[22..24].fill(0);
+    let sum = checksum(&timestamp[20..]);
+    timestamp[22..24].copy_from_slice(&sum.to_be_bytes());
+    assert!(matches!(node.outbound(&mut timestamp), Outbound::Tunnel { .. }));
 }

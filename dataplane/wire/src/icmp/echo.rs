@@ -56,22 +56,31 @@ pub fn echo_sequence(bytes: &[u8], packet: &Packet) -> Option<u16> {
         .then(|| u16_at(message, ICMP_SEQUENCE))
 }
 
+/// Whether `bytes`, from which `packet` was parsed, are a whole echo request.
+#[must_use]
+pub fn is_echo_request(bytes: &[u8], packet: &Packet) -> bool {
+    let request = match packet.version {
+        IpVersion::V4 => icmp_type::V4_ECHO,
+        IpVersion::V6 => icmp_type::V6_ECHO,
+    };
+    // Timestamp requests are queries too.
+    packet.transport == Transport::IcmpQuery
+        && packet.fragment == Fragment::None
+        && bytes.len() >= packet.total_len
+        && bytes[packet.l4_offset] == request
+}
+
 /// Turns the echo request in `bytes` into its reply: addresses swapped, type changed, TTL fresh, checksums
 /// updated by difference. False, and nothing changed, for anything that is not a whole echo request.
 pub fn echo_reply_in_place(bytes: &mut [u8], packet: &Packet) -> bool {
-    let (request, reply) = match packet.version {
-        IpVersion::V4 => (icmp_type::V4_ECHO, icmp_type::V4_ECHO_REPLY),
-        IpVersion::V6 => (icmp_type::V6_ECHO, icmp_type::V6_ECHO_REPLY),
-    };
-    // Timestamp requests are queries too.
-    let l4 = packet.l4_offset;
-    if packet.transport != Transport::IcmpQuery
-        || packet.fragment != Fragment::None
-        || bytes.len() < packet.total_len
-        || bytes[l4] != request
-    {
+    if !is_echo_request(bytes, packet) {
         return false;
     }
+    let reply = match packet.version {
+        IpVersion::V4 => icmp_type::V4_ECHO_REPLY,
+        IpVersion::V6 => icmp_type::V6_ECHO_REPLY,
+    };
+    let l4 = packet.l4_offset;
     // Swapped addresses leave every sum as it is.
     match packet.version {
         IpVersion::V4 => {
