@@ -33,10 +33,8 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        if !self.peers.is_up(flow.peer) {
-            return Err(DropReason::PeerDown.into());
-        }
         let overlay = flow.overlay();
+        let peer = self.route(vnet, &overlay.reversed(), Some(flow.peer))?;
         let source = packet.tuple.source;
         let source = if source == about.destination {
             overlay.destination
@@ -46,8 +44,8 @@ impl Forwarder {
                 _ => vnet.address_like(source).ok_or(DropReason::NoInsideNat)?,
             }
         };
-        let to = Tunnel { peer: flow.peer, vnet: flow.vnet, spread: flow.id.spread() };
-        let mtu = self.path_mtu(vnet, flow.peer);
+        let to = Tunnel { peer, vnet: flow.vnet, spread: flow.id.spread() };
+        let mtu = self.path_mtu(vnet, peer);
         let onward = onward(Side::Local, Target::Tunnel(to), source, overlay.source, mtu);
         self.send_error(bytes, packet, &quote, &onward, &change(&about, &overlay, false))
     }
@@ -102,20 +100,21 @@ impl Forwarder {
     fn relay_error(
         &mut self,
         flow: &Flow,
-        (from, to): (PeerId, PeerId),
+        (from, current): (PeerId, PeerId),
         quote: &QuotedPacket,
         bytes: &mut [u8],
         packet: &Packet,
     ) -> Result<Arrival, Refusal> {
         let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::UnknownVnet)?;
-        if from == to || !vnet.relay {
+        if !vnet.relay {
             return Err(DropReason::TransitRefused.into());
         }
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        if !self.peers.is_up(to) {
-            return Err(DropReason::PeerDown.into());
+        let to = self.route(vnet, &quote.tuple.reversed(), Some(current))?;
+        if to == from {
+            return Err(DropReason::TransitRefused.into());
         }
         let mtu = usize::from(vnet.mtu.min(self.peers.mtu(to)));
         let to = Target::Tunnel(Tunnel { peer: to, vnet: flow.vnet, spread: flow.id.spread() });

@@ -275,6 +275,20 @@ fn an_error_for_a_peer_that_is_down_is_dropped() {
 }
 
 #[test]
+fn an_error_takes_the_route_that_its_flow_has_now() {
+    let second = "[[vnet.route]]\nto = \"10.200.2.0/24\"\nvia = \"gw-c\"\nmetric = 20\n";
+    let mut node = Node::new(&format!("{CORP_A}{second}{ALLOW_ALL}"));
+    let received = node.receive("gw-b", &udp(HOST_B[1], HOST_A[1]));
+    let error = about(HOST_A[0], &received, 28);
+    assert_eq!(node.send(&error).0, node.peer("gw-b"));
+    node.set_up("gw-b", false);
+    // The flow has had no packet since that could move it.
+    assert_eq!(node.send(&error).0, node.peer("gw-c"));
+    node.set_up("gw-b", true);
+    assert_eq!(node.send(&error).0, node.peer("gw-b"));
+}
+
+#[test]
 fn redirects_and_source_quench_go_nowhere() {
     let mut node = Node::new(&format!("{CORP_A}{ALLOW_ALL}"));
     let (_, sent) = node.send(&udp(HOST_A[0], HOST_B[2]));

@@ -6,25 +6,26 @@ use std::sync::Arc;
 use gridway_config::Vnet;
 
 use super::{Refusal, Sent, Stop, Way, check_ttl, one_hop};
-use crate::flow::{Flow, Kind, Side};
+use crate::flow::{Kind, Side};
 use crate::model::Model;
 use crate::nat::{Outside, inside_to_virtual, outside_to_local};
 use crate::oracle::Oracle;
 use crate::packet::{Packet, Quote};
 use crate::policy::is_remote;
-use crate::reason::{ICMP_NO_FLOW, NO_INSIDE_NAT, NO_OUTSIDE_NAT, NO_VNET, PEER_DOWN, TRANSIT_REFUSED};
+use crate::reason::{ICMP_NO_FLOW, NO_INSIDE_NAT, NO_OUTSIDE_NAT, NO_VNET, TRANSIT_REFUSED};
 use crate::tuple::Tuple;
 
 impl Model {
     /// An error from the data link about a packet that came from the overlay.
-    pub(super) fn error_outbound(&mut self, packet: &Packet) -> Result<Sent, Stop> {
+    pub(super) fn error_outbound(&mut self, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
         let none = || Refusal::without_vnet(ICMP_NO_FLOW);
         let quote = quote_of(packet).ok_or_else(none)?;
         let flow = self.flow_from_local(&quote.tuple.reversed()).cloned().ok_or_else(none)?;
         let config = Arc::clone(&self.config);
         let vnet = config.vnet(&flow.vnet).ok_or(Refusal::without_vnet(NO_VNET))?;
         check_ttl(Some(&flow.vnet), packet)?;
-        let peer = self.live_peer(&flow, Side::Local)?;
+        let there = flow.overlay.reversed();
+        let peer = self.choose_peer(vnet, &there, flow.peers[0].as_deref(), oracle)?;
         let source = match inside_to_virtual(vnet, packet.source) {
             _ if packet.source == quote.tuple.destination => flow.overlay.destination,
             Ok(source) if !is_remote(vnet, source) => source,
@@ -53,11 +54,14 @@ impl Model {
         let flow = self.flow_from_overlay(name, &about).cloned().ok_or_else(none)?;
         if flow.kind == Kind::Relayed {
             let side = if flow.overlay == about { Side::Overlay } else { Side::Local };
-            if !vnet.relay || flow.peers[side as usize].as_deref() == Some(sender) {
+            if !vnet.relay {
                 return Err(Refusal::of(name, TRANSIT_REFUSED).into());
             }
             check_ttl(Some(name), packet)?;
-            let peer = self.live_peer(&flow, side)?;
+            let peer = self.choose_peer(vnet, &about, flow.peers[side as usize].as_deref(), oracle)?;
+            if peer == sender {
+                return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+            }
             return Ok(Sent { way: Way::Relay { peer, vnet: flow.vnet }, pieces: vec![one_hop(packet)] });
         }
         check_ttl(Some(name), packet)?;
@@ -74,12 +78,6 @@ impl Model {
             return self.go_back(&further, oracle);
         }
         Ok(Sent { way: Way::Deliver(flow.local.source), pieces: vec![further] })
-    }
-
-    /// The peer that packets of the flow go to, if its tunnel is up.
-    fn live_peer(&self, flow: &Flow, side: Side) -> Result<String, Refusal> {
-        let peer = flow.peers[side as usize].clone().filter(|peer| self.is_up(peer));
-        peer.ok_or_else(|| Refusal::of(&flow.vnet, PEER_DOWN))
     }
 }
 

@@ -17,7 +17,7 @@ impl Model {
         match packet.carries() {
             Carries::LaterFragment => return self.later_fragment(&Whence::Local, packet, oracle),
             Carries::IcmpOther => return Err(Refusal::without_vnet(ICMP_UNSUPPORTED).into()),
-            Carries::IcmpError => return self.error_outbound(packet),
+            Carries::IcmpError => return self.error_outbound(packet, oracle),
             _ => {}
         }
         let known = self.flow_from_local(&packet.tuple()).cloned();
