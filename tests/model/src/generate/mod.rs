@@ -18,7 +18,7 @@ mod scenario;
 pub use addresses::{DATA_ADDRESSES, data_addresses};
 pub use config::{AclPlan, ConfigPlan, NatStyle, RoutePlan, VnetPlan};
 pub use event::{Event, Order, Piece, event};
-pub use packet::{Content, PacketPlan};
+pub use packet::{Content, PacketPlan, packet_plan};
 pub use scenario::{Scenario, config_plan, scenario};
 
 /// Peers of every generated configuration.

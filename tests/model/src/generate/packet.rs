@@ -143,6 +143,11 @@ fn content() -> impl Strategy<Value = Content> {
     ]
 }
 
+/// A packet from a local host or a peer, with up to 1200 bytes of data.
+pub fn packet_plan() -> impl Strategy<Value = PacketPlan> {
+    plan(0usize..1200)
+}
+
 /// A packet from a local host or a peer.
 pub(super) fn plan(data: impl Strategy<Value = usize>) -> impl Strategy<Value = PacketPlan> {
     let ttl = prop_oneof![12 => Just(64u8), 1 => Just(2u8), 1 => Just(1u8)];

@@ -7,10 +7,14 @@
 
 mod outcome;
 mod real;
+mod round_trip;
 mod run;
 mod seen;
 
-use gridway_model::generate::{ConfigPlan, scenario};
+use std::cell::Cell;
+
+use gridway_model::generate::{ConfigPlan, config_plan, packet_plan, scenario};
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
@@ -50,4 +54,19 @@ fn short_runs_agree() {
 #[test]
 fn long_runs_agree() {
     check(800, 150);
+}
+
+#[test]
+fn translation_there_and_back_is_identity() {
+    let (cases, round_trips) = (400, Cell::new(0));
+    let outcome = runner(cases).run(&(config_plan(), vec(packet_plan(), 1..20)), |(config, plans)| {
+        let passed = round_trip::there_and_back(&config, &plans);
+        let passed = passed.map_err(|fault| TestCaseError::fail(format!("{fault}\n{}", config.text())))?;
+        round_trips.set(round_trips.get() + passed);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+    assert!(round_trips.get() > 2 * cases as usize, "only {} packets came back", round_trips.get());
 }

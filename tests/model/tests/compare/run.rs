@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gridway_model::generate::{ConfigPlan, DATA_MTU, Scenario, data_addresses};
+use gridway_model::generate::{ConfigPlan, DATA_MTU, PEERS, Scenario, data_addresses};
 use gridway_model::{Applied, Fate, Flow, Input, Journal, Model, Step};
 use gridway_wire::generate::judge;
 
@@ -33,6 +33,14 @@ impl Pair {
         let config = config.parse();
         let model = Model::new(&config, data_addresses(), DATA_MTU);
         Self { model, real: Real::new(&config), held: 0, settled: 0, log: Vec::new() }
+    }
+
+    /// All tunnels come up.
+    pub(crate) fn bring_up(&mut self) -> Result<(), String> {
+        for name in PEERS {
+            self.step(&Input::Peer { name: name.to_owned(), up: true, mtu: DATA_MTU })?;
+        }
+        Ok(())
     }
 
     /// What happens, a moment after what happened before. Gives the step of a packet.
