@@ -114,6 +114,7 @@ impl Forwarder {
         now: Nanos,
     ) -> Result<(), Refusal> {
         let packet = parse(bytes)?;
+        let place = self.emissions.end();
         let len = self.follow(onward, bytes, &packet, now)?;
         let (origin, to, len) = if from_local {
             (Origin::Outbound, onward.to, len)
@@ -129,7 +130,8 @@ impl Forwarder {
             (Origin::Inbound, to, len)
         };
         bytes.truncate(len);
-        self.emissions.push(to, origin, std::mem::take(bytes));
+        // In front of what was cut off it.
+        self.emissions.insert(place, to, origin, std::mem::take(bytes));
         Ok(())
     }
 }

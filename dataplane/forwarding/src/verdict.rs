@@ -139,6 +139,16 @@ impl Emissions {
         self.queue.push_back(Emission { to, origin, bytes });
     }
 
+    /// A place in the order, for [`Self::insert`]: behind everything so far.
+    pub(crate) fn end(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Puts a packet in front of what was pushed since `place` was the end.
+    pub(crate) fn insert(&mut self, place: usize, to: Target, origin: Origin, bytes: Vec<u8>) {
+        self.queue.insert(place, Emission { to, origin, bytes });
+    }
+
     /// Has `write` fill a buffer of `most` bytes and say how many it used; nothing is sent if it does not.
     pub(crate) fn write(
         &mut self,

@@ -425,3 +425,20 @@ fn the_first_fragment_of_an_impostor_says_nothing_of_the_datagram() {
     assert!(matches!(node.inbound("gw-b", &mut pieces[0].clone()), Inbound::Deliver { .. }));
     assert_eq!(node.emitted().len(), 1, "the fragment that waited");
 }
+
+#[test]
+fn of_a_fragment_that_waited_and_is_cut_again_the_parts_go_in_order() {
+    let narrow = CORP_A.replace("address =", "mtu = 1280\naddress =");
+    let mut node = Node::new(&format!("{narrow}{ALLOW_ALL}"));
+    let mut spec = udp(HOST_A[0], HOST_B[2]);
+    spec.payload = vec![0x5a; 2_800];
+    let pieces = cut(&spec, 1_500, 1);
+    assert_eq!(node.outbound(&mut pieces[1].clone()), Outbound::Held);
+    let mut first = pieces[0].clone();
+    let Outbound::Tunnel { len, .. } = node.outbound(&mut first) else { panic!("it passes") };
+    first.truncate(len);
+    let sent = std::iter::once(first).chain(node.emitted().into_iter().map(|(_, bytes)| bytes));
+    let start = |bytes: Vec<u8>| (u16::from(bytes[6]) << 8 | u16::from(bytes[7])) & 0x1fff;
+    let starts: Vec<_> = sent.map(start).collect();
+    assert!(starts.len() >= 4 && starts.is_sorted(), "{starts:?}");
+}
