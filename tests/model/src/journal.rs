@@ -7,7 +7,7 @@ use std::time::Duration;
 use gridway_config::Config;
 use ipnet::IpNet;
 
-use crate::generate::{Event, Piece, Scenario};
+use crate::generate::{Event, Order, Piece, Scenario};
 use crate::packet::build::{Segment, echo, icmp, tcp, udp};
 use crate::packet::{ACK, Carries, Packet, SYN};
 use crate::step::{Fate, Step, Whence};
@@ -68,6 +68,8 @@ pub struct Journal {
     pieces: Vec<(Whence, Packet)>,
 }
 
+/// Bytes in a fragment of an error: the first has the ports of the quoted packet.
+const ERROR_PIECE: usize = 96;
 /// Answers are for one of that many packets that came out last.
 const REMEMBERED: usize = 32;
 
@@ -90,19 +92,19 @@ impl Journal {
                 let reply = reply(&seen.packet, *flags, *data, *ttl);
                 reply.map(|reply| input(&seen.whence, &reply)).into_iter().collect()
             }
-            Event::Error { of, from_host, kind, kept } => {
-                let Some(seen) = self.seen(*of) else { return Vec::new() };
-                let error = error(&seen.packet, *from_host, *kind, *kept);
-                error.map(|error| input(&seen.whence, &error)).into_iter().collect()
+            Event::Error { of, from_host, kind, kept, split } => {
+                let Some(Seen { whence, packet }) = self.seen(*of).cloned() else { return Vec::new() };
+                match (error(&packet, *from_host, *kind, *kept), split) {
+                    (None, _) => Vec::new(),
+                    (Some(error), None) => vec![input(&whence, &error)],
+                    (Some(error), Some((identification, order))) => {
+                        self.send_split(&whence, error.split(*identification, ERROR_PIECE), order)
+                    }
+                }
             }
             Event::Split { plan, identification, size, order } => {
                 let (whence, packet) = plan.packet(&self.config);
-                let pieces = packet.split(*identification, *size).into_iter();
-                let mut pieces: Vec<_> = pieces.map(|piece| (whence.clone(), piece)).collect();
-                order.shuffle(&mut pieces);
-                let now = pieces.len().min(order.now);
-                self.pieces.extend(pieces.split_off(now));
-                pieces.iter().map(|(whence, piece)| input(whence, piece)).collect()
+                self.send_split(&whence, packet.split(*identification, *size), order)
             }
             Event::Piece(Piece { which, keep }) => {
                 let Some(place) = which.checked_rem(self.pieces.len()) else { return Vec::new() };
@@ -122,6 +124,14 @@ impl Journal {
                 vec![Input::Config(Box::new(self.config.clone()))]
             }
         }
+    }
+
+    /// Some fragments now, the others when [`Event::Piece`] says so.
+    fn send_split(&mut self, whence: &Whence, mut pieces: Vec<Packet>, order: &Order) -> Vec<Input> {
+        order.shuffle(&mut pieces);
+        let later = pieces.split_off(pieces.len().min(order.now));
+        self.pieces.extend(later.into_iter().map(|piece| (whence.clone(), piece)));
+        pieces.iter().map(|piece| input(whence, piece)).collect()
     }
 
     /// Remembers what came out, for later events to answer.

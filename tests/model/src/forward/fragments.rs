@@ -113,7 +113,9 @@ impl Model {
         let Onward { source, destination, .. } = onward;
         let there = Tuple { source, destination, ..packet.tuple() };
         let pieces = fit(&one_hop(packet).translated(&there), onward.mtu);
-        self.saw(onward.flow, onward.side, packet);
+        if let Some(flow) = onward.flow {
+            self.saw(flow, onward.side, packet);
+        }
         self.send_on(Forwarded { onward, pieces }, oracle)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gridway_config::Vnet;
 
-use super::{Refusal, Sent, Stop, Way, check_ttl, one_hop};
+use super::{Forwarded, Onward, Refusal, Stop, Way, check_size, check_ttl, fit, one_hop};
 use crate::flow::{Kind, Side};
 use crate::model::Model;
 use crate::nat::{Outside, inside_to_virtual, outside_to_local};
@@ -17,7 +17,11 @@ use crate::tuple::Tuple;
 
 impl Model {
     /// An error from the data link about a packet that came from the overlay.
-    pub(super) fn error_outbound(&mut self, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
+    pub(super) fn error_outbound(
+        &mut self,
+        packet: &Packet,
+        oracle: &mut dyn Oracle,
+    ) -> Result<Forwarded, Stop> {
         let none = || Refusal::without_vnet(ICMP_NO_FLOW);
         let quote = quote_of(packet).ok_or_else(none)?;
         let flow = self.flow_from_local(&quote.tuple.reversed()).cloned().ok_or_else(none)?;
@@ -36,7 +40,10 @@ impl Model {
         };
         let outer = Tuple { source, destination: flow.overlay.source, ..packet.tuple() };
         let further = with_quote(&one_hop(packet), &quote, &flow.overlay).translated(&outer);
-        Ok(Sent { way: Way::Tunnel { peer, vnet: flow.vnet }, pieces: vec![further] })
+        let mtu = self.path_mtu(vnet, &peer);
+        check_size(&flow.vnet, packet, mtu)?;
+        let way = Way::Tunnel { peer, vnet: flow.vnet };
+        Ok(forwarded(Side::Local, way, &further, mtu, false))
     }
 
     /// An error from the overlay about a packet that went there.
@@ -46,7 +53,7 @@ impl Model {
         vnet: &Vnet,
         packet: &Packet,
         oracle: &mut dyn Oracle,
-    ) -> Result<Sent, Stop> {
+    ) -> Result<Forwarded, Stop> {
         let name = vnet.name.as_str();
         let none = || Refusal::of(name, ICMP_NO_FLOW);
         let quote = quote_of(packet).ok_or_else(none)?;
@@ -62,7 +69,10 @@ impl Model {
             if peer == sender {
                 return Err(Refusal::of(name, TRANSIT_REFUSED).into());
             }
-            return Ok(Sent { way: Way::Relay { peer, vnet: flow.vnet }, pieces: vec![one_hop(packet)] });
+            let mtu = self.relay_mtu(vnet, &peer);
+            check_size(name, packet, mtu)?;
+            let way = Way::Relay { peer, vnet: flow.vnet };
+            return Ok(forwarded(Side::Overlay, way, &one_hop(packet), mtu, false));
         }
         check_ttl(Some(name), packet)?;
         let source = match outside_to_local(vnet, packet.source) {
@@ -74,11 +84,18 @@ impl Model {
         let source = source.ok_or(Refusal::of(name, NO_OUTSIDE_NAT))?;
         let outer = Tuple { source, destination: flow.local.source, ..packet.tuple() };
         let further = with_quote(&one_hop(packet), &quote, &flow.local).translated(&outer);
-        if flow.hairpin {
-            return self.go_back(&further, oracle);
-        }
-        Ok(Sent { way: Way::Deliver(flow.local.source), pieces: vec![further] })
+        // What goes back to the overlay does not cross the data link.
+        let mtu = if flow.hairpin { u16::MAX } else { self.data_mtu };
+        check_size(name, packet, mtu)?;
+        Ok(forwarded(Side::Overlay, Way::Deliver(flow.local.source), &further, mtu, flow.hairpin))
     }
+}
+
+/// An error on its way, which no flow counts.
+fn forwarded(side: Side, way: Way, further: &Packet, mtu: u16, hairpin: bool) -> Forwarded {
+    let (source, destination) = (further.source, further.destination);
+    let onward = Onward { flow: None, side, way, source, destination, mtu, hairpin };
+    Forwarded { onward, pieces: fit(further, mtu) }
 }
 
 /// What an error quotes: its receiver must have sent it.

@@ -34,7 +34,10 @@ impl Model {
         match packet.carries() {
             Carries::LaterFragment => return self.later_fragment(&whence, packet, oracle),
             Carries::IcmpOther => return Err(Refusal::of(name, ICMP_UNSUPPORTED).into()),
-            Carries::IcmpError => return self.error_inbound(peer, vnet, packet, oracle),
+            Carries::IcmpError => {
+                let forwarded = self.error_inbound(peer, vnet, packet, oracle);
+                return self.send_first(&whence, packet, forwarded, oracle);
+            }
             _ if own => {
                 let answered = self.at_own_address(peer, vnet, packet);
                 let refusal = Refusal::of(name, TO_OWN_ADDRESS);
@@ -61,8 +64,19 @@ impl Model {
         } else {
             self.whole_inbound(known, peer, vnet, packet, oracle)
         };
+        self.send_first(&whence, packet, forwarded, oracle)
+    }
+
+    /// Sends a packet on, and behind it the fragments that waited for it.
+    fn send_first(
+        &mut self,
+        whence: &Whence,
+        packet: &Packet,
+        forwarded: Result<Forwarded, Stop>,
+        oracle: &mut dyn Oracle,
+    ) -> Result<Sent, Stop> {
         let sent = forwarded.clone().and_then(|forwarded| self.send_on(forwarded, oracle));
-        self.note_first(&whence, packet, &forwarded);
+        self.note_first(whence, packet, &forwarded);
         sent
     }
 
@@ -122,7 +136,7 @@ impl Model {
         let pieces = fit(&further, mtu);
         self.saw(id, Side::Overlay, packet);
         let onward = Onward {
-            flow: id,
+            flow: Some(id),
             side: Side::Overlay,
             way: Way::Deliver(here.destination),
             source: here.source,

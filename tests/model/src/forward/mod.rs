@@ -40,7 +40,8 @@ pub(crate) enum Way {
 /// How a packet goes on, and the later fragments of its datagram with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Onward {
-    pub(crate) flow: u64,
+    /// None counts an ICMP error.
+    pub(crate) flow: Option<u64>,
     /// The side of the flow that the datagram is of.
     pub(crate) side: Side,
     pub(crate) way: Way,

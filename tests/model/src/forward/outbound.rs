@@ -17,7 +17,6 @@ impl Model {
         match packet.carries() {
             Carries::LaterFragment => return self.later_fragment(&Whence::Local, packet, oracle),
             Carries::IcmpOther => return Err(Refusal::without_vnet(ICMP_UNSUPPORTED).into()),
-            Carries::IcmpError => return self.error_outbound(packet, oracle),
             _ => {}
         }
         let known = self.flow_from_local(&packet.tuple()).cloned();
@@ -26,7 +25,10 @@ impl Model {
         {
             return answered;
         }
-        let forwarded = self.whole_outbound(known, packet, oracle);
+        let forwarded = match packet.carries() {
+            Carries::IcmpError => self.error_outbound(packet, oracle),
+            _ => self.whole_outbound(known, packet, oracle),
+        };
         self.note_first(&Whence::Local, packet, &forwarded);
         forwarded.map(|Forwarded { onward, pieces }| Sent { way: onward.way, pieces })
     }
@@ -59,7 +61,7 @@ impl Model {
         let pieces = fit(&one_hop(packet).translated(&there).clamped(mtu), mtu);
         self.saw(id, Side::Local, packet);
         let onward = Onward {
-            flow: id,
+            flow: Some(id),
             side: Side::Local,
             way: Way::Tunnel { peer, vnet: flow.vnet },
             source: there.source,

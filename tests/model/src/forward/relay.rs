@@ -60,7 +60,7 @@ impl Model {
         let pieces = fit(&one_hop(packet).clamped(mtu.min(self.peer_mtu(sender))), mtu);
         self.saw(id, side, packet);
         let onward = Onward {
-            flow: id,
+            flow: Some(id),
             side,
             way: Way::Relay { peer, vnet: name.to_owned() },
             source: packet.source,

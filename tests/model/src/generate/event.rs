@@ -37,6 +37,8 @@ pub enum Event {
         kind: u8,
         /// Bytes quoted beyond the 8 that are always there.
         kept: usize,
+        /// In fragments, named so and in that order.
+        split: Option<(u32, Order)>,
     },
     /// A datagram in fragments.
     Split {
@@ -105,7 +107,12 @@ pub fn event(configs: usize) -> impl Strategy<Value = Event> {
     let flags = prop_oneof![5 => Just(ACK), 1 => Just(FIN | ACK), 1 => Just(RST)];
     let ttl = prop_oneof![12 => Just(64u8), 1 => Just(1u8)];
     let order = (vec(any::<u8>(), 6), 0usize..6).prop_map(|(keys, now)| Order { keys, now });
-    let split = (plan(60usize..140), 1u32..4, select(vec![24usize, 48]), order);
+    let small = (plan(60usize..140), select(vec![24usize, 48]));
+    // Fragments that are cut again on the way.
+    let big = (plan(2_000usize..4_000), select(vec![1_400usize, 1_480]));
+    let sized = prop_oneof![4 => small.boxed(), 1 => big.boxed()];
+    let split = (sized, 1u32..4, order.clone());
+    let split_error = proptest::option::weighted(0.2, (1u32..4, order));
     // Odd, so that no sum of a few waits is exactly a limit.
     let wait = select(vec![997u64, 5_987, 16_001, 61_003, 241_007, 301_009, 7_441_003]);
     let peer = (select(&PEERS[..]), proptest::bool::weighted(0.7), select(vec![1500u16, 1500, 1400, 9000]));
@@ -113,9 +120,10 @@ pub fn event(configs: usize) -> impl Strategy<Value = Event> {
         10 => plan(sizes.clone()).prop_map(Event::Fresh),
         12 => (0usize..6, flags, sizes, ttl)
             .prop_map(|(of, flags, data, ttl)| Event::Reply { of, flags, data, ttl }),
-        4 => (0usize..6, any::<bool>(), 0u8..3, select(vec![0usize, 10, 600]))
-            .prop_map(|(of, from_host, kind, kept)| Event::Error { of, from_host, kind, kept }),
-        2 => split.prop_map(|(plan, identification, size, order)| Event::Split {
+        4 => (0usize..6, any::<bool>(), 0u8..3, select(vec![0usize, 10, 600]), split_error).prop_map(
+            |(of, from_host, kind, kept, split)| Event::Error { of, from_host, kind, kept, split }
+        ),
+        2 => split.prop_map(|((plan, size), identification, order)| Event::Split {
             plan,
             identification,
             size,
