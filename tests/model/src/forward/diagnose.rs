@@ -9,7 +9,7 @@ use crate::packet::{ACK, Carries, FIN, Packet, RST, SYN};
 use crate::policy::select;
 use crate::reason::{
     ACL_NO_MATCH, ACL_REJECT, NO_INSIDE_NAT, NO_OUTSIDE_NAT, NO_ROUTE, NO_VNET, PAT_EXHAUSTED, PEER_DOWN,
-    TO_OWN_ADDRESS, TOO_BIG, TTL_EXCEEDED,
+    TO_OWN_ADDRESS, TOO_BIG, TTL_EXCEEDED, UNTRANSLATABLE,
 };
 use crate::step::{Emitted, Origin, To, Whence};
 use crate::tuple::ICMPV6;
@@ -86,8 +86,8 @@ impl Model {
 /// What each reason says, if anything.
 fn codes(whence: &Whence, refusal: &Refusal) -> Option<Codes> {
     match (refusal.reason, whence) {
-        (NO_VNET, _) | (NO_INSIDE_NAT | NO_OUTSIDE_NAT, Whence::Local) => Some(NET_UNKNOWN),
-        (NO_INSIDE_NAT | NO_OUTSIDE_NAT, Whence::Overlay { .. }) => Some(HOST_UNKNOWN),
+        (NO_VNET, _) | (NO_INSIDE_NAT | NO_OUTSIDE_NAT | UNTRANSLATABLE, Whence::Local) => Some(NET_UNKNOWN),
+        (NO_INSIDE_NAT | NO_OUTSIDE_NAT | UNTRANSLATABLE, Whence::Overlay { .. }) => Some(HOST_UNKNOWN),
         (NO_ROUTE, _) => Some(NET_UNREACHABLE),
         (PEER_DOWN | TO_OWN_ADDRESS, _) => Some(HOST_UNREACHABLE),
         (ACL_REJECT | ACL_NO_MATCH | PAT_EXHAUSTED, _) => Some(PROHIBITED),

@@ -36,7 +36,7 @@ impl Model {
             Carries::IcmpOther => return Err(Refusal::of(name, ICMP_UNSUPPORTED).into()),
             Carries::IcmpError => {
                 let forwarded = self.error_inbound(peer, vnet, packet, oracle);
-                return self.send_first(&whence, packet, forwarded, oracle);
+                return self.send_first(&whence, packet, &forwarded, oracle);
             }
             _ if own => {
                 let answered = self.at_own_address(peer, vnet, packet);
@@ -64,7 +64,7 @@ impl Model {
         } else {
             self.whole_inbound(known, peer, vnet, packet, oracle)
         };
-        self.send_first(&whence, packet, forwarded, oracle)
+        self.send_first(&whence, packet, &forwarded, oracle)
     }
 
     /// Sends a packet on, and behind it the fragments that waited for it.
@@ -72,11 +72,14 @@ impl Model {
         &mut self,
         whence: &Whence,
         packet: &Packet,
-        forwarded: Result<Forwarded, Stop>,
+        forwarded: &Result<Forwarded, Stop>,
         oracle: &mut dyn Oracle,
     ) -> Result<Sent, Stop> {
-        let sent = forwarded.clone().and_then(|forwarded| self.send_on(forwarded, oracle));
-        self.note_first(whence, packet, &forwarded);
+        let sent = match forwarded {
+            Ok(forwarded) => self.send_on(forwarded.clone(), oracle),
+            Err(stop) => Err(stop.clone()),
+        };
+        self.note_first(whence, packet, forwarded);
         sent
     }
 

@@ -19,7 +19,8 @@ pub fn data_addresses() -> Vec<IpAddr> {
 /// Local hosts as the data link knows them; in vnets without NAT as the vnet does. The last of each
 /// family belongs to nothing.
 const LOCAL_V4: [&str; 4] = ["10.1.0.2", "10.1.0.3", "10.200.0.2", "192.0.2.9"];
-const LOCAL_V6: [&str; 4] = ["fd01::2", "fd01::3", "fd00:200:0:1::2", "2001:db8:9::9"];
+const LOCAL_V6: [&str; 5] =
+    ["fd01::2", "fd01::3", "fd01::ffff:ffff:ffff:ffff", "fd00:200:0:1::2", "2001:db8:9::9"];
 
 /// Remote hosts as local hosts may know them.
 const REMOTE_AT_HOME_V4: [&str; 12] = [
@@ -49,8 +50,14 @@ const REMOTE_AT_HOME_V6: [&str; 7] = [
 /// Remote hosts as the vnet knows them; the last of each family are a local one and the node.
 const REMOTE_V4: [&str; 6] =
     ["10.200.1.2", "10.200.1.3", "10.200.2.3", "10.200.3.4", "10.200.0.2", "10.200.0.14"];
-const REMOTE_V6: [&str; 5] =
-    ["fd00:200:0:2::2", "fd00:200:0:2::3", "fd00:200:0:3::3", "fd00:200:0:1::2", "fd00:200:0:1::fe"];
+const REMOTE_V6: [&str; 6] = [
+    "fd00:200:0:2::2",
+    "fd00:200:0:2::3",
+    "fd00:200:0:3::3",
+    "fd00:200:0:2:ffff:ffff:ffff:ffff",
+    "fd00:200:0:1::2",
+    "fd00:200:0:1::fe",
+];
 
 /// Local hosts as the vnet knows them: two hosts (the first one twice as often), the pool addresses of a hairpin, the node's data
 /// address and its own in the vnet, a remote host, a hole.

@@ -123,7 +123,10 @@ impl PacketPlan {
 }
 
 fn content() -> impl Strategy<Value = Content> {
-    let ports = || (select(vec![80, 53, 1000, 1001]), select(vec![80u16, 53, 1000, 1001]));
+    let ports = || {
+        let one = || prop_oneof![12 => select(vec![80u16, 53, 1000, 1001]), 1 => select(vec![0u16, 60_000])];
+        (one(), one())
+    };
     let flags = prop_oneof![
         6 => Just(SYN),
         3 => Just(ACK),

@@ -145,7 +145,7 @@ impl Share<'_> {
 
     fn may_become(&self, port: u16) -> bool {
         let same_class = (port <= LAST_WELL_KNOWN) == (self.port <= LAST_WELL_KNOWN);
-        let usable = port != 0 || self.port == 0;
+        let usable = port != 0;
         match self.protocol {
             TCP => same_class && usable,
             UDP => same_class && usable && port % 2 == self.port % 2,
@@ -172,7 +172,8 @@ impl Share<'_> {
         holds(self.pool().any(|usable| usable == address), "the address is in the pool")?;
         holds(self.may_become(port), "range and parity of the port are kept")?;
         holds(!self.is_taken(address, port), "no other host has it")?;
-        holds(port == self.port || self.is_taken(address, self.port), "the port stays where it is free")?;
+        let may_stay = self.may_become(self.port) && !self.is_taken(address, self.port);
+        holds(port == self.port || !may_stay, "the port stays where it is free")?;
         let paired = self.paired().filter(|paired| self.entry.local.contains(paired));
         let has_room = paired.filter(|paired| self.first_port(*paired).is_some());
         holds(
