@@ -34,7 +34,7 @@ const TIME_EXCEEDED: Codes = ((11, 0), (3, 0));
 impl Model {
     /// The error, or the reset, that goes to the sender of `packet`.
     pub(super) fn diagnose(&self, whence: &Whence, packet: &Packet, refusal: &Refusal) -> Option<Emitted> {
-        if self.is_dark(whence, packet, refusal) || !may_be_answered(packet) {
+        if self.is_dark(whence, packet) || !may_be_answered(packet) {
             return None;
         }
         let to = match whence {
@@ -55,17 +55,16 @@ impl Model {
     /// Tells a remote host that a packet of its flow does not arrive.
     pub(super) fn host_unreachable(&self, peer: &str, vnet: &str, original: &Packet) -> Option<Emitted> {
         let whence = Whence::Overlay { peer: peer.to_owned(), vnet: vnet.to_owned() };
-        self.diagnose(&whence, original, &Refusal::of(vnet, TO_OWN_ADDRESS))
+        self.diagnose(&whence, original, &Refusal::of(TO_OWN_ADDRESS))
     }
 
-    /// A dark vnet says nothing. Where it is not known which one it is, one that is not dark suffices.
-    fn is_dark(&self, whence: &Whence, packet: &Packet, refusal: &Refusal) -> bool {
+    /// A dark vnet says nothing. Where the packet is of none today, one that is not dark suffices.
+    fn is_dark(&self, whence: &Whence, packet: &Packet) -> bool {
         let vnet = match whence {
             Whence::Local => select(&self.config, packet.destination),
             Whence::Overlay { vnet, .. } => self.config.vnet(vnet),
         };
-        let known = || refusal.vnet.as_deref().and_then(|name| self.config.vnet(name));
-        match vnet.or_else(known) {
+        match vnet {
             Some(vnet) => vnet.dark,
             None => self.config.vnets.iter().all(|vnet| vnet.dark),
         }

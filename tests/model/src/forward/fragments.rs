@@ -45,7 +45,7 @@ pub(crate) struct Datagram {
     /// What became of the first fragment.
     first: Option<First>,
     /// Later fragments that came before it, in order of arrival.
-    held: Vec<(Whence, Packet)>,
+    held: Vec<Packet>,
 }
 
 /// The way that the later fragments take as well, or why they do not.
@@ -54,7 +54,6 @@ type First = Result<Onward, Refusal>;
 /// A fragment that had waited, and the fate of its first.
 #[derive(Clone, Debug)]
 pub(crate) struct Waited {
-    whence: Whence,
     packet: Packet,
     first: First,
 }
@@ -84,32 +83,26 @@ impl Model {
         packet: &Packet,
         oracle: &mut dyn Oracle,
     ) -> Result<Sent, Stop> {
-        check_ttl(vnet_of(whence), packet)?;
+        check_ttl(packet)?;
         let datagram = self.datagram(whence, packet);
         let Some(first) = datagram.first.clone() else {
             if datagram.held.len() == MOST_HELD {
-                return Err(refusal(whence, FRAGMENT_LIMIT).into());
+                return Err(Refusal::of(FRAGMENT_LIMIT).into());
             }
-            datagram.held.push((whence.clone(), packet.clone()));
+            datagram.held.push(packet.clone());
             return Err(Stop::Held);
         };
-        self.follow(&first, whence, packet, oracle)
+        self.follow(&first, packet, oracle)
     }
 
     /// Sends a fragment that had waited.
     pub(super) fn release(&mut self, waited: &Waited, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
-        self.follow(&waited.first, &waited.whence, &waited.packet, oracle)
+        self.follow(&waited.first, &waited.packet, oracle)
     }
 
-    fn follow(
-        &mut self,
-        first: &First,
-        whence: &Whence,
-        packet: &Packet,
-        oracle: &mut dyn Oracle,
-    ) -> Result<Sent, Stop> {
+    fn follow(&mut self, first: &First, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
         let onward = first.clone()?;
-        check_size(vnet_of(whence).unwrap_or_default(), packet, onward.mtu)?;
+        check_size(packet, onward.mtu)?;
         let Onward { source, destination, .. } = onward;
         let there = Tuple { source, destination, ..packet.tuple() };
         let pieces = fit(&one_hop(packet).translated(&there), onward.mtu);
@@ -126,8 +119,8 @@ impl Model {
         }
         let first = match outcome {
             Ok(forwarded) => Ok(forwarded.onward.clone()),
-            Err(Stop::Refused(refusal)) => Err(refusal.clone()),
-            Err(Stop::Silent(reason)) => Err(refusal(whence, reason)),
+            Err(Stop::Refused(refusal)) => Err(*refusal),
+            Err(Stop::Silent(reason)) => Err(Refusal::of(reason)),
             Err(Stop::Held | Stop::Illegal(_)) => return,
         };
         let now = self.now;
@@ -136,7 +129,7 @@ impl Model {
         datagram.since = now;
         datagram.first = Some(first.clone());
         let held = std::mem::take(&mut datagram.held);
-        let waited = held.into_iter().map(|(whence, packet)| Waited { whence, packet, first: first.clone() });
+        let waited = held.into_iter().map(|packet| Waited { packet, first: first.clone() });
         self.released.extend(waited);
     }
 
@@ -148,19 +141,5 @@ impl Model {
             .partition(|datagram| now - datagram.since >= REMEMBERED);
         self.datagrams = young;
         old.iter().flat_map(|datagram| datagram.held.iter().map(|_| FRAGMENT_EXPIRED)).collect()
-    }
-}
-
-fn vnet_of(whence: &Whence) -> Option<&str> {
-    match whence {
-        Whence::Local => None,
-        Whence::Overlay { vnet, .. } => Some(vnet),
-    }
-}
-
-fn refusal(whence: &Whence, reason: Reason) -> Refusal {
-    match vnet_of(whence) {
-        None => Refusal::without_vnet(reason),
-        Some(vnet) => Refusal::of(vnet, reason),
     }
 }

@@ -22,12 +22,12 @@ impl Model {
         packet: &Packet,
         oracle: &mut dyn Oracle,
     ) -> Result<Forwarded, Stop> {
-        let none = || Refusal::without_vnet(ICMP_NO_FLOW);
+        let none = || Refusal::of(ICMP_NO_FLOW);
         let quote = quote_of(packet).ok_or_else(none)?;
         let flow = self.flow_from_local(&quote.tuple.reversed()).cloned().ok_or_else(none)?;
         let config = Arc::clone(&self.config);
-        let vnet = config.vnet(&flow.vnet).ok_or(Refusal::without_vnet(NO_VNET))?;
-        check_ttl(Some(&flow.vnet), packet)?;
+        let vnet = config.vnet(&flow.vnet).ok_or(Refusal::of(NO_VNET))?;
+        check_ttl(packet)?;
         let there = flow.overlay.reversed();
         let peer = self.choose_peer(vnet, &there, flow.peers[0].as_deref(), oracle)?;
         let source = match inside_to_virtual(vnet, packet.source) {
@@ -35,13 +35,13 @@ impl Model {
             Ok(source) if !is_remote(vnet, source) => source,
             _ => {
                 let own = vnet.address_like(packet.source);
-                own.ok_or(Refusal::of(&flow.vnet, NO_INSIDE_NAT))?
+                own.ok_or(Refusal::of(NO_INSIDE_NAT))?
             }
         };
         let outer = Tuple { source, destination: flow.overlay.source, ..packet.tuple() };
         let further = with_quote(&one_hop(packet), &quote, &flow.overlay).translated(&outer);
         let mtu = self.path_mtu(vnet, &peer);
-        check_size(&flow.vnet, packet, mtu)?;
+        check_size(packet, mtu)?;
         let way = Way::Tunnel { peer, vnet: flow.vnet };
         Ok(forwarded(Side::Local, way, &further, mtu, false))
     }
@@ -55,38 +55,38 @@ impl Model {
         oracle: &mut dyn Oracle,
     ) -> Result<Forwarded, Stop> {
         let name = vnet.name.as_str();
-        let none = || Refusal::of(name, ICMP_NO_FLOW);
+        let none = || Refusal::of(ICMP_NO_FLOW);
         let quote = quote_of(packet).ok_or_else(none)?;
         let about = quote.tuple.reversed();
         let flow = self.flow_from_overlay(name, &about).cloned().ok_or_else(none)?;
         if flow.kind == Kind::Relayed {
             let side = if flow.overlay == about { Side::Overlay } else { Side::Local };
             if !vnet.relay {
-                return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+                return Err(Refusal::of(TRANSIT_REFUSED).into());
             }
-            check_ttl(Some(name), packet)?;
+            check_ttl(packet)?;
             let peer = self.choose_peer(vnet, &about, flow.peers[side as usize].as_deref(), oracle)?;
             if peer == sender {
-                return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+                return Err(Refusal::of(TRANSIT_REFUSED).into());
             }
             let mtu = self.relay_mtu(vnet, &peer);
-            check_size(name, packet, mtu)?;
+            check_size(packet, mtu)?;
             let way = Way::Relay { peer, vnet: flow.vnet };
             return Ok(forwarded(Side::Overlay, way, &one_hop(packet), mtu, false));
         }
-        check_ttl(Some(name), packet)?;
+        check_ttl(packet)?;
         let source = match outside_to_local(vnet, packet.source) {
             // Of the hosts behind a pool only the flow's own one has an address there.
             _ if packet.source == quote.tuple.destination => Some(flow.local.destination),
             Ok(Outside::Address(address)) => Some(address),
             _ => self.data_addresses.iter().copied().find(|own| own.is_ipv4() == packet.source.is_ipv4()),
         };
-        let source = source.ok_or(Refusal::of(name, NO_OUTSIDE_NAT))?;
+        let source = source.ok_or(Refusal::of(NO_OUTSIDE_NAT))?;
         let outer = Tuple { source, destination: flow.local.source, ..packet.tuple() };
         let further = with_quote(&one_hop(packet), &quote, &flow.local).translated(&outer);
         // What goes back to the overlay does not cross the data link.
         let mtu = if flow.hairpin { u16::MAX } else { self.data_mtu };
-        check_size(name, packet, mtu)?;
+        check_size(packet, mtu)?;
         Ok(forwarded(Side::Overlay, Way::Deliver(flow.local.source), &further, mtu, flow.hairpin))
     }
 }

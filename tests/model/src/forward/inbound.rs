@@ -25,22 +25,22 @@ impl Model {
         oracle: &mut dyn Oracle,
     ) -> Result<Sent, Stop> {
         let config = Arc::clone(&self.config);
-        let vnet = config.vnet(name).ok_or(Refusal::without_vnet(UNKNOWN_VNET))?;
+        let vnet = config.vnet(name).ok_or(Refusal::of(UNKNOWN_VNET))?;
         if !self.with_routes(vnet, |routes| routes.is_feasible(packet.source, peer)) {
-            return Err(Refusal::of(name, SOURCE_CHECK).into());
+            return Err(Refusal::of(SOURCE_CHECK).into());
         }
         let own = vnet.address.contains(&packet.destination);
         let whence = Whence::Overlay { peer: peer.to_owned(), vnet: name.to_owned() };
         match packet.carries() {
             Carries::LaterFragment => return self.later_fragment(&whence, packet, oracle),
-            Carries::IcmpOther => return Err(Refusal::of(name, ICMP_UNSUPPORTED).into()),
+            Carries::IcmpOther => return Err(Refusal::of(ICMP_UNSUPPORTED).into()),
             Carries::IcmpError => {
                 let forwarded = self.error_inbound(peer, vnet, packet, oracle);
                 return self.send_first(&whence, packet, &forwarded, oracle);
             }
             _ if own => {
                 let answered = self.at_own_address(peer, vnet, packet);
-                let refusal = Refusal::of(name, TO_OWN_ADDRESS);
+                let refusal = Refusal::of(TO_OWN_ADDRESS);
                 let first = answered.clone().and(Err(refusal.into()));
                 self.note_first(&whence, packet, &first);
                 return answered;
@@ -114,8 +114,7 @@ impl Model {
         packet: &Packet,
         oracle: &mut dyn Oracle,
     ) -> Result<Forwarded, Stop> {
-        let name = vnet.name.as_str();
-        check_ttl(Some(name), packet)?;
+        check_ttl(packet)?;
         let judged = match known {
             Some(flow) => self.judge_again(&flow)?,
             None => None,
@@ -132,7 +131,7 @@ impl Model {
         let id = self.commit(flow.clone());
         // What goes back to the overlay does not cross the data link.
         let mtu = if flow.hairpin { u16::MAX } else { self.data_mtu };
-        check_size(name, packet, mtu)?;
+        check_size(packet, mtu)?;
         self.restart(id, Side::Overlay, vnet, packet)?;
         let here = flow.local.reversed();
         let further = one_hop(packet).translated(&here).clamped(self.path_mtu(vnet, &back));
@@ -152,7 +151,7 @@ impl Model {
 
     fn begin_inbound(&mut self, vnet: &Vnet, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Flow, Stop> {
         let overlay = packet.tuple();
-        let refuse = |reason| Refusal::of(vnet.name.as_str(), reason);
+        let refuse = Refusal::of;
         if is_remote(vnet, overlay.destination) {
             return Err(refuse(crate::reason::TRANSIT_REFUSED).into());
         }

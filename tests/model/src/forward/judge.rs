@@ -27,7 +27,7 @@ impl Model {
             Ok(()) => Ok(Some(flow.clone())),
             Err(reason) => {
                 self.remove(flow.id);
-                Err(Refusal::of(&flow.vnet, reason))
+                Err(Refusal::of(reason))
             }
         }
     }
@@ -49,7 +49,7 @@ impl Model {
             Side::Local => flow.overlay.reversed(),
             Side::Overlay => flow.overlay,
         };
-        judge_begin(vnet, &begun, false).map_err(|reason| Refusal::of(&flow.vnet, reason))?;
+        judge_begin(vnet, &begun, false).map_err(Refusal::of)?;
         flow.begun_by = side;
         flow.flags = [0, 0];
         Ok(())

@@ -68,22 +68,16 @@ pub(crate) struct Forwarded {
 }
 
 /// A packet is dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
     pub(crate) reason: Reason,
-    /// The vnet it belongs to, as far as that is known.
-    pub(crate) vnet: Option<String>,
     /// What would have fit.
     pub(crate) mtu: u16,
 }
 
 impl Refusal {
-    pub(crate) fn of(vnet: &str, reason: Reason) -> Self {
-        Self { reason, vnet: Some(vnet.to_owned()), mtu: 0 }
-    }
-
-    pub(crate) fn without_vnet(reason: Reason) -> Self {
-        Self { reason, vnet: None, mtu: 0 }
+    pub(crate) fn of(reason: Reason) -> Self {
+        Self { reason, mtu: 0 }
     }
 }
 
@@ -114,17 +108,16 @@ pub(crate) fn one_hop(packet: &Packet) -> Packet {
     Packet { ttl: packet.ttl.saturating_sub(1), ..packet.clone() }
 }
 
-pub(crate) fn check_ttl(vnet: Option<&str>, packet: &Packet) -> Result<(), Refusal> {
-    let refusal = Refusal { reason: TTL_EXCEEDED, vnet: vnet.map(ToOwned::to_owned), mtu: 0 };
-    if packet.ttl <= 1 { Err(refusal) } else { Ok(()) }
+pub(crate) fn check_ttl(packet: &Packet) -> Result<(), Refusal> {
+    if packet.ttl <= 1 { Err(Refusal::of(TTL_EXCEEDED)) } else { Ok(()) }
 }
 
 /// A packet that is too long and may not be cut.
-pub(crate) fn check_size(vnet: &str, packet: &Packet, mtu: u16) -> Result<(), Refusal> {
+pub(crate) fn check_size(packet: &Packet, mtu: u16) -> Result<(), Refusal> {
     if packet.len() <= usize::from(mtu) || packet.may_be_cut() {
         return Ok(());
     }
-    Err(Refusal { mtu, ..Refusal::of(vnet, TOO_BIG) })
+    Err(Refusal { reason: TOO_BIG, mtu })
 }
 
 /// The packet in pieces that fit.

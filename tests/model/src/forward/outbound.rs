@@ -16,7 +16,7 @@ impl Model {
     pub(super) fn pass_outbound(&mut self, packet: &Packet, oracle: &mut dyn Oracle) -> Result<Sent, Stop> {
         match packet.carries() {
             Carries::LaterFragment => return self.later_fragment(&Whence::Local, packet, oracle),
-            Carries::IcmpOther => return Err(Refusal::without_vnet(ICMP_UNSUPPORTED).into()),
+            Carries::IcmpOther => return Err(Refusal::of(ICMP_UNSUPPORTED).into()),
             _ => {}
         }
         let known = self.flow_from_local(&packet.tuple()).cloned();
@@ -40,7 +40,7 @@ impl Model {
         packet: &Packet,
         oracle: &mut dyn Oracle,
     ) -> Result<Forwarded, Stop> {
-        check_ttl(None, packet)?;
+        check_ttl(packet)?;
         let judged = match known {
             Some(flow) => self.judge_again(&flow)?,
             None => None,
@@ -56,7 +56,7 @@ impl Model {
         flow.peers[Side::Local as usize] = Some(peer.clone());
         let id = self.commit(flow.clone());
         let mtu = self.path_mtu(vnet, &peer);
-        check_size(&flow.vnet, packet, mtu)?;
+        check_size(packet, mtu)?;
         self.restart(id, Side::Local, vnet, packet)?;
         let pieces = fit(&one_hop(packet).translated(&there).clamped(mtu), mtu);
         self.saw(id, Side::Local, packet);
@@ -74,8 +74,8 @@ impl Model {
 
     fn begin_outbound(&self, packet: &Packet) -> Result<Flow, Refusal> {
         let local = packet.tuple();
-        let vnet = select(&self.config, local.destination).ok_or(Refusal::without_vnet(NO_VNET))?;
-        let refuse = |reason| Refusal::of(vnet.name.as_str(), reason);
+        let vnet = select(&self.config, local.destination).ok_or(Refusal::of(NO_VNET))?;
+        let refuse = Refusal::of;
         let (there, mapping) = self.translate_out(vnet, &local).map_err(refuse)?;
         let midstream = may_begin(&self.config, packet).map_err(refuse)?;
         judge_begin(vnet, &there, midstream).map_err(refuse)?;
@@ -106,7 +106,7 @@ impl Model {
         let way = Way::Answer(To::Local(packet.source));
         Some(match judged {
             Ok(()) => Ok(Sent { way, pieces: vec![reply] }),
-            Err(reason) => Err(Refusal::of(vnet.name.as_str(), reason).into()),
+            Err(reason) => Err(Refusal::of(reason).into()),
         })
     }
 }

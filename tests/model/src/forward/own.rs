@@ -18,7 +18,7 @@ const ECHO_REPLY_V6: u8 = 129;
 impl Model {
     /// A packet from the overlay: echo is answered where the access policy allows it, nothing else is.
     pub(super) fn at_own_address(&self, peer: &str, vnet: &Vnet, packet: &Packet) -> Result<Sent, Stop> {
-        let refuse = |reason| Refusal::of(vnet.name.as_str(), reason);
+        let refuse = Refusal::of;
         if packet.carries() != Carries::Query {
             return Err(refuse(TO_OWN_ADDRESS).into());
         }

@@ -24,9 +24,9 @@ impl Model {
         let name = vnet.name.as_str();
         let begun = known.as_ref().is_some_and(|flow| flow.overlay == packet.tuple());
         if !vnet.relay && !begun {
-            return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+            return Err(Refusal::of(TRANSIT_REFUSED).into());
         }
-        check_ttl(Some(name), packet)?;
+        check_ttl(packet)?;
         let judged = match known {
             Some(flow) => self.judge_again(&flow)?,
             None => None,
@@ -42,7 +42,7 @@ impl Model {
         let tuple = packet.tuple();
         let peer = self.choose_peer(vnet, &tuple, flow.peers[side as usize].as_deref(), oracle)?;
         if flow.id == 0 && peer == sender {
-            return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+            return Err(Refusal::of(TRANSIT_REFUSED).into());
         }
         let back = flow.peers[other as usize].clone();
         let back = self.way_back(vnet, &tuple.reversed(), back.as_deref().unwrap_or(sender), oracle)?;
@@ -51,10 +51,10 @@ impl Model {
         let id = self.commit(flow);
         // Never back to the sending peer.
         if peer == sender {
-            return Err(Refusal::of(name, TRANSIT_REFUSED).into());
+            return Err(Refusal::of(TRANSIT_REFUSED).into());
         }
         let mtu = self.relay_mtu(vnet, &peer);
-        check_size(name, packet, mtu)?;
+        check_size(packet, mtu)?;
         self.restart(id, side, vnet, packet)?;
         // What its sender may be sent comes by way of the other peer.
         let pieces = fit(&one_hop(packet).clamped(mtu.min(self.peer_mtu(sender))), mtu);
@@ -73,7 +73,7 @@ impl Model {
 
     fn begin_relayed(&self, vnet: &Vnet, packet: &Packet) -> Result<Flow, Refusal> {
         let overlay = packet.tuple();
-        let refuse = |reason| Refusal::of(vnet.name.as_str(), reason);
+        let refuse = Refusal::of;
         if !vnet.relay || !is_remote(vnet, overlay.destination) {
             return Err(refuse(TRANSIT_REFUSED));
         }

@@ -18,7 +18,7 @@ impl Model {
     ) -> Result<String, Stop> {
         let name = vnet.name.as_str();
         let best = self.with_routes(vnet, |routes| routes.best(tuple.destination));
-        let best = best.map_err(|reason| Refusal::of(name, reason))?;
+        let best = best.map_err(Refusal::of)?;
         Ok(one_of(name, tuple, best, current, &mut |request| oracle.peer(request))?)
     }
 
