@@ -1,7 +1,7 @@
 //! The node's rate limits: a virtual queue that drains at the configured rate.
 //!
 //! Packets are not delayed. Each is told how long it would have waited in a queue of that rate, and an active
-//! queue management law marks or drops by that wait, so that senders settle at the rate without bursts of loss.
+//! queue management law marks or drops by that wait.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

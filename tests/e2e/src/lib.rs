@@ -91,6 +91,25 @@ impl Pair {
         check_mirror(&self.a, &self.b, LIMIT).expect("what one tunnelled the other received");
     }
 
+    /// Packets that a machine busy elsewhere had no room for so far: in the nodes' queues and rings, and in the
+    /// UDP sockets of h2. All are counted, so what is lost besides them is told apart.
+    ///
+    /// # Panics
+    /// When a node or `nstat` does not answer.
+    #[must_use]
+    pub fn without_room(&self) -> u64 {
+        let of_node = |node: &Gateway| -> u64 {
+            ["queue_full", "rx_ring_full", "tx_full"]
+                .iter()
+                .map(|reason| node.drops(reason).expect("a node answers"))
+                .sum()
+        };
+        let text = self.lab.h2().run("nstat", ["-asz", "UdpRcvbufErrors"]).expect("nstat runs").stdout;
+        let line = text.lines().find(|line| line.starts_with("UdpRcvbufErrors"));
+        let in_sockets = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        of_node(&self.a) + of_node(&self.b) + in_sockets.expect("nstat knows the counter")
+    }
+
     /// Ends both nodes in order: exit code 0, all frames home.
     ///
     /// # Panics

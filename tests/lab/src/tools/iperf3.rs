@@ -9,6 +9,7 @@ use crate::error::{LabError, Result};
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::rate::Rate;
+use crate::wait::try_wait_until;
 
 /// A running `iperf3 -s`; serves one client after another until dropped.
 #[derive(Debug)]
@@ -138,13 +139,19 @@ impl Iperf3 {
         self
     }
 
-    /// Measures.
+    /// Measures. A server that is still busy with the test before is asked again.
     ///
     /// # Errors
     /// [`LabError::Failed`] with iperf3's own message, [`LabError::Timeout`], [`LabError::Parse`].
     pub fn run(&self, from: &Namespace) -> Result<Iperf3Report> {
-        let mut process = self.start(from)?;
-        self.finish(from, &mut process)
+        const BUSY: &str = "the server is busy";
+        try_wait_until("a server that is free", Duration::from_secs(10), || {
+            let mut process = self.start(from)?;
+            match self.finish(from, &mut process) {
+                Err(LabError::Failed { stdout, .. }) if stdout.contains(BUSY) => Ok(None),
+                outcome => outcome.map(Some),
+            }
+        })
     }
 
     /// Starts the client without waiting, to do something else meanwhile; [`Iperf3::finish`] gets the report.

@@ -16,6 +16,7 @@ import logging, sys
 logging.getLogger('scapy.runtime').setLevel(logging.ERROR)
 from scapy.layers.inet import *
 from scapy.layers.l2 import *
+from scapy.packet import Raw
 from scapy.sendrecv import sr1
 answer = sr1(eval(sys.argv[1]), timeout=3, verbose=False)
 if answer is not None and IPerror in answer:
