@@ -88,7 +88,7 @@ impl Forwarder {
             }
         };
         let hairpin = flow.traits.has(Traits::HAIRPIN);
-        let mtu = if hairpin { usize::MAX } else { usize::from(self.data_mtu) };
+        let mtu = self.local_mtu(hairpin);
         let to = Target::Local(local.source);
         let onward = Onward { hairpin, ..onward(Side::Overlay, to, source, local.source, mtu) };
         let (onward, len) =
@@ -132,9 +132,7 @@ impl Forwarder {
         onward: &Onward,
         inner: &Rewrite,
     ) -> Result<(Onward, usize), Refusal> {
-        if packet.total_len > onward.mtu && packet.dont_fragment {
-            return Err(Refusal::too_big(onward.mtu));
-        }
+        Refusal::check_size(packet, onward.mtu)?;
         let (source, destination) = (onward.source, onward.destination);
         let outer = Rewrite {
             source: (source != packet.tuple.source).then_some(source),

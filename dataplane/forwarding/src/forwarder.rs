@@ -123,6 +123,12 @@ impl Forwarder {
     pub(crate) fn path_mtu(&self, vnet: &Vnet, peer: PeerId) -> usize {
         usize::from(self.data_mtu.min(vnet.mtu).min(self.peers.mtu(peer)))
     }
+
+    /// Largest packet for a local host, in bytes. One of a `hairpin` goes back to the overlay and never crosses the
+    /// data link: its way there says what fits.
+    pub(crate) fn local_mtu(&self, hairpin: bool) -> usize {
+        if hairpin { usize::MAX } else { usize::from(self.data_mtu) }
+    }
 }
 
 /// TCP flags of a packet; none for other protocols.

@@ -73,9 +73,7 @@ impl Forwarder {
         packet: &Packet,
         now: Nanos,
     ) -> Result<usize, Refusal> {
-        if packet.total_len > onward.mtu && packet.dont_fragment {
-            return Err(Refusal::too_big(onward.mtu));
-        }
+        Refusal::check_size(packet, onward.mtu)?;
         let change =
             Rewrite { source: Some(onward.source), destination: Some(onward.destination), ..ONE_HOP };
         rewrite(bytes, packet, &change).map_err(|_| DropReason::FragmentExpired)?;

@@ -104,7 +104,7 @@ impl Forwarder {
             Some(flow)
                 if flow.traits.has(Traits::RELAYED)
                     && flow.epoch != self.epoch
-                    && !self.relays(vnet, packet.tuple.destination) =>
+                    && !self.policy.vnet(vnet).is_some_and(|vnet| vnet.relays(packet.tuple.destination)) =>
             {
                 self.flows.remove(flow.id);
                 None
@@ -182,22 +182,12 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let flow = match flow {
-            Some(flow) if flow.epoch == self.epoch => flow,
-            Some(stale) => {
-                let verdict = self.judge_again(&stale, Side::Overlay, now);
-                self.settle(stale, verdict, |forwarder| {
-                    forwarder.begin_from_overlay(peer, vnet, packet, now)
-                })?
-            }
-            None => self.begin_from_overlay(peer, vnet, packet, now)?,
-        };
+        let flow = self.current(flow, Side::Overlay, now, |forwarder| {
+            forwarder.begin_from_overlay(peer, vnet, packet, now)
+        })?;
         let hairpin = flow.traits.has(Traits::HAIRPIN);
-        // What goes back to the overlay never crosses the data link: its way there says what fits.
-        let mtu = if hairpin { usize::MAX } else { usize::from(self.data_mtu) };
-        if packet.total_len > mtu && packet.dont_fragment {
-            return Err(Refusal::too_big(mtu));
-        }
+        let mtu = self.local_mtu(hairpin);
+        Refusal::check_size(packet, mtu)?;
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         self.restart(&flow, Side::Overlay, vnet, packet, now)?;
         let new = flow.local().reversed();

@@ -16,7 +16,7 @@ use crate::translate::Translated;
 
 /// A later judgement of a flow.
 #[derive(Clone, Copy)]
-pub(crate) enum Again {
+enum Again {
     /// It goes on.
     Goes {
         /// To this peer, and in the other direction to that one.
@@ -125,9 +125,28 @@ impl Forwarder {
         if vnet.is_remote(remote) { self.epoch } else { self.epoch.wrapping_sub(1) }
     }
 
+    /// The flow of a packet from `side`, as policy has it today: the one that was `found`, judged again if its epoch
+    /// has passed, or a new one.
+    pub(crate) fn current(
+        &mut self,
+        found: Option<Flow>,
+        side: Side,
+        now: Nanos,
+        begin: impl FnOnce(&mut Self) -> Result<Flow, DropReason>,
+    ) -> Result<Flow, DropReason> {
+        match found {
+            Some(flow) if flow.epoch == self.epoch => Ok(flow),
+            Some(stale) => {
+                let verdict = self.judge_again(&stale, side, now);
+                self.settle(stale, verdict, begin)
+            }
+            None => begin(self),
+        }
+    }
+
     /// What policy says today of a flow that exists and has a packet from `side`: its peers, or that it must begin
     /// anew. Only the packet's own direction needs a route.
-    pub(crate) fn judge_again(&self, flow: &Flow, side: Side, now: Nanos) -> Result<Again, DropReason> {
+    fn judge_again(&self, flow: &Flow, side: Side, now: Nanos) -> Result<Again, DropReason> {
         let Some(vnet) = self.policy.vnet(flow.vnet) else {
             return Ok(Again::BeginAnew);
         };
@@ -135,7 +154,7 @@ impl Forwarder {
         let virtual_tuple = overlay.reversed();
         let relayed = flow.traits.has(Traits::RELAYED);
         let unchanged = if relayed {
-            vnet.relay && vnet.is_remote(overlay.destination)
+            vnet.relays(overlay.destination)
         } else {
             let local = flow.local();
             self.policy.select(local.destination).is_some_and(|now| now.id == vnet.id)
@@ -203,7 +222,7 @@ impl Forwarder {
     }
 
     /// Puts the outcome of [`Self::judge_again`] into the table.
-    pub(crate) fn settle(
+    fn settle(
         &mut self,
         mut flow: Flow,
         verdict: Result<Again, DropReason>,

@@ -68,19 +68,11 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let flow = match found {
-            Some(flow) if flow.epoch == self.epoch => flow,
-            Some(stale) => {
-                let verdict = self.judge_again(&stale, Side::Local, now);
-                self.settle(stale, verdict, |forwarder| forwarder.begin_from_local(packet, now))?
-            }
-            None => self.begin_from_local(packet, now)?,
-        };
+        let flow =
+            self.current(found, Side::Local, now, |forwarder| forwarder.begin_from_local(packet, now))?;
         let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::NoVnet)?;
         let mtu = self.path_mtu(vnet, flow.peer);
-        if packet.total_len > mtu && packet.dont_fragment {
-            return Err(Refusal::too_big(mtu));
-        }
+        Refusal::check_size(packet, mtu)?;
         self.restart(&flow, Side::Local, vnet, packet, now)?;
         let new = flow.overlay().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoOutsideNat)?;

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use gridway_wire::icmp::{IcmpError, MAX_ERROR_LEN_V4, MAX_ERROR_LEN_V6, build_error};
 use gridway_wire::malformed::Malformed;
 use gridway_wire::packet::{Packet, Transport, parse};
+use gridway_wire::rewrite::rewrite;
 use gridway_wire::segment::{MAX_SEGMENT_LEN, Segment};
 use gridway_wire::time::Nanos;
 
-use crate::flow::Side;
-use crate::forwarder::Forwarder;
+use crate::flow::{Flow, Key, Side};
+use crate::forwarder::{Forwarder, change};
 use crate::ids::{PeerId, VnetId};
 use crate::policy::Vnet;
 use crate::reason::DropReason;
@@ -24,8 +25,12 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn too_big(mtu: usize) -> Self {
-        Self { reason: DropReason::TooBig, mtu: u16::try_from(mtu).unwrap_or(u16::MAX) }
+    /// Refuses a packet that is larger than `mtu` bytes and must not be cut.
+    pub(crate) fn check_size(packet: &Packet, mtu: usize) -> Result<(), Self> {
+        if packet.total_len > mtu && packet.dont_fragment {
+            return Err(Self { reason: DropReason::TooBig, mtu: u16::try_from(mtu).unwrap_or(u16::MAX) });
+        }
+        Ok(())
     }
 }
 
@@ -135,8 +140,8 @@ impl Forwarder {
         // The error quotes the packet as its sender knows it.
         let mut original = self.emissions.buffer();
         original.extend_from_slice(&bytes[..packet.total_len]);
-        let back = crate::forwarder::change(&packet.tuple, &virtual_tuple, false);
-        if gridway_wire::rewrite::rewrite(&mut original, &packet, &back).is_ok()
+        let back = change(&packet.tuple, &virtual_tuple, false);
+        if rewrite(&mut original, &packet, &back).is_ok()
             && let Ok(packet) = parse(&original)
         {
             let answer = Answer::Error(IcmpError::HostUnreachable);
@@ -179,8 +184,8 @@ impl Forwarder {
     }
 
     /// The flow of a packet on its way to a local host, and its vnet.
-    fn flow_to_local(&self, packet: &Packet) -> Option<(crate::flow::Flow, &Vnet)> {
-        let flow = self.flows.find(Side::Local, &crate::flow::Key::local(&packet.tuple.reversed()))?;
+    fn flow_to_local(&self, packet: &Packet) -> Option<(Flow, &Vnet)> {
+        let flow = self.flows.find(Side::Local, &Key::local(&packet.tuple.reversed()))?;
         Some((flow, self.policy.vnet(flow.vnet)?))
     }
 }

@@ -1,7 +1,5 @@
 //! From one peer to another: ACL and route, no NAT, one hop further.
 
-use std::net::IpAddr;
-
 use gridway_wire::mss::clamp_mss;
 use gridway_wire::packet::Packet;
 use gridway_wire::rewrite::{Rewrite, rewrite};
@@ -40,27 +38,19 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let backwards = self.flows.find(Side::Local, &Key::overlay(vnet, &packet.tuple));
-        let flow = match backwards {
-            Some(flow) if flow.epoch == self.epoch => flow,
-            Some(stale) => {
-                let side = if stale.overlay() == packet.tuple { Side::Overlay } else { Side::Local };
-                let verdict = self.judge_again(&stale, side, now);
-                self.settle(stale, verdict, |forwarder| forwarder.begin_relayed(peer, vnet, packet, now))?
-            }
-            None => self.begin_relayed(peer, vnet, packet, now)?,
+        let found = self.flows.find(Side::Local, &Key::overlay(vnet, &packet.tuple));
+        let side = match &found {
+            Some(flow) if flow.overlay() != packet.tuple => Side::Local,
+            _ => Side::Overlay,
         };
+        let flow =
+            self.current(found, side, now, |forwarder| forwarder.begin_relayed(peer, vnet, packet, now))?;
         let (side, to) = if flow.overlay() == packet.tuple {
             (Side::Overlay, flow.peer)
         } else {
             (Side::Local, flow.back)
         };
         self.pass_on(&flow, side, (peer, to), vnet, bytes, packet, now)
-    }
-
-    /// Whether packets from peers to `destination` go on to another peer.
-    pub(crate) fn relays(&self, vnet: VnetId, destination: IpAddr) -> bool {
-        self.policy.vnet(vnet).is_some_and(|vnet| vnet.relay && vnet.is_remote(destination))
     }
 
     /// A packet of a relayed flow in the direction that it began in.
@@ -76,12 +66,9 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let flow = if flow.epoch == self.epoch {
-            flow
-        } else {
-            let verdict = self.judge_again(&flow, Side::Overlay, now);
-            self.settle(flow, verdict, |forwarder| forwarder.begin_relayed(peer, vnet, packet, now))?
-        };
+        let flow = self.current(Some(flow), Side::Overlay, now, |forwarder| {
+            forwarder.begin_relayed(peer, vnet, packet, now)
+        })?;
         self.pass_on(&flow, Side::Overlay, (peer, flow.peer), vnet, bytes, packet, now)
     }
 
@@ -101,9 +88,7 @@ impl Forwarder {
         }
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let mtu = usize::from(vnet.mtu.min(self.peers.mtu(to)));
-        if packet.total_len > mtu && packet.dont_fragment {
-            return Err(Refusal::too_big(mtu));
-        }
+        Refusal::check_size(packet, mtu)?;
         self.restart(flow, side, vnet, packet, now)?;
         rewrite(bytes, packet, &ONE_HOP).map_err(|_| DropReason::NoRoute)?;
         // What its sender may be sent comes by way of the other peer.
@@ -132,7 +117,7 @@ impl Forwarder {
     ) -> Result<Flow, DropReason> {
         let policy = self.policy.clone();
         let vnet = policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
-        if !vnet.relay || !vnet.is_remote(packet.tuple.destination) {
+        if !vnet.relays(packet.tuple.destination) {
             return Err(DropReason::TransitRefused);
         }
         let midstream = self.may_begin(packet)?;

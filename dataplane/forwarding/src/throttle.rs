@@ -39,8 +39,7 @@ impl Throttle {
     /// How long a packet of `bytes` that comes now would wait; it has joined the queue then. `None`: there is no
     /// room for it.
     pub fn join(&self, bytes: usize, now: Nanos) -> Option<Duration> {
-        let pace = self.pace.load(Ordering::Relaxed);
-        let time = (bytes as u64).saturating_mul(pace) >> FRACTION_BITS;
+        let time = self.time(bytes);
         let mut empty_at = self.empty_at.load(Ordering::Relaxed);
         loop {
             let wait = Nanos(empty_at).since(now);
@@ -57,9 +56,12 @@ impl Throttle {
 
     /// A packet of `bytes` that has joined is dropped after all: it takes no time of those behind it.
     pub fn leave(&self, bytes: usize) {
-        let pace = self.pace.load(Ordering::Relaxed);
-        let time = (bytes as u64).saturating_mul(pace) >> FRACTION_BITS;
-        self.empty_at.fetch_sub(time, Ordering::Relaxed);
+        self.empty_at.fetch_sub(self.time(bytes), Ordering::Relaxed);
+    }
+
+    /// Nanoseconds that `bytes` take at the configured rate.
+    fn time(&self, bytes: usize) -> u64 {
+        (bytes as u64).saturating_mul(self.pace.load(Ordering::Relaxed)) >> FRACTION_BITS
     }
 }
 

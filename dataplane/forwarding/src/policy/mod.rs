@@ -95,6 +95,12 @@ impl Vnet {
         });
         behind_peer && !self.is_own(address)
     }
+
+    /// Whether packets from a peer to `destination` go on to another one.
+    #[must_use]
+    pub fn relays(&self, destination: IpAddr) -> bool {
+        self.relay && self.is_remote(destination)
+    }
 }
 
 impl Policy {

@@ -7,8 +7,8 @@ use crate::namespace::Namespace;
 use crate::side::{DATA_INTERFACE, HOST_INTERFACE};
 use crate::tools::raw::RawSender;
 
-/// Debian's own interpreter: another one would not see Debian's scapy.
-const PYTHON: &str = "/usr/bin/python3";
+/// Debian's own interpreter: another one, first in the path, would not see Debian's scapy.
+pub(super) const PYTHON: &str = "/usr/bin/python3";
 /// Reads the receiver's address and an expression, and sends the packets it stands for, a moment apart.
 const SCRIPT: &str = "\
 import logging, sys

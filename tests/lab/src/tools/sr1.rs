@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use crate::error::{LabError, Result};
 use crate::namespace::Namespace;
+use crate::tools::scapy::PYTHON;
 
-/// The one that has Debian's packages; another may come first in the path.
-const PYTHON: &str = "/usr/bin/python3";
 /// Scapy takes seconds to start on a busy machine.
 const LIMIT: Duration = Duration::from_secs(40);
 /// Sends the packet that its argument stands for, and says what came back within 3 s.
