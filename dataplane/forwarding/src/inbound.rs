@@ -182,9 +182,10 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let flow = self.current(flow, Side::Overlay, now, |forwarder| {
+        let mut flow = self.current(flow, Side::Overlay, now, |forwarder| {
             forwarder.begin_from_overlay(peer, vnet, packet, now)
         })?;
+        self.replies_follow(&mut flow, peer);
         let hairpin = flow.traits.has(Traits::HAIRPIN);
         let mtu = self.local_mtu(hairpin);
         Refusal::check_size(packet, mtu)?;
@@ -225,7 +226,7 @@ impl Forwarder {
         let rule = Self::judge_acl(vnet, &packet.tuple, midstream, now)?;
         let translated = self.translate_in(vnet, &packet.tuple)?;
         let local = translated.tuple.reversed();
-        // Answers take the best route, which need not be the one the packet came by.
+        // Answers take the best route, which need not be the one the packet came by; only ICMP replies keep to it.
         let (back, epoch) = self.way_back(vnet, &packet.tuple, peer);
         let shared = if translated.mapping.is_some() { Traits::SHARED } else { Traits::PLAIN };
         let hairpin = if policy.is_shared(local.source) { Traits::HAIRPIN } else { Traits::PLAIN };

@@ -113,10 +113,41 @@ impl Forwarder {
     /// The peer that answers to `tuple`, a packet from `sender`, go to, and the epoch of that judgement: one that
     /// has passed while they have no route, so that the first of them asks again.
     pub(crate) fn way_back(&self, vnet: &Vnet, tuple: &FiveTuple, sender: PeerId) -> (PeerId, u32) {
+        if tuple.protocol.is_icmp() {
+            return (sender, self.epoch_by_way_of(sender));
+        }
         match self.route(vnet, &tuple.reversed(), Some(sender)) {
             Ok(back) => (back, self.epoch),
             Err(_) => (sender, self.epoch.wrapping_sub(1)),
         }
+    }
+
+    /// The peer that replies to the ICMP queries of `flow` go to: the one that the last of them came from, for as
+    /// long as its tunnel is up and the source belongs to it. `None`: as routes say.
+    fn way_of_replies(&self, vnet: &Vnet, flow: &Flow) -> Option<PeerId> {
+        let source = flow.overlay().source;
+        let holds = flow.is_query_from_overlay()
+            && self.peers.is_up(flow.back)
+            && vnet.is_remote(source)
+            && vnet.routes.is_feasible(source, flow.back, |route| self.peers.is_available(route));
+        holds.then_some(flow.back)
+    }
+
+    /// Has replies follow an ICMP query of `flow` that came from `sender`, whose source was checked.
+    pub(crate) fn replies_follow(&self, flow: &mut Flow, sender: PeerId) {
+        if !flow.is_query_from_overlay() || flow.back == sender {
+            return;
+        }
+        (flow.back, flow.epoch) = (sender, self.epoch_by_way_of(sender));
+        if !flow.traits.has(Traits::RELAYED) {
+            flow.peer = sender;
+        }
+        self.flows.rejudged(flow.id, flow.peer, flow.back, flow.epoch);
+    }
+
+    /// The epoch of a judgement to send by way of `peer`: one that has passed while its tunnel is down.
+    fn epoch_by_way_of(&self, peer: PeerId) -> u32 {
+        if self.peers.is_up(peer) { self.epoch } else { self.epoch.wrapping_sub(1) }
     }
 
     /// The epoch of a judgement about a flow to `remote`: one that has passed if that is no remote host's address
@@ -173,8 +204,9 @@ impl Forwarder {
         // Whether it was taken up in mid-stream is not remembered: TCP gets the benefit of the doubt.
         let midstream = self.policy.timeouts.midstream && begun.protocol == Protocol::TCP;
         Self::judge_acl(vnet, &begun, midstream, now)?;
+        let replies = self.way_of_replies(vnet, flow);
         if !relayed {
-            let peer = self.route(vnet, &virtual_tuple, Some(flow.peer));
+            let peer = replies.map_or_else(|| self.route(vnet, &virtual_tuple, Some(flow.peer)), Ok);
             return match (side, peer) {
                 (_, Ok(peer)) => {
                     let lasting = self.epoch_towards(vnet, overlay.source) == self.epoch;
@@ -187,7 +219,7 @@ impl Forwarder {
             };
         }
         let forth = self.route(vnet, &overlay, Some(flow.peer));
-        let back = self.route(vnet, &virtual_tuple, Some(flow.back));
+        let back = replies.map_or_else(|| self.route(vnet, &virtual_tuple, Some(flow.back)), Ok);
         if side == Side::Overlay {
             forth?
         } else {

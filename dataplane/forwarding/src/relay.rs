@@ -66,9 +66,10 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let flow = self.current(Some(flow), Side::Overlay, now, |forwarder| {
+        let mut flow = self.current(Some(flow), Side::Overlay, now, |forwarder| {
             forwarder.begin_relayed(peer, vnet, packet, now)
         })?;
+        self.replies_follow(&mut flow, peer);
         self.pass_on(&flow, Side::Overlay, (peer, flow.peer), vnet, bytes, packet, now)
     }
 

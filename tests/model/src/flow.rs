@@ -90,6 +90,12 @@ impl Flow {
         }
     }
 
+    /// An ICMP query from the overlay, and its replies.
+    #[must_use]
+    pub fn is_query_from_overlay(&self) -> bool {
+        self.begun_by == Side::Overlay && matches!(self.overlay.protocol, ICMP | ICMPV6)
+    }
+
     /// A packet passed.
     pub(crate) fn saw(&mut self, side: Side, packet: &Packet, now: Duration) {
         self.last_seen = now;

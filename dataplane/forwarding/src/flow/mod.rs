@@ -78,6 +78,12 @@ impl Flow {
     pub fn overlay(&self) -> FiveTuple {
         self.keys[1].tuple()
     }
+
+    /// Whether it is an ICMP query from the overlay with its replies.
+    #[must_use]
+    pub fn is_query_from_overlay(&self) -> bool {
+        self.started_by == Side::Overlay && self.overlay().protocol.is_icmp()
+    }
 }
 
 /// Names one flow, and no later one in the same place.

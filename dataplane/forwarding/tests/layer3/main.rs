@@ -21,6 +21,7 @@ mod pieces;
 mod policy_change;
 mod reasons;
 mod relay;
+mod replies;
 mod sharing;
 mod support;
 mod too_big;

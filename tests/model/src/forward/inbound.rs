@@ -123,10 +123,14 @@ impl Model {
             Some(flow) => flow,
             None => self.begin_inbound(vnet, packet, oracle)?,
         };
-        // Answers take the best route, which need not be the one the packet came by.
-        let back = flow.peers[0].clone();
-        let back = back.as_deref().unwrap_or(peer);
-        let back = self.way_back(vnet, &flow.overlay.reversed(), back, oracle)?;
+        let back = if flow.is_query_from_overlay() {
+            peer.to_owned()
+        } else {
+            // Answers take the best route, which need not be the one the packet came by.
+            let back = flow.peers[0].clone();
+            let back = back.as_deref().unwrap_or(peer);
+            self.way_back(vnet, &flow.overlay.reversed(), back, oracle)?
+        };
         flow.peers[Side::Local as usize] = Some(back.clone());
         let id = self.commit(flow.clone());
         // What goes back to the overlay does not cross the data link.

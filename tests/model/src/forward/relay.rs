@@ -40,12 +40,20 @@ impl Model {
             false => (Side::Local, Side::Overlay),
         };
         let tuple = packet.tuple();
-        let peer = self.choose_peer(vnet, &tuple, flow.peers[side as usize].as_deref(), oracle)?;
+        let reply_to = if side == Side::Local { self.way_of_reply(vnet, &flow) } else { None };
+        let peer = match reply_to {
+            Some(asker) => asker,
+            None => self.choose_peer(vnet, &tuple, flow.peers[side as usize].as_deref(), oracle)?,
+        };
         if flow.id == 0 && peer == sender {
             return Err(Refusal::of(TRANSIT_REFUSED).into());
         }
-        let back = flow.peers[other as usize].clone();
-        let back = self.way_back(vnet, &tuple.reversed(), back.as_deref().unwrap_or(sender), oracle)?;
+        let back = if side == Side::Overlay && flow.is_query_from_overlay() {
+            sender.to_owned()
+        } else {
+            let back = flow.peers[other as usize].clone();
+            self.way_back(vnet, &tuple.reversed(), back.as_deref().unwrap_or(sender), oracle)?
+        };
         flow.peers[side as usize] = Some(peer.clone());
         flow.peers[other as usize] = Some(back);
         let id = self.commit(flow);

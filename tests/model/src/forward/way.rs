@@ -3,6 +3,7 @@
 use gridway_config::Vnet;
 
 use super::{Refusal, Stop};
+use crate::flow::{Flow, Side};
 use crate::model::Model;
 use crate::oracle::{IllegalChoice, Oracle, PeerRequest};
 use crate::tuple::Tuple;
@@ -20,6 +21,17 @@ impl Model {
         let best = self.with_routes(vnet, |routes| routes.best(tuple.destination));
         let best = best.map_err(Refusal::of)?;
         Ok(one_of(name, tuple, best, current, &mut |request| oracle.peer(request))?)
+    }
+
+    /// The peer that the reply to an ICMP query goes to: the one the query last came from, while that one's tunnel
+    /// is up and it may send packets of that source. `None`: as routes say.
+    pub(super) fn way_of_reply(&self, vnet: &Vnet, flow: &Flow) -> Option<String> {
+        if !flow.is_query_from_overlay() {
+            return None;
+        }
+        let asker = flow.peers[Side::Local as usize].clone()?;
+        let feasible = self.with_routes(vnet, |routes| routes.is_feasible(flow.overlay.source, &asker));
+        (self.is_up(&asker) && feasible).then_some(asker)
     }
 
     /// The peer that packets in the other direction go to: `current` (the sender, of a flow that begins) while it

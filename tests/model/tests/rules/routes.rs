@@ -1,6 +1,6 @@
 use gridway_model::{IllegalChoice, Observed};
 
-use crate::support::{ALLOW, INSIDE, NETMAP, Node, VNET, ends, udp};
+use crate::support::{ALLOW, INSIDE, NETMAP, Node, VNET, ends, ping, pong, udp};
 
 fn routed(routes: &[(&str, &str, u8)]) -> String {
     let routes = routes
@@ -53,6 +53,24 @@ fn a_failing_monitor_takes_its_route_down() {
     let unmonitored = rest.replace("monitor = ", "# ");
     node.reload(&unmonitored);
     assert_eq!(node.tunnelled(&packet).0, "gw-b");
+}
+
+#[test]
+fn a_reply_goes_back_the_way_the_last_query_came_while_it_can() {
+    let rest = routed(&[("10.200.1.0/28", "gw-b", 1), ("10.200.1.0/28", "gw-c", 2)]);
+    let mut node = Node::new(&rest);
+    let query = ping("10.200.1.2", "10.200.0.2", 7);
+    let reply = pong("10.1.0.2", "172.16.1.2", 7);
+    for by in ["gw-c", "gw-b", "gw-c"] {
+        node.delivered(by, &query);
+        assert_eq!(node.tunnelled(&reply).0, by);
+    }
+    node.0.set_peer("gw-c", false, 0);
+    assert_eq!(node.tunnelled(&reply).0, "gw-b", "its tunnel is down");
+    node.0.set_peer("gw-c", true, 1500);
+    node.delivered("gw-c", &query);
+    node.reload(&routed(&[("10.200.1.0/28", "gw-b", 1)]));
+    assert_eq!(node.tunnelled(&reply).0, "gw-b", "no route lists it");
 }
 
 #[test]
