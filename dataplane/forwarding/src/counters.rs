@@ -43,6 +43,8 @@ pub struct Direction {
     pub forwarded_bytes: Counter,
     /// Packets this node made itself: ICMP errors, resets, probes, further fragments. Never received.
     pub originated: Counter,
+    /// Packets this node made itself that found no room or no way.
+    pub unsent: Counter,
     /// Packets that went on to another peer, in records written whole to a socket; inbound only.
     pub relayed: Counter,
     /// Bytes of IP packets that went on to another peer.
@@ -64,6 +66,7 @@ impl Default for Direction {
             received_bytes: Counter::default(),
             forwarded_bytes: Counter::default(),
             originated: Counter::default(),
+            unsent: Counter::default(),
             relayed: Counter::default(),
             relayed_bytes: Counter::default(),
             ecn_marked: Counter::default(),

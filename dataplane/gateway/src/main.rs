@@ -11,6 +11,7 @@ mod layout;
 mod link;
 mod neighbours;
 mod node;
+mod notify;
 mod pool;
 mod reload;
 mod socket;
@@ -25,10 +26,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use gridway_config::{Config, Log, LogFormat};
+use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::node::Control;
+use crate::notify::Notifier;
 use crate::reload::IdentityWatch;
 use crate::start::Running;
 
@@ -90,14 +93,16 @@ fn run(config: Config, file: &Path) -> Result<bool> {
     let socket = config.control.socket.clone();
     let mut running = start::start(config)?;
     announce(&running);
+    let notifier = Notifier::new();
+    notifier.tell(NotifyState::Ready);
     let told = 'wait: loop {
         std::thread::sleep(LOOK);
         for signal in signals.pending() {
             match signal {
                 SIGHUP => {
-                    notify(&[sd_notify::NotifyState::Reloading]);
+                    notifier.tell(NotifyState::Reloading);
                     reload::reload(&running.node, file, &mut running.registry);
-                    notify(&[sd_notify::NotifyState::Ready]);
+                    notifier.tell(NotifyState::Ready);
                 }
                 _ => break 'wait true,
             }
@@ -108,6 +113,7 @@ fn run(config: Config, file: &Path) -> Result<bool> {
         watch.check(&running.node);
         running.node.free_retired();
     };
+    notifier.tell(NotifyState::Stopping);
     stop(running);
     start::remove_socket(&socket);
     Ok(told)
@@ -132,20 +138,11 @@ fn announce(running: &Running) {
         tracing::info!(worker = index, cpu = worker.cpu, data, tunnels, "worker");
     }
     tracing::info!(node = %config.node.name, peers = config.peers.len(), vnets = config.vnets.len(), "ready");
-    notify(&[sd_notify::NotifyState::Ready]);
-}
-
-/// Tells the service manager, if there is one.
-fn notify(state: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "cannot notify the service manager");
-    }
 }
 
 /// Ends all threads in order: tunnels say good-bye, frames come home, neighbours are given back.
 fn stop(running: Running) {
     tracing::info!("stopping");
-    notify(&[sd_notify::NotifyState::Stopping]);
     let Running { node, workers, others, handshake_waker, .. } = running;
     node.tell_all(|| Control::Stop);
     node.stopping.store(true, Ordering::Release);

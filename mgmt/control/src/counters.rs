@@ -27,6 +27,8 @@ pub struct Counters {
     pub held: u64,
     /// Packets the node made itself.
     pub originated: u64,
+    /// Packets the node made itself that found no room or no way.
+    pub unsent: u64,
     /// ICMP errors and resets that were due and not sent, because too many were.
     pub icmp_errors_suppressed: u64,
     /// Packets that got an ECN mark (RFC 3168) in place of an early drop.
@@ -63,6 +65,8 @@ pub struct OutboundCounters {
     /// Packets the node made itself and sent into a tunnel: probes, ICMP errors, resets, further
     /// fragments. Not received, hence not in the balance.
     pub originated: u64,
+    /// Packets the node made itself for there that found no room or no way.
+    pub unsent: u64,
     /// Dropped by reason.
     pub drops: Drops,
 }
@@ -91,6 +95,8 @@ pub struct InboundCounters {
     /// Packets the node made itself and sent on the data NIC: ICMP errors, resets, further
     /// fragments. Not received, hence not in the balance.
     pub originated: u64,
+    /// Packets the node made itself for there that found no room or no way.
+    pub unsent: u64,
     /// Dropped by reason.
     pub drops: Drops,
 }
@@ -137,6 +143,7 @@ impl Counters {
             answered: outbound.answered + inbound.answered,
             held: outbound.held + inbound.held,
             originated: outbound.originated + inbound.originated,
+            unsent: outbound.unsent + inbound.unsent,
             drops,
             outbound,
             inbound,

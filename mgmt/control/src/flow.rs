@@ -20,7 +20,7 @@ pub struct FlowRow {
     pub vnet: String,
     /// Peer that the flow goes to or comes from.
     pub peer: String,
-    /// As local hosts see it, from the flow's first packet on.
+    /// As local hosts see it, the local host first; of a relayed flow, as that of answers.
     pub local: Tuple,
     /// As the overlay sees it.
     #[serde(rename = "virtual")]

@@ -44,7 +44,11 @@ fn node(side: Side) -> String {
 
 fn hub() -> String {
     let route = |side| {
-        format!("  [[vnet.route]]\n  to = \"{}\"\n  via = \"{}\"\n", vnets::virtual_network(side), side.node())
+        format!(
+            "  [[vnet.route]]\n  to = \"{}\"\n  via = \"{}\"\n",
+            vnets::virtual_network(side),
+            side.node()
+        )
     };
     format!(
         "[[vnet]]\nname = \"corp\"\ncidr = \"10.200.0.0/16\"\naddress = \"10.200.3.254\"\nrelay = true\n{}{}{}",

@@ -16,11 +16,13 @@ pub(super) fn counters(counters: &Counters, out: &mut impl Write) -> io::Result<
     row("to kernel", outbound.to_kernel.to_string(), String::new());
     row("relayed", String::new(), inbound.relayed.to_string());
     row("answered", outbound.answered.to_string(), inbound.answered.to_string());
+    row("consumed", String::new(), inbound.consumed.to_string());
     row("held", outbound.held.to_string(), inbound.held.to_string());
     let sum = |drops: &Drops| drops.values().map(|count| u128::from(*count)).sum::<u128>().to_string();
     row("dropped", sum(&outbound.drops), sum(&inbound.drops));
     row("unaccounted", outbound.unaccounted().to_string(), inbound.unaccounted().to_string());
     row("originated", outbound.originated.to_string(), inbound.originated.to_string());
+    row("unsent", outbound.unsent.to_string(), inbound.unsent.to_string());
     row("received bytes", outbound.rx_bytes.to_string(), inbound.rx_bytes.to_string());
     row("forwarded bytes", outbound.tunnelled_bytes.to_string(), inbound.delivered_bytes.to_string());
     row("relayed bytes", String::new(), inbound.relayed_bytes.to_string());

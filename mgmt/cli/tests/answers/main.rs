@@ -84,10 +84,12 @@ fn counters_show_each_direction_and_each_reason() {
     let outbound =
         OutboundCounters { rx_packets: 10, tunnelled: 8, drops: drops(2), ..OutboundCounters::default() };
     let inbound = InboundCounters {
-        rx_packets: 5,
+        rx_packets: 11,
         delivered: 4,
         relayed: 1,
+        consumed: 6,
         originated: 3,
+        unsent: 2,
         drops: drops(0),
         ..InboundCounters::default()
     };
@@ -100,6 +102,7 @@ fn counters_show_each_direction_and_each_reason() {
         line[name.len()..].split_whitespace().collect::<Vec<_>>().join(" ")
     };
     assert_eq!([row("relayed "), row("originated "), row("unaccounted ")], ["- 1", "0 3", "0 0"]);
+    assert_eq!([row("consumed "), row("unsent ")], ["- 6", "0 2"]);
     assert_eq!(row("flows evicted"), "77");
     let value = json(&ask(&["counters", "--json"], &reply).1);
     assert_eq!((value["rx_packets"].as_u64(), value["tx_packets"].as_u64()), (Some(10), Some(4)));

@@ -86,6 +86,7 @@ fn counters_have_the_documented_keys() {
         "to_kernel",
         "tx_bytes",
         "tx_packets",
+        "unsent",
     ];
     assert_eq!(keys(&value), expected);
     let expected = [
@@ -98,6 +99,7 @@ fn counters_have_the_documented_keys() {
         "to_kernel",
         "tunnelled",
         "tunnelled_bytes",
+        "unsent",
     ];
     assert_eq!(keys(&value["outbound"]), expected);
     let expected = [
@@ -112,6 +114,7 @@ fn counters_have_the_documented_keys() {
         "relayed_bytes",
         "rx_bytes",
         "rx_packets",
+        "unsent",
     ];
     assert_eq!(keys(&value["inbound"]), expected);
 }

@@ -180,8 +180,6 @@ impl Gateway {
         let before = self.status()?;
         self.signal(Signal::SIGHUP)?;
         let outcome = try_wait_until("the new configuration to be judged", RELOAD, || {
-            // The node tells of reloads, and waits when nobody listens.
-            self.notify.announced("READY=1")?;
             let now = self.status()?;
             if now.policy_generation > before.policy_generation {
                 return Ok(Some(None));

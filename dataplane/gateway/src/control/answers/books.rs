@@ -37,6 +37,7 @@ pub(super) fn counters(node: &Node) -> Result<Counters, gridway_steer::SteerErro
         answered: over_workers(node, |counters| &counters.outbound.answered),
         held: outbound_queued.saturating_sub(outbound_dequeued),
         originated: over_workers(node, |counters| &counters.outbound.originated),
+        unsent: over_workers(node, |counters| &counters.outbound.unsent),
         drops: drops(node, |counters| &counters.outbound),
         ..OutboundCounters::default()
     };
@@ -78,6 +79,7 @@ pub(super) fn counters(node: &Node) -> Result<Counters, gridway_steer::SteerErro
         relayed_bytes: over_workers(node, |counters| &counters.inbound.relayed_bytes),
         consumed: over_workers(node, |counters| &counters.inbound.consumed),
         originated: over_workers(node, |counters| &counters.inbound.originated),
+        unsent: over_workers(node, |counters| &counters.inbound.unsent),
         drops: drops(node, |counters| &counters.inbound),
     };
     Ok(Counters {

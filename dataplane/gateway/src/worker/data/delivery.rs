@@ -126,7 +126,8 @@ impl DataRole {
             self.counters.inbound.dequeued.add(u64::from(!own));
             match self.transmit(0, frame) {
                 Ok(()) => self.count_delivered(packet_len, own),
-                Err(reason) => self.counters.inbound.drop(reason, u64::from(!own)),
+                Err(_) if own => self.counters.inbound.unsent.add(1),
+                Err(reason) => self.counters.inbound.drop(reason, 1),
             }
         }
     }
@@ -135,7 +136,9 @@ impl DataRole {
     pub(super) fn give_up_held(&mut self, until: Nanos, now: Nanos) {
         let Self { held, port, forwarder, counters, .. } = self;
         held.take_expired(until, |HeldFrame { frame, own, .. }| {
-            if !own {
+            if own {
+                counters.inbound.unsent.add(1);
+            } else {
                 forwarder.undeliverable(&port.packet(&frame)[ETHERNET_HEADER_LEN..], now);
                 counters.inbound.dequeued.add(1);
                 counters.inbound.drop(DropReason::NeighbourFailed, 1);

@@ -1,6 +1,6 @@
 //! What the forwarder sends besides the packets it was given: errors, resets, probes, fragments.
 
-use gridway_forwarding::{DropReason, Emission, Origin, Target, Tunnel};
+use gridway_forwarding::{Counters, DropReason, Emission, Origin, Target, Tunnel};
 use gridway_tunnel::Source;
 use gridway_wire::mac::MacAddr;
 use gridway_wire::time::Nanos;
@@ -24,10 +24,13 @@ impl DataRole {
                     self.deliver(destination, &mut bytes, origin == Origin::Own, now, outbox)
                 }
             };
-            match (sent, origin) {
-                (Ok(()), _) | (Err(_), Origin::Own) => {}
-                (Err(reason), Origin::Outbound) => self.counters.outbound.drop(reason, 1),
-                (Err(reason), Origin::Inbound) => self.counters.inbound.drop(reason, 1),
+            let Counters { outbound, inbound, .. } = &*self.counters;
+            match (sent, origin, to) {
+                (Ok(()), _, _) => {}
+                (Err(_), Origin::Own, Target::Tunnel(_)) => outbound.unsent.add(1),
+                (Err(_), Origin::Own, Target::Local(_)) => inbound.unsent.add(1),
+                (Err(reason), Origin::Outbound, _) => outbound.drop(reason, 1),
+                (Err(reason), Origin::Inbound, _) => inbound.drop(reason, 1),
             }
             self.forwarder.emissions.give_back(bytes);
         }
