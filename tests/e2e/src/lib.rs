@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use gridway_lab::gateway::{Gateway, NodeConfig, check_books, check_mirror, start_pair, vnets};
-use gridway_lab::{Lab, LabBuilder, Side};
+use gridway_lab::{Iperf3, Lab, LabBuilder, Side};
 
+mod room;
 mod trio;
 
 pub use trio::Trio;
@@ -92,22 +93,23 @@ impl Pair {
     }
 
     /// Packets that a machine busy elsewhere had no room for so far: in the nodes' queues and rings, and in the
-    /// UDP sockets of h2. All are counted, so what is lost besides them is told apart.
+    /// UDP sockets of h2.
     ///
     /// # Panics
     /// When a node or `nstat` does not answer.
     #[must_use]
     pub fn without_room(&self) -> u64 {
-        let of_node = |node: &Gateway| -> u64 {
-            ["queue_full", "rx_ring_full", "tx_full"]
-                .iter()
-                .map(|reason| node.drops(reason).expect("a node answers"))
-                .sum()
-        };
-        let text = self.lab.h2().run("nstat", ["-asz", "UdpRcvbufErrors"]).expect("nstat runs").stdout;
-        let line = text.lines().find(|line| line.starts_with("UdpRcvbufErrors"));
-        let in_sockets = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-        of_node(&self.a) + of_node(&self.b) + in_sockets.expect("nstat knows the counter")
+        room::without_room(&[&self.a, &self.b], &self.lab)
+    }
+
+    /// Runs a UDP load from h1 and says how many of its datagrams were lost, but for [want of
+    /// room](Self::without_room).
+    ///
+    /// # Panics
+    /// As [`Self::without_room`], or when iperf3 fails.
+    #[must_use]
+    pub fn lost_on_the_way(&self, load: &Iperf3) -> u64 {
+        room::lost_on_the_way(&[&self.a, &self.b], &self.lab, load)
     }
 
     /// Ends both nodes in order: exit code 0, all frames home.

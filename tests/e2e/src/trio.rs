@@ -7,9 +7,9 @@
 //! ```
 
 use gridway_lab::gateway::{Gateway, NodeConfig, Pki, check_books};
-use gridway_lab::{Hub, Lab, LabBuilder, Side, wait_until};
+use gridway_lab::{Hub, Iperf3, Lab, LabBuilder, Side, wait_until};
 
-use crate::{LIMIT, Layout, evidence};
+use crate::{LIMIT, Layout, evidence, room};
 
 /// Three nodes that are up and connected to the hub.
 pub struct Trio {
@@ -97,6 +97,15 @@ impl Trio {
             let (from, to) = (from.config().name(), to.config().name());
             (sent != got).then(|| format!("{from} sent {sent} packets to {to}, which got {got}"))
         })
+    }
+
+    /// Runs a UDP load from h1 and says how many of its datagrams were lost, but for want of room on a busy machine.
+    ///
+    /// # Panics
+    /// When a node, `nstat` or iperf3 fails.
+    #[must_use]
+    pub fn lost_on_the_way(&self, load: &Iperf3) -> u64 {
+        room::lost_on_the_way(&self.nodes(), &self.lab, load)
     }
 
     /// Ends all nodes in order: exit code 0, all frames home.

@@ -11,8 +11,7 @@ use gridway_lab::{Iperf3, Iperf3Server, Lab, Rate, Side};
 /// Mbit/s.
 const RATE: u32 = 20;
 
-/// One way. A limit drops packets and delays none: without a round trip to wait for a sender is far beyond any
-/// limit with the fewest segments that TCP can have on the way, and its time-outs decide what it gets.
+/// One way.
 const DELAY: Duration = Duration::from_millis(5);
 
 /// Vnet `corp`, and a limit of side A's node in one direction.
@@ -35,10 +34,10 @@ fn tcp(pair: &Pair, reverse: bool) -> f64 {
     tcp.run(pair.lab.h1()).unwrap().mbps()
 }
 
-/// Never above; how near below is for TCP to find, which gets losses and no growing round trip as a sign.
+/// Never above; TCP's headers and what it has yet to find are below.
 fn assert_near(mbps: f64, limit: u32) {
     let share = mbps / f64::from(limit);
-    assert!((0.5..=1.05).contains(&share), "{mbps:.1} of {limit} Mbit/s");
+    assert!((0.85..=1.05).contains(&share), "{mbps:.1} of {limit} Mbit/s");
 }
 
 fn set_limit(pair: &mut Pair, direction: &str, mbps: u32) {
@@ -59,8 +58,8 @@ fn udp_above_the_limit(pair: &Pair, reverse: bool) {
     let dropped = |reason: &str| after.drops[reason] - before.drops[reason];
     let (lost, sent) = report.datagrams.unwrap();
     let share = lost as f64 / sent as f64;
-    // The limit counts IP packets, of which 28 bytes are headers.
-    assert!((0.45..0.60).contains(&share), "{lost} of {sent} lost\n{}", pair.evidence());
+    // The limit counts IP packets, of which 28 bytes are headers; what half a second lets through more is in it.
+    assert!((0.40..0.60).contains(&share), "{lost} of {sent} lost\n{}", pair.evidence());
     let (throttled, early) = (dropped("throttled"), dropped("early_drop"));
     assert!(
         throttled > 0 && (throttled + early).abs_diff(lost) <= lost / 20 + 10,

@@ -25,7 +25,7 @@ use gridway_wire::time::Nanos;
 use gridway_xsk::{BURST, Frame, Port, QueueStatistics};
 
 use self::answers::is_neighbour_solicitation;
-use super::lanes::{Lanes, Outbox, Packet, mark_or};
+use super::lanes::{Lanes, Outbox, Packet, mark};
 use crate::held::Held;
 use crate::link::Link;
 use crate::node::Node;
@@ -300,7 +300,7 @@ impl DataRole {
     }
 }
 
-/// Holds a packet to the node's rate limit: it passes, perhaps with an ECN mark, or is dropped.
+/// Holds a packet to the node's rate limit: it passes, perhaps with an ECN mark (RFC 3168), or is dropped.
 fn throttle(
     limit: &Throttle,
     law: &mut CoDel,
@@ -311,12 +311,11 @@ fn throttle(
     if !limit.is_limited() {
         return Ok(());
     }
-    let len = packet.len();
-    let wait = limit.join(len, now).ok_or(DropReason::Throttled)?;
-    if !law.signal(wait, now) {
-        return Ok(());
+    let excess = limit.join(packet.len(), now).ok_or(DropReason::Throttled)?;
+    if law.signal(excess, now) && mark(packet) {
+        books.ecn_marked.add(1);
     }
-    mark_or(DropReason::Throttled, packet, books).inspect_err(|_| limit.leave(len))
+    Ok(())
 }
 
 /// Packets in the frames of a record.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gridway_forwarding::{Counters, Direction, DropReason, PeerId, VnetId};
+use gridway_forwarding::{Counters, DropReason, PeerId, VnetId};
 use gridway_tunnel::aqm::CoDel;
 use gridway_tunnel::{ConnectionId, RecordBuffer, Source};
 use gridway_wire::ecn::set_ecn_ce;
@@ -29,13 +29,9 @@ struct Lane {
     early_drop: CoDel,
 }
 
-/// Tells a sender of congestion: an ECN mark (RFC 3168), or the packet is dropped for `reason`.
-pub(crate) fn mark_or(reason: DropReason, bytes: &mut [u8], books: &Direction) -> Result<(), DropReason> {
-    if !parse(bytes).is_ok_and(|parsed| set_ecn_ce(bytes, &parsed)) {
-        return Err(reason);
-    }
-    books.ecn_marked.add(1);
-    Ok(())
+/// Tells a sender of congestion by an ECN mark (RFC 3168). False: the packet cannot carry one.
+pub(crate) fn mark(bytes: &mut [u8]) -> bool {
+    parse(bytes).is_ok_and(|parsed| set_ecn_ce(bytes, &parsed))
 }
 
 /// All lanes of one data worker.
@@ -72,7 +68,11 @@ impl Lanes {
         let Self { node, lanes, open, .. } = self;
         let Lane { link, record, early_drop } = &mut lanes[lane];
         if early_drop.signal(link.wait(), now) {
-            mark_or(DropReason::EarlyDrop, bytes, &counters.outbound)?;
+            if !mark(bytes) {
+                return Err(DropReason::EarlyDrop);
+            }
+            let received = if source == Source::Relayed { &counters.inbound } else { &counters.outbound };
+            received.ecn_marked.add(1);
         }
         let vnet = frame::VnetId(vnet.0);
         if let Some(current) = record {

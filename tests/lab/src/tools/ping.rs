@@ -15,7 +15,7 @@ const HUNG: Duration = Duration::from_secs(60);
 pub struct Ping {
     destination: IpAddr,
     count: u32,
-    interval: Duration,
+    interval: Option<Duration>,
     wait: Duration,
     extra: Vec<String>,
 }
@@ -40,7 +40,7 @@ impl Ping {
         Self {
             destination: destination.into(),
             count: 5,
-            interval: Duration::from_millis(10),
+            interval: None,
             wait: Duration::from_secs(1),
             extra: Vec::new(),
         }
@@ -53,10 +53,13 @@ impl Ping {
         self
     }
 
-    /// Time between requests.
+    /// Time between requests; without it they are sent at once.
+    ///
+    /// With it ping waits for the last replies no longer than this or twice the longest round trip so far, whatever
+    /// [`Self::wait`] says: a machine that is busy for a moment loses them.
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
+        self.interval = Some(interval);
         self
     }
 
@@ -126,11 +129,18 @@ impl Ping {
     /// # Errors
     /// [`LabError::Failed`] when ping could not even try (no route, bad option), [`LabError::Parse`].
     pub fn run(&self, from: &Namespace) -> Result<PingReport> {
-        let total = self.interval * self.count + self.wait;
+        let count = self.count.to_string();
+        let at_once = ["-l", count.as_str()];
+        let (preload, interval, total) = match self.interval {
+            Some(interval) => (&at_once[..0], interval, interval * self.count + self.wait),
+            // The interval is how long it waits for the last.
+            None => (&at_once[..], self.wait, self.wait),
+        };
         let command = from
             .command("ping")
-            .args(["-n", "-c", &self.count.to_string()])
-            .args(["-i", &format!("{:.4}", self.interval.as_secs_f64())])
+            .args(["-n", "-c", &count])
+            .args(preload)
+            .args(["-i", &format!("{:.4}", interval.as_secs_f64())])
             .args(["-W", &format!("{:.3}", self.wait.as_secs_f64())])
             .args(&self.extra)
             .arg(self.destination.to_string())

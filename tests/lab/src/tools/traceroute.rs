@@ -36,6 +36,9 @@ pub struct Hop {
     pub mark: Option<String>,
 }
 
+/// Traces with echo requests that may end in silence before the silence is believed.
+const ATTEMPTS: u32 = 3;
+
 impl Traceroute {
     /// Traces the way to an address.
     #[must_use]
@@ -59,9 +62,25 @@ impl Traceroute {
 
     /// Traces.
     ///
+    /// With echo requests all probes share a socket. The kernel queues an ICMP error there before it sets the
+    /// socket's error; a traceroute that reads in between finds the error set and nothing queued for ever after, and
+    /// takes no reply any more. Such a trace is made again.
+    ///
     /// # Errors
     /// [`LabError::Failed`], [`LabError::Parse`].
     pub fn run(&self, from: &Namespace) -> Result<Vec<Hop>> {
+        let is_silent = |hops: &[Hop]| hops.last().is_some_and(|hop| hop.address.is_none());
+        let mut hops = self.trace(from)?;
+        for _ in 1..ATTEMPTS {
+            if !matches!(self.probe, Probe::Icmp) || !is_silent(&hops) {
+                break;
+            }
+            hops = self.trace(from)?;
+        }
+        Ok(hops)
+    }
+
+    fn trace(&self, from: &Namespace) -> Result<Vec<Hop>> {
         let command = from
             .command("traceroute")
             // One probe in flight: the order of answers is the order of hops, and ICMP rate limits stay away.

@@ -49,9 +49,13 @@ impl DataRole {
             Origin::Outbound => (Source::Local, &self.counters.outbound.queued),
             Origin::Inbound => (Source::Relayed, &self.counters.inbound.queued),
         };
-        if origin != Origin::Own {
-            let law = &mut self.throttled[0];
-            throttle(&self.node.egress, law, bytes, &self.counters.outbound, now)?;
+        let received = match origin {
+            Origin::Own => None,
+            Origin::Outbound => Some(&self.counters.outbound),
+            Origin::Inbound => Some(&self.counters.inbound),
+        };
+        if let Some(received) = received {
+            throttle(&self.node.egress, &mut self.throttled[0], bytes, received, now)?;
         }
         let packet = Packet { vnet: to.vnet, bytes, source };
         let at = (self.forwarder.epoch(), now);
