@@ -9,18 +9,17 @@
 //! pairs. The gateways are pinned to different cores.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gridway_lab::gateway::{NodeConfig, start_pair, vnets};
-use gridway_lab::{Iperf3, Iperf3Server, Lab, Side};
+use gridway_lab::{Iperf3, Iperf3Server, Lab};
 use serde::Serialize;
 
+use crate::contender::Contender;
 use crate::machine::Machine;
+use crate::report;
 use crate::statistics::{median, spread};
-
-/// Where results are kept, from the root of the repository.
-const RESULTS: &str = "bench/results";
 
 #[derive(Debug, Serialize)]
 struct Results {
@@ -41,7 +40,7 @@ struct Pair {
 }
 
 /// Measures, prints, and keeps the raw figures.
-pub(crate) fn run(quick: bool) -> Result<()> {
+pub(crate) fn run(quick: bool, kept: &Path) -> Result<()> {
     let (count, seconds) = if quick { (3, 4) } else { (7, 10) };
     let duration = Duration::from_secs(seconds);
     println!("TCP, one stream, h1 to h2: {count} interleaved pairs of {seconds} s");
@@ -49,8 +48,8 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     let lab = Lab::new().context("cannot build the laboratory")?;
     let mut pairs = Vec::new();
     for number in 1..=count {
-        let kernel_mbps = through_kernel(&lab, duration)?;
-        let gridway_mbps = through_gridway(&lab, duration)?;
+        let kernel_mbps = through(Contender::Kernel, &lab, duration)?;
+        let gridway_mbps = through(Contender::Gridway, &lab, duration)?;
         let ratio = gridway_mbps / kernel_mbps;
         println!("{number:>6} {kernel_mbps:>16.0} {gridway_mbps:>17.0} {ratio:>7.2}");
         pairs.push(Pair { kernel_mbps, gridway_mbps, ratio });
@@ -68,28 +67,14 @@ pub(crate) fn run(quick: bool) -> Result<()> {
         lowest_ratio,
         highest_ratio,
     };
-    let file = format!("{RESULTS}/{}.json", if quick { "lab-quick" } else { "lab" });
-    std::fs::create_dir_all(RESULTS)?;
-    std::fs::write(&file, serde_json::to_string_pretty(&results)? + "\n")?;
-    println!("raw figures: {file}");
-    Ok(())
+    let file = if quick { "lab-quick.json" } else { "lab.json" };
+    report::write_json(&kept.join(file), &results)
 }
 
-fn through_kernel(lab: &Lab, duration: Duration) -> Result<f64> {
-    lab.kernel_forwarding(true).context("cannot switch kernel forwarding on")?;
-    let rate = tcp(lab, Side::B.host(0).into(), duration);
-    lab.kernel_forwarding(false).context("cannot switch kernel forwarding off")?;
-    rate
-}
-
-fn through_gridway(lab: &Lab, duration: Duration) -> Result<f64> {
-    let [a, b] = NodeConfig::pair();
-    let a = a.cpus(&[0]).log_level("info").with(&vnets::corp(Side::A));
-    let b = b.cpus(&[1]).log_level("info").with(&vnets::corp(Side::B));
-    let [mut a, mut b] = start_pair(lab, [a, b]).context("the nodes do not connect")?;
-    let rate = tcp(lab, vnets::outside_host(Side::B, 0).into(), duration);
-    a.stop()?;
-    b.stop()?;
+fn through(contender: Contender, lab: &Lab, duration: Duration) -> Result<f64> {
+    let running = contender.start(lab)?;
+    let rate = tcp(lab, contender.target().into(), duration);
+    running.stop()?;
     rate
 }
 

@@ -1,11 +1,22 @@
 //! `gridway-bench`: measures Gridway, always beside something else in the same run.
 
+mod contender;
 mod lab;
+mod load;
 mod machine;
+mod packets;
+mod report;
+mod search;
 mod statistics;
+mod wire;
+
+use std::path::Path;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+/// Where results are kept, from the root of the repository.
+const RESULTS: &str = "bench/results";
 
 /// Measures Gridway. A figure counts only as a ratio, measured side by side in one run.
 #[derive(Parser, Debug)]
@@ -23,10 +34,21 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Packet rates (no loss, 0.5 % loss) and latencies through two gateways against kernel forwarding, by an
+    /// AF_XDP generator.
+    Packets {
+        /// Two sizes and short trials.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Generator and sink on two interfaces of this machine, around whatever is between them.
+    Wire(wire::Wire),
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().what {
-        What::Lab { quick } => lab::run(quick),
+        What::Lab { quick } => lab::run(quick, Path::new(RESULTS)),
+        What::Packets { quick } => packets::run(quick, Path::new(RESULTS)),
+        What::Wire(wire) => wire::run(&wire),
     }
 }

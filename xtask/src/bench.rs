@@ -15,6 +15,12 @@ pub(crate) enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Packet rates and latencies of two gateways against kernel forwarding, by an AF_XDP generator.
+    Packets {
+        /// Two sizes and short trials.
+        #[arg(long)]
+        quick: bool,
+    },
     /// What a packet and a new flow cost in Layer 3, over flows, prefixes and rules.
     Scale {
         /// Up to 100,000 flows and prefixes instead of a million.
@@ -26,7 +32,8 @@ pub(crate) enum What {
 /// Builds what is measured, then measures.
 pub(crate) fn bench(what: &What) -> Result<()> {
     match what {
-        What::Lab { quick } => lab(*quick),
+        What::Lab { quick } => laboratory("lab", *quick),
+        What::Packets { quick } => laboratory("packets", *quick),
         What::Scale { quick } => {
             setup::setup()?;
             scale::scale(*quick)
@@ -34,12 +41,12 @@ pub(crate) fn bench(what: &What) -> Result<()> {
     }
 }
 
-fn lab(quick: bool) -> Result<()> {
+fn laboratory(what: &str, quick: bool) -> Result<()> {
     if !is_root() {
         bail!("the laboratory loads XDP programs and makes network namespaces: run it as root");
     }
     setup::setup()?;
     say("Building (a few minutes the first time)");
     run(&mut release_programs())?;
-    run(program("gridway-bench")?.arg("lab").args(quick.then_some("--quick")))
+    run(program("gridway-bench")?.arg(what).args(quick.then_some("--quick")))
 }

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
-
 use gridway_e2e::{Pair, in_both_layouts};
 use gridway_lab::gateway::vnets;
 use gridway_lab::{HOST_INTERFACE, Ping, RawSender, Side};

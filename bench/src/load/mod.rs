@@ -1,0 +1,13 @@
+//! Generator and sink of UDP packets over AF_XDP.
+//!
+//! ```text
+//!  Pattern ─> Endpoint (sends at a rate) ══> device under test ══> Endpoint (receives) ─> Tally
+//!                 └── one Trial: so many packets a second for so long, and what became of them ──┘
+//! ```
+
+pub(crate) mod endpoint;
+pub(crate) mod frame;
+pub(crate) mod pattern;
+pub(crate) mod stamp;
+pub(crate) mod tally;
+pub(crate) mod trial;

@@ -1,0 +1,104 @@
+//! What became of the packets of a trial.
+
+use hdrhistogram::Histogram;
+
+use super::stamp::Stamp;
+
+/// Longest latency that is told apart from longer ones.
+const LONGEST_NS: u64 = 60_000_000_000;
+
+/// Counts of one trial. Lost is what was sent and is not in `unique`.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    trial: u16,
+    /// Packets that came for the first time.
+    pub(crate) unique: u64,
+    /// Packets that came again.
+    pub(crate) duplicates: u64,
+    /// Packets behind a later one of their flow (RFC 4737, 3.3).
+    pub(crate) reordered: u64,
+    /// Packets of no or of another trial.
+    pub(crate) foreign: u64,
+    /// Nanoseconds from generator to sink.
+    pub(crate) latency: Histogram<u64>,
+    /// One bit a sequence number.
+    seen: Vec<u64>,
+    /// Highest sequence number of each flow, plus 1.
+    highest: Vec<u64>,
+}
+
+impl Tally {
+    /// For a trial of at most `packets` in so many flows, which take turns.
+    pub(crate) fn new(trial: u16, packets: u64, flows: u32) -> Self {
+        Self {
+            trial,
+            unique: 0,
+            duplicates: 0,
+            reordered: 0,
+            foreign: 0,
+            latency: Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("bounds and digits are in range"),
+            seen: vec![0; packets.div_ceil(64) as usize],
+            highest: vec![0; flows as usize],
+        }
+    }
+
+    /// Takes in a packet that came at `now`.
+    pub(crate) fn take(&mut self, stamp: Option<Stamp>, now: u64) {
+        let place = stamp
+            .filter(|stamp| stamp.trial == self.trial)
+            .and_then(|stamp| Some((stamp, self.seen.get_mut((stamp.sequence / 64) as usize)?)));
+        let Some((stamp, word)) = place else {
+            self.foreign += 1;
+            return;
+        };
+        let bit = 1 << (stamp.sequence % 64);
+        if *word & bit != 0 {
+            self.duplicates += 1;
+            return;
+        }
+        *word |= bit;
+        self.unique += 1;
+        let flow = (stamp.sequence % self.highest.len() as u64) as usize;
+        if self.highest[flow] > stamp.sequence {
+            self.reordered += 1;
+        } else {
+            self.highest[flow] = stamp.sequence + 1;
+        }
+        self.latency.saturating_record(now.saturating_sub(stamp.sent));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(sequences: &[u64], flows: u32) -> Tally {
+        let mut tally = Tally::new(7, 1000, flows);
+        for sequence in sequences {
+            tally.take(Some(Stamp { trial: 7, sequence: *sequence, sent: 10 }), 1_010);
+        }
+        tally
+    }
+
+    #[test]
+    fn counts_what_comes_again_and_what_comes_late() {
+        let counted = tally(&[0, 1, 3, 2, 3, 4], 1);
+        assert_eq!((counted.unique, counted.duplicates, counted.reordered), (5, 1, 1));
+        assert_eq!(counted.latency.max(), 1_000);
+    }
+
+    #[test]
+    fn flows_do_not_overtake_each_other() {
+        assert_eq!(tally(&[1, 0, 3, 2], 2).reordered, 0);
+        assert_eq!(tally(&[2, 0], 2).reordered, 1);
+    }
+
+    #[test]
+    fn others_are_foreign() {
+        let mut counted = tally(&[], 1);
+        counted.take(None, 0);
+        counted.take(Some(Stamp { trial: 6, sequence: 0, sent: 0 }), 0);
+        counted.take(Some(Stamp { trial: 7, sequence: 1 << 40, sent: 0 }), 0);
+        assert_eq!((counted.foreign, counted.unique), (3, 0));
+    }
+}

@@ -1,0 +1,256 @@
+//! Packet rates and latencies in the laboratory, by the AF_XDP generator.
+//!
+//! ```text
+//! h1 generator -- data -- gwa == wan == gwb -- data -- h2 sink
+//! ```
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use gridway_lab::{DATA_INTERFACE, End, HOST_INTERFACE, Lab, LinkSpec, Namespace, RawSender, Side, connect};
+use gridway_wire::mac::MacAddr;
+use serde::Serialize;
+
+use crate::contender::Contender;
+use crate::load::endpoint::Endpoint;
+use crate::load::frame::Route;
+use crate::load::pattern::Sizes;
+use crate::load::trial::{Bench, Traffic, Trial};
+use crate::machine::Machine;
+use crate::report;
+use crate::search::{Found, search};
+use crate::statistics::median;
+
+/// Loss that the partial-drop rate accepts: 0.5 % (CSIT's PDR).
+const PARTIAL_DROP: f64 = 0.005;
+/// How many times what a device takes the generator must be able to send.
+const HEADROOM: f64 = 2.0;
+/// Loads at which latency is measured, as shares of the partial-drop rate.
+const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
+
+/// How much is measured.
+struct Extent {
+    sizes: Vec<Sizes>,
+    flows: Vec<u32>,
+    rounds: usize,
+    trial: Duration,
+    latency: Duration,
+}
+
+impl Extent {
+    fn of(quick: bool) -> Self {
+        let seconds = Duration::from_secs_f64;
+        if quick {
+            let sizes = vec![Sizes::Fixed(64), Sizes::Imix];
+            return Self { sizes, flows: vec![100], rounds: 3, trial: seconds(1.0), latency: seconds(2.0) };
+        }
+        let sizes = [64, 128, 256, 512, 1024, 1280, 1518].map(Sizes::Fixed);
+        Self {
+            sizes: sizes.into_iter().chain([Sizes::Imix]).collect(),
+            flows: vec![100],
+            rounds: 5,
+            trial: seconds(2.0),
+            latency: seconds(10.0),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Results {
+    machine: Machine,
+    interfaces: String,
+    trial_seconds: f64,
+    headroom: Vec<Headroom>,
+    rates: Vec<Rates>,
+    latencies: Vec<Latency>,
+}
+
+/// What the generator sends and the sink takes with nothing but a cable between them.
+#[derive(Debug, Serialize)]
+struct Headroom {
+    size: String,
+    offered: f64,
+    delivered: f64,
+}
+
+/// Rates of one contender at one size, packets a second, each a median over the rounds.
+#[derive(Debug, Serialize)]
+struct Rates {
+    contender: &'static str,
+    size: String,
+    flows: u32,
+    /// Highest rate without a lost packet.
+    no_drop: f64,
+    /// Highest rate with at most 0.5 % lost.
+    partial_drop: f64,
+    partial_drops: Vec<f64>,
+    no_drops: Vec<f64>,
+    /// Partial-drop rate over that of the first contender, median over the rounds.
+    ratio: f64,
+    limited_by_generator: bool,
+    reordered: u64,
+    duplicates: u64,
+}
+
+/// Latency of one contender at one size and load.
+#[derive(Debug, Serialize)]
+struct Latency {
+    contender: &'static str,
+    size: String,
+    /// Share of the contender's own partial-drop rate; 0: idle, 100 packets a second.
+    load: f64,
+    trial: Trial,
+}
+
+/// Measures, prints, and keeps the figures.
+pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
+    let extent = Extent::of(quick);
+    let headroom = headroom(&extent)?;
+    let lab = Lab::new().context("cannot build the laboratory")?;
+    let contenders = [Contender::Kernel, Contender::Gridway];
+    let (mut rates, mut latencies, mut interfaces) = (Vec::new(), Vec::new(), String::new());
+    println!("{:<30} {:>6} {:>12} {:>12} {:>7}", "", "bytes", "0 % lost", "0.5 % lost", "ratio");
+    for flows in &extent.flows {
+        for (index, sizes) in extent.sizes.iter().enumerate() {
+            let traffic = Traffic { sizes: *sizes, flows: *flows };
+            let highest = headroom[index].delivered;
+            let mut rounds: Vec<Vec<[Found; 2]>> = contenders.iter().map(|_| Vec::new()).collect();
+            for _ in 0..extent.rounds {
+                for (contender, rounds) in contenders.iter().zip(&mut rounds) {
+                    let (found, modes) = with_bench(&lab, *contender, |bench| {
+                        // Flows and neighbours are known before anything counts.
+                        bench.trial(traffic, Some(1_000.0), Duration::from_millis(500))?;
+                        [0.0, PARTIAL_DROP]
+                            .map(|accepted| {
+                                search(highest, accepted, |rate| {
+                                    bench.trial(traffic, Some(rate), extent.trial)
+                                })
+                            })
+                            .into_iter()
+                            .collect::<Result<Vec<_>>>()
+                    })?;
+                    interfaces = modes;
+                    rounds.push(found.try_into().expect("two searches"));
+                }
+            }
+            let first = partial_drops(&rounds[0]);
+            for (contender, rounds) in contenders.iter().zip(&rounds) {
+                let row = rates_of(*contender, traffic, rounds, &first);
+                report::show_rates(row.contender, &row.size, [row.no_drop, row.partial_drop], row.ratio);
+                if row.partial_drop * HEADROOM > headroom[index].delivered {
+                    println!(
+                        "  (the generator sends less than twice that: {:.0} a second)",
+                        headroom[index].delivered
+                    );
+                }
+                for (load, rate) in loads(row.partial_drop) {
+                    let (trial, _) = with_bench(&lab, *contender, |bench| {
+                        bench.trial(traffic, Some(1_000.0), Duration::from_millis(500))?;
+                        bench.trial(traffic, Some(rate), extent.latency)
+                    })?;
+                    latencies.push(Latency {
+                        contender: contender.name(),
+                        size: sizes.to_string(),
+                        load,
+                        trial,
+                    });
+                }
+                rates.push(row);
+            }
+        }
+    }
+    report::show_latencies(
+        latencies.iter().map(|row| (row.contender, row.size.as_str(), row.load, &row.trial)),
+    );
+    let name = if quick { "packets-quick" } else { "packets" };
+    for row in &latencies {
+        let file =
+            format!("{name}-{}-{}-{:.0}.hgrm", report::slug(row.contender), row.size, row.load * 100.0);
+        report::write_percentiles(&results.join(file), &row.trial.latency)?;
+    }
+    let trial_seconds = extent.trial.as_secs_f64();
+    let measured =
+        Results { machine: Machine::here(), interfaces, trial_seconds, headroom, rates, latencies };
+    report::write_json(&results.join(format!("{name}.json")), &measured)
+}
+
+fn loads(partial_drop: f64) -> impl Iterator<Item = (f64, f64)> {
+    std::iter::once((0.0, 100.0)).chain(LOADS.map(|load| (load, partial_drop * load)))
+}
+
+fn partial_drops(rounds: &[[Found; 2]]) -> Vec<f64> {
+    rounds.iter().map(|[_, partial]| rate_of(partial)).collect()
+}
+
+fn rate_of(found: &Found) -> f64 {
+    found.best.as_ref().map_or(0.0, |trial| trial.offered)
+}
+
+fn rates_of(contender: Contender, traffic: Traffic, rounds: &[[Found; 2]], first: &[f64]) -> Rates {
+    let partial_drops = partial_drops(rounds);
+    let no_drops: Vec<f64> = rounds.iter().map(|[none, _]| rate_of(none)).collect();
+    let ratios: Vec<f64> = partial_drops.iter().zip(first).map(|(rate, first)| rate / first).collect();
+    let best = rounds.iter().filter_map(|[_, partial]| partial.best.as_ref());
+    Rates {
+        contender: contender.name(),
+        size: traffic.sizes.to_string(),
+        flows: traffic.flows,
+        no_drop: median(&no_drops),
+        partial_drop: median(&partial_drops),
+        ratio: median(&ratios),
+        limited_by_generator: rounds.iter().flatten().any(|found| found.limited_by_generator),
+        reordered: best.clone().map(|trial| trial.reordered).sum(),
+        duplicates: best.map(|trial| trial.duplicates).sum(),
+        partial_drops,
+        no_drops,
+    }
+}
+
+/// Runs a measurement while a contender carries the packets from h1 to h2. Gives the interfaces' modes too.
+fn with_bench<R>(
+    lab: &Lab,
+    contender: Contender,
+    measure: impl FnOnce(&mut Bench) -> Result<R>,
+) -> Result<(R, String)> {
+    let running = contender.start(lab)?;
+    let gateway = MacAddr(RawSender::open(lab.gwa(), DATA_INTERFACE)?.mac());
+    let mut bench = bench(lab.h1(), lab.h2(), HOST_INTERFACE, gateway, contender.target())?;
+    let measured = measure(&mut bench);
+    let modes = bench.to.modes();
+    drop(bench);
+    running.stop()?;
+    Ok((measured?, modes))
+}
+
+fn bench(
+    from: &Namespace,
+    to: &Namespace,
+    interface: &str,
+    next_hop: MacAddr,
+    target: std::net::Ipv4Addr,
+) -> Result<Bench> {
+    let to = to.enter(|| Endpoint::open(interface, 1))??;
+    let from = from.enter(|| Endpoint::open(interface, 1))??;
+    let route = Route { macs: [from.mac(), next_hop], addresses: [Side::A.host(0), target] };
+    Ok(Bench::new(from, to, route))
+}
+
+/// Measures generator and sink with nothing but a cable between them.
+fn headroom(extent: &Extent) -> Result<Vec<Headroom>> {
+    let lab = Lab::new().context("cannot build the laboratory")?;
+    let (from, to) =
+        (End { namespace: lab.h1(), interface: "cable" }, End { namespace: lab.h2(), interface: "cable" });
+    connect(from, to, LinkSpec::default())?;
+    let sink = MacAddr(RawSender::open(lab.h2(), "cable")?.mac());
+    let mut bench = bench(lab.h1(), lab.h2(), "cable", sink, Side::B.host(0))?;
+    let measure = |sizes: &Sizes| {
+        let trial = bench.trial(Traffic { sizes: *sizes, flows: 100 }, None, extent.trial)?;
+        if trial.delivered < 1.0 {
+            bail!("nothing comes through a cable: {trial:?}");
+        }
+        println!("generator to sink, {sizes} bytes: {:.0} packets a second", trial.delivered);
+        Ok(Headroom { size: sizes.to_string(), offered: trial.offered, delivered: trial.delivered })
+    };
+    extent.sizes.iter().map(measure).collect()
+}

@@ -1,0 +1,125 @@
+//! How results are shown and kept.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::load::trial::Trial;
+
+/// A line of the table of rates.
+pub(crate) fn show_rates(contender: &str, size: &str, [no_drop, partial_drop]: [f64; 2], ratio: f64) {
+    println!("{contender:<30} {size:>6} {no_drop:>12.0} {partial_drop:>12.0} {ratio:>7.2}");
+}
+
+/// Heads the lines of [`show_trial`].
+pub(crate) fn show_trial_head() {
+    let [p50, p99, most] = ["50 % us", "99 % us", "most us"];
+    println!(
+        "{:>10} {:>10} {:>9} {:>6} {:>6} {:>9} {p50:>9} {p99:>9} {most:>9}",
+        "sent/s", "received/s", "lost %", "again", "late", "overrun"
+    );
+}
+
+/// A trial in a line.
+pub(crate) fn show_trial(trial: &Trial) {
+    let [p50, _, p99, _, most] = trial.latency_us;
+    println!(
+        "{:>10.0} {:>10.0} {:>9.4} {:>6} {:>6} {:>9} {p50:>9.1} {p99:>9.1} {most:>9.1}",
+        trial.offered,
+        trial.delivered,
+        trial.loss * 100.0,
+        trial.duplicates,
+        trial.reordered,
+        trial.overrun,
+    );
+}
+
+/// The table of latencies: contender, size, load, trial.
+pub(crate) fn show_latencies<'a>(rows: impl Iterator<Item = (&'a str, &'a str, f64, &'a Trial)>) {
+    println!(
+        "\n{:<30} {:>6} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "latency, us", "bytes", "load", "50 %", "90 %", "99 %", "99.9 %", "most"
+    );
+    for (contender, size, load, trial) in rows {
+        let quantiles = trial.latency_us.map(|us| format!("{us:>9.0}")).join(" ");
+        println!("{contender:<30} {size:>6} {load:>5.1} {quantiles}");
+    }
+}
+
+/// A name for files.
+pub(crate) fn slug(text: &str) -> String {
+    let mut slug: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    while slug.contains("--") {
+        slug = slug.replace("--", "-");
+    }
+    slug.trim_matches('-').to_owned()
+}
+
+/// Writes results as JSON and says where.
+pub(crate) fn write_json(file: &Path, results: &impl Serialize) -> Result<()> {
+    write(file, &(serde_json::to_string_pretty(results)? + "\n"))?;
+    println!("figures: {}", file.display());
+    Ok(())
+}
+
+/// Writes a histogram of nanoseconds in the percentile format of HdrHistogram's plotter, in microseconds.
+pub(crate) fn write_percentiles(file: &Path, histogram: &Histogram<u64>) -> Result<()> {
+    let mut text =
+        format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    let mut total = 0;
+    for step in histogram.iter_quantiles(5) {
+        total += step.count_since_last_iteration();
+        let (value, quantile) = (step.value_iterated_to() as f64 / 1e3, step.quantile_iterated_to());
+        let rest = if quantile < 1.0 { format!("{:>14.2}", 1.0 / (1.0 - quantile)) } else { String::new() };
+        writeln!(text, "{value:>12.3} {quantile:>14.12} {total:>10} {rest}")?;
+    }
+    writeln!(
+        text,
+        "#[Mean    = {:>12.3}, StdDeviation   = {:>12.3}]",
+        histogram.mean() / 1e3,
+        histogram.stdev() / 1e3
+    )?;
+    writeln!(
+        text,
+        "#[Max     = {:>12.3}, Total count    = {:>12}]",
+        histogram.max() as f64 / 1e3,
+        histogram.len()
+    )?;
+    write(file, &text)
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    if let Some(directory) = file.parent() {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_end_with_all_values() {
+        let mut histogram = Histogram::new(3).unwrap();
+        (1..=1000_u64).for_each(|value| histogram.record(value * 1000).unwrap());
+        let directory = std::env::temp_dir().join(format!("gridway-bench-{}", std::process::id()));
+        let file = directory.join("one.hgrm");
+        write_percentiles(&file, &histogram).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let last = text.lines().rfind(|line| !line.starts_with('#')).unwrap();
+        let words: Vec<_> = last.split_whitespace().collect();
+        assert_eq!(words, ["1000.447", "1.000000000000", "1000"]);
+        assert!(text.contains("Total count    =         1000]"), "{text}");
+    }
+
+    #[test]
+    fn slugs_are_plain() {
+        assert_eq!(slug("kernel forwarding, no tunnel"), "kernel-forwarding-no-tunnel");
+    }
+}

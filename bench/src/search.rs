@@ -1,0 +1,112 @@
+//! Rates by binary search (RFC 2544, 26.1): the highest at which no more than a share of packets is lost.
+
+use anyhow::Result;
+
+use crate::load::trial::Trial;
+
+/// How near to each other the two ends of a search come, as a share of the upper one.
+const PRECISION: f64 = 0.02;
+/// Of what is asked for, what a generator must have sent for a trial to count.
+const KEPT_UP: f64 = 0.98;
+
+/// What a search found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The trial at the highest rate that passed; `None` when none did.
+    pub(crate) best: Option<Trial>,
+    /// The generator could not send more: the device under test may be faster.
+    pub(crate) limited_by_generator: bool,
+    /// Trials made.
+    pub(crate) trials: u32,
+}
+
+/// Searches between 0 and `highest` packets a second for the highest rate whose loss is at most `accepted`.
+pub(crate) fn search(
+    highest: f64,
+    accepted: f64,
+    mut trial: impl FnMut(f64) -> Result<Trial>,
+) -> Result<Found> {
+    let (mut low, mut high) = (0.0, highest);
+    let mut found = Found { best: None, limited_by_generator: false, trials: 0 };
+    let mut rate = highest;
+    while high - low > high * PRECISION && high > 1.0 {
+        let result = trial(rate)?;
+        found.trials += 1;
+        let kept_up = result.offered >= rate * KEPT_UP;
+        if result.loss <= accepted {
+            // What was sent, not what was asked for, is what passed.
+            low = result.offered.min(rate);
+            let better = found.best.as_ref().is_none_or(|best| best.offered < result.offered);
+            if better {
+                found.best = Some(result);
+                found.limited_by_generator = !kept_up;
+            }
+            if !kept_up {
+                break;
+            }
+        } else {
+            high = rate;
+        }
+        rate = f64::midpoint(low, high);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::Histogram;
+
+    use super::*;
+
+    /// A device that passes `capacity` packets a second, under a generator of at most `most`.
+    fn device(capacity: f64, most: f64) -> impl FnMut(f64) -> Result<Trial> {
+        move |rate| {
+            let offered = rate.min(most);
+            let loss = ((offered - capacity) / offered).max(0.0);
+            Ok(Trial {
+                asked: Some(rate),
+                offered,
+                delivered: offered * (1.0 - loss),
+                loss,
+                sent: offered as u64,
+                lost: (offered * loss) as u64,
+                duplicates: 0,
+                reordered: 0,
+                overrun: 0,
+                mbps: 0.0,
+                latency_us: [0.0; 5],
+                latency: Histogram::new(3).unwrap(),
+            })
+        }
+    }
+
+    #[test]
+    fn finds_what_a_device_passes() {
+        for capacity in [1_000.0, 47_000.0, 990_000.0] {
+            let found = search(1e6, 0.0, device(capacity, 2e6)).unwrap();
+            let rate = found.best.unwrap().offered;
+            assert!(rate <= capacity && rate >= capacity * 0.97, "{rate} of {capacity}");
+            assert!(!found.limited_by_generator && found.trials < 20);
+        }
+    }
+
+    #[test]
+    fn accepts_some_loss_where_that_is_asked_for() {
+        let found = search(1e6, 0.5, device(100_000.0, 2e6)).unwrap();
+        let rate = found.best.unwrap().offered;
+        assert!((190_000.0..=200_000.0).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn says_when_the_generator_is_the_limit() {
+        let found = search(1e6, 0.0, device(900_000.0, 500_000.0)).unwrap();
+        assert!(found.limited_by_generator);
+        assert!((found.best.unwrap().offered - 500_000.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_device_that_passes_nothing_ends_the_search() {
+        let found = search(1e6, 0.0, |rate| device(1e-9, 2e6)(rate));
+        assert!(found.unwrap().best.is_none());
+    }
+}
