@@ -34,7 +34,10 @@ impl Forwarder {
             return Err(DropReason::TtlExceeded.into());
         }
         let overlay = flow.overlay();
-        let peer = self.route(vnet, &overlay.reversed(), Some(flow.peer))?;
+        let peer = match self.way_of_replies(vnet, &flow) {
+            Some(peer) => peer,
+            None => self.route(vnet, &overlay.reversed(), Some(flow.peer))?,
+        };
         let source = packet.tuple.source;
         let source = if source == about.destination {
             overlay.destination
@@ -68,7 +71,7 @@ impl Forwarder {
             Some(flow) => flow,
             None => match self.flows.find(Side::Local, &key) {
                 Some(flow) => return self.relay_error(&flow, (peer, flow.back), &quote, bytes, packet),
-                None if self.monitors.handle_error(vnet, &quote, &self.peers) => {
+                None if self.monitors.handle_error(vnet, bytes, &quote, &self.peers) => {
                     return Ok(Arrival::Own(Inbound::Consumed));
                 }
                 None => return Err(DropReason::IcmpNoFlow.into()),
@@ -112,7 +115,12 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let to = self.route(vnet, &quote.tuple.reversed(), Some(current))?;
+        let back = quote.tuple.reversed();
+        let replies = if back == flow.overlay() { None } else { self.way_of_replies(vnet, flow) };
+        let to = match replies {
+            Some(peer) => peer,
+            None => self.route(vnet, &back, Some(current))?,
+        };
         if to == from {
             return Err(DropReason::TransitRefused.into());
         }

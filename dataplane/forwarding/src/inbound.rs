@@ -182,7 +182,7 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let mut flow = self.current(flow, Side::Overlay, now, |forwarder| {
+        let mut flow = self.current(flow, Side::Overlay, packet, now, |forwarder| {
             forwarder.begin_from_overlay(peer, vnet, packet, now)
         })?;
         self.replies_follow(&mut flow, peer);
@@ -190,7 +190,6 @@ impl Forwarder {
         let mtu = self.local_mtu(hairpin);
         Refusal::check_size(packet, mtu)?;
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
-        self.restart(&flow, Side::Overlay, vnet, packet, now)?;
         let new = flow.local().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoInsideNat)?;
         // What the local host may send is bounded by the way back.

@@ -122,9 +122,9 @@ impl Forwarder {
         }
     }
 
-    /// The peer that replies to the ICMP queries of `flow` go to: the one that the last of them came from, for as
+    /// The peer that replies to the ICMP queries of `flow`, and errors about them, go to: the one that the last of them came from, for as
     /// long as its tunnel is up and the source belongs to it. `None`: as routes say.
-    fn way_of_replies(&self, vnet: &Vnet, flow: &Flow) -> Option<PeerId> {
+    pub(crate) fn way_of_replies(&self, vnet: &Vnet, flow: &Flow) -> Option<PeerId> {
         let source = flow.overlay().source;
         let holds = flow.is_query_from_overlay()
             && self.peers.is_up(flow.back)
@@ -162,15 +162,20 @@ impl Forwarder {
         &mut self,
         found: Option<Flow>,
         side: Side,
+        packet: &Packet,
         now: Nanos,
         begin: impl FnOnce(&mut Self) -> Result<Flow, DropReason>,
     ) -> Result<Flow, DropReason> {
-        match found {
-            Some(flow) if flow.epoch == self.epoch => Ok(flow),
+        let standing = match found {
+            Some(flow) if flow.epoch == self.epoch => Some(flow),
             Some(stale) => {
                 let verdict = self.judge_again(&stale, side, now);
-                self.settle(stale, verdict, begin)
+                self.settle(stale, verdict)?
             }
+            None => None,
+        };
+        match standing {
+            Some(flow) => self.judge_beginning(&flow, side, packet, now).map(|()| flow),
             None => begin(self),
         }
     }
@@ -232,44 +237,54 @@ impl Forwarder {
         })
     }
 
-    /// A connection that begins on the tuple of an ended one is a new one: the side that began it is judged, and
-    /// the flow goes on as the new connection's.
-    pub(crate) fn restart(
+    /// A packet on a flow that exists, of a kind that begins one: the SYN of a side that has sent none (the flow was
+    /// taken up in mid-stream, began from the other side, or has ended), and an ICMP query of the side that answers.
+    /// What it begins is judged in its own direction, or one flow would open the way for another.
+    fn judge_beginning(
         &self,
         flow: &Flow,
         side: Side,
-        vnet: &Vnet,
         packet: &Packet,
         now: Nanos,
     ) -> Result<(), DropReason> {
-        let Transport::Tcp { flags } = packet.transport else { return Ok(()) };
-        if !flags.syn() || flags.ack() || !self.flows.has_ended(flow.id) {
-            return Ok(());
-        }
+        let is_new_connection = match packet.transport {
+            Transport::Tcp { flags } if flags.syn() && !flags.ack() => {
+                let seen = self.flows.tcp_flags(flow.id);
+                let ended = seen.iter().any(|flags| flags.fin() || flags.rst());
+                if !ended && flow.started_by == side && seen[side as usize].syn() {
+                    return Ok(());
+                }
+                ended || !seen.iter().any(|flags| flags.syn())
+            }
+            Transport::IcmpQuery if flow.started_by != side => false,
+            _ => return Ok(()),
+        };
+        let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::NoVnet)?;
         let overlay = flow.overlay();
         let begun = if side == Side::Overlay { overlay } else { overlay.reversed() };
         Self::judge_acl(vnet, &begun, false, now)?.hit(now);
-        self.flows.restart(flow.id, side);
+        if is_new_connection {
+            self.flows.restart(flow.id, side);
+        }
         Ok(())
     }
 
-    /// Puts the outcome of [`Self::judge_again`] into the table.
+    /// Puts the outcome of [`Self::judge_again`] into the table. `None`: the flow begins anew.
     fn settle(
         &mut self,
         mut flow: Flow,
         verdict: Result<Again, DropReason>,
-        begin: impl FnOnce(&mut Self) -> Result<Flow, DropReason>,
-    ) -> Result<Flow, DropReason> {
+    ) -> Result<Option<Flow>, DropReason> {
         match verdict {
             Ok(Again::Goes { peer, back, lasting }) => {
                 let epoch = if lasting { self.epoch } else { flow.epoch };
                 self.flows.rejudged(flow.id, peer, back, epoch);
                 (flow.peer, flow.back, flow.epoch) = (peer, back, epoch);
-                Ok(flow)
+                Ok(Some(flow))
             }
             Ok(Again::BeginAnew) => {
                 self.flows.remove(flow.id);
-                begin(self)
+                Ok(None)
             }
             // The flow stays, unjudged, for as long as it is not idle: the peer may come back.
             Err(reason @ (DropReason::PeerDown | DropReason::NoRoute)) => Err(reason),

@@ -182,10 +182,20 @@ impl Monitors {
         true
     }
 
-    /// An ICMP error quotes a packet of this node's own. Whether it was a probe.
-    pub(crate) fn handle_error(&self, vnet: VnetId, quote: &QuotedPacket, peers: &Peers) -> bool {
+    /// An ICMP error, in `bytes`, quotes a packet of this node's own. Whether it was the probe that is waited for: its
+    /// sequence number says so, which whoever has not seen it would have to guess.
+    pub(crate) fn handle_error(
+        &self,
+        vnet: VnetId,
+        bytes: &[u8],
+        quote: &QuotedPacket,
+        peers: &Peers,
+    ) -> bool {
         let mut inner = self.lock();
         let Some(entry) = inner.of_reply(vnet, &quote.tuple.reversed()) else { return false };
+        if !entry.is_quoted(bytes, quote) {
+            return false;
+        }
         if entry.waiting_since.is_some() {
             entry.judge(false, peers);
         }
@@ -240,6 +250,16 @@ impl Entry {
             self.passes = passes;
             peers.set_passes(self.probe.id, passes);
         }
+    }
+
+    /// Whether the quote is of the last probe: of its 8 bytes of transport header TCP's (RFC 9293, 3.1) and ICMP's
+    /// sequence number (RFC 792) are compared.
+    fn is_quoted(&self, bytes: &[u8], quote: &QuotedPacket) -> bool {
+        let header = bytes.get(quote.l4_offset..).and_then(<[u8]>::first_chunk::<8>);
+        header.is_some_and(|header| match self.probe.monitor.protocol {
+            MonitorProtocol::Icmp => header[6..] == (self.sequence as u16).to_be_bytes(),
+            MonitorProtocol::Tcp => header[4..] == self.sequence.to_be_bytes(),
+        })
     }
 
     fn target(&self) -> Target {

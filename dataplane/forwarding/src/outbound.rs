@@ -68,12 +68,11 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let flow =
-            self.current(found, Side::Local, now, |forwarder| forwarder.begin_from_local(packet, now))?;
+        let flow = self
+            .current(found, Side::Local, packet, now, |forwarder| forwarder.begin_from_local(packet, now))?;
         let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::NoVnet)?;
         let mtu = self.path_mtu(vnet, flow.peer);
         Refusal::check_size(packet, mtu)?;
-        self.restart(&flow, Side::Local, vnet, packet, now)?;
         let new = flow.overlay().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoOutsideNat)?;
         clamp_mss(bytes, packet, mtu);
@@ -103,7 +102,7 @@ impl Forwarder {
         let first = fragment_in_place(bytes, packet, onward.mtu, &mut scratch, |fragment| {
             let mut bytes = emissions.buffer();
             bytes.extend_from_slice(fragment);
-            emissions.push(onward.to, Origin::Own, bytes);
+            emissions.push(onward.to, Origin::Piece, bytes);
         });
         self.emissions.give_back(scratch);
         // Packets that must not be cut were refused before.

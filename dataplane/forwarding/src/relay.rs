@@ -43,8 +43,9 @@ impl Forwarder {
             Some(flow) if flow.overlay() != packet.tuple => Side::Local,
             _ => Side::Overlay,
         };
-        let flow =
-            self.current(found, side, now, |forwarder| forwarder.begin_relayed(peer, vnet, packet, now))?;
+        let flow = self.current(found, side, packet, now, |forwarder| {
+            forwarder.begin_relayed(peer, vnet, packet, now)
+        })?;
         let (side, to) = if flow.overlay() == packet.tuple {
             (Side::Overlay, flow.peer)
         } else {
@@ -66,7 +67,7 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        let mut flow = self.current(Some(flow), Side::Overlay, now, |forwarder| {
+        let mut flow = self.current(Some(flow), Side::Overlay, packet, now, |forwarder| {
             forwarder.begin_relayed(peer, vnet, packet, now)
         })?;
         self.replies_follow(&mut flow, peer);
@@ -90,7 +91,6 @@ impl Forwarder {
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let mtu = usize::from(vnet.mtu.min(self.peers.mtu(to)));
         Refusal::check_size(packet, mtu)?;
-        self.restart(flow, side, vnet, packet, now)?;
         rewrite(bytes, packet, &ONE_HOP).map_err(|_| DropReason::NoRoute)?;
         // What its sender may be sent comes by way of the other peer.
         clamp_mss(bytes, packet, mtu.min(usize::from(self.peers.mtu(from))));

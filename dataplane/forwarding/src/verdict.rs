@@ -84,6 +84,8 @@ pub enum Target {
 pub enum Origin {
     /// This node made it: it was never received.
     Own,
+    /// A further fragment of the packet just judged: it was not received as such, and is nothing without the first.
+    Piece,
     /// A local host sent it, and it was held.
     Outbound,
     /// A peer sent it, and it was held.
@@ -121,6 +123,19 @@ impl Emissions {
     /// The next one.
     pub fn pop(&mut self) -> Option<Emission> {
         self.queue.pop_front()
+    }
+
+    /// Forgets the further fragments of a packet whose first one was not sent.
+    pub fn discard_pieces(&mut self) {
+        let Self { queue, spare } = self;
+        queue.retain_mut(|emission| {
+            let kept = emission.origin != Origin::Piece;
+            if !kept && spare.len() < SPARE {
+                emission.bytes.clear();
+                spare.push(std::mem::take(&mut emission.bytes));
+            }
+            kept
+        });
     }
 
     /// Takes the buffer of an emission back.
@@ -169,5 +184,25 @@ impl Emissions {
                 false
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_go_and_their_buffers_stay() {
+        let mut emissions = Emissions::default();
+        let to = Target::Local(IpAddr::from([10, 1, 0, 2]));
+        for origin in [Origin::Piece, Origin::Own, Origin::Piece, Origin::Inbound] {
+            emissions.push(to, origin, vec![1; 20]);
+        }
+        emissions.discard_pieces();
+        let left: Vec<Origin> =
+            std::iter::from_fn(|| emissions.pop()).map(|emission| emission.origin).collect();
+        assert_eq!(left, [Origin::Own, Origin::Inbound]);
+        let spare = [emissions.buffer(), emissions.buffer()];
+        assert!(spare.iter().all(|buffer| buffer.is_empty() && buffer.capacity() >= 20));
     }
 }

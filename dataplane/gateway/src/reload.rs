@@ -102,12 +102,15 @@ fn try_reload(node: &Node, file: &Path, registry: &mut Registry) -> Result<()> {
 /// Notices certificates and revocation lists that were replaced in place.
 #[derive(Debug)]
 pub(crate) struct IdentityWatch {
+    /// Files of the credentials in force.
     seen: Vec<Option<SystemTime>>,
+    /// Why those there now are not: said once.
+    refused: Option<String>,
 }
 
 impl IdentityWatch {
     pub(crate) fn new(identity: &Identity) -> Self {
-        Self { seen: modified(identity) }
+        Self { seen: modified(identity), refused: None }
     }
 
     /// Loads the credentials again when a file of theirs has changed, and judges live tunnels by them.
@@ -117,15 +120,20 @@ impl IdentityWatch {
         if now == self.seen {
             return;
         }
-        self.seen = now;
         match read_credentials(&config) {
             Ok(credentials) => {
+                (self.seen, self.refused) = (now, None);
                 node.credentials.store(Arc::new(credentials));
                 node.tell_all(|| Control::Rejudge);
                 tracing::info!("certificates and revocations reloaded");
             }
+            // Tried again with the next look: a mode or a lack of descriptors is mended without a newer file.
             Err(error) => {
-                tracing::error!("new certificates not loaded, the old ones stay in force: {error:#}");
+                let reason = Some(format!("{error:#}"));
+                if self.refused != reason {
+                    self.refused = reason;
+                    tracing::error!("new certificates not loaded, the old ones stay in force: {error:#}");
+                }
             }
         }
     }

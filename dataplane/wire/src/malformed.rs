@@ -41,6 +41,8 @@ pub enum Malformed {
     MisplacedHopByHop,
     /// IPv6 routing header type 0 (RFC 5095).
     RoutingHeaderTypeZero,
+    /// An IPv6 fragment whose fragmentable part begins with another extension header: not followed here.
+    ExtensionHeaderInFragment,
     /// A fragment within a fragment.
     NestedFragment,
     /// A fragment other than the last that is empty or no multiple of 8 bytes, or one that ends beyond 65,535.
@@ -53,6 +55,8 @@ pub enum Malformed {
     BadTcpOffset,
     /// UDP length below 8 bytes or beyond the packet.
     BadUdpLength,
+    /// ICMP in an IPv6 packet, or ICMPv6 in an IPv4 packet.
+    IcmpOfOtherVersion,
     /// ICMP shorter than its header.
     TruncatedIcmp,
     /// The source is unspecified: `0.0.0.0/8` or `::`.
@@ -114,12 +118,14 @@ reasons! {
     ExtensionHeaderChainTooLong => "extension_header_chain_too_long",
     MisplacedHopByHop => "misplaced_hop_by_hop",
     RoutingHeaderTypeZero => "routing_header_type_zero",
+    ExtensionHeaderInFragment => "extension_header_in_fragment",
     NestedFragment => "nested_fragment",
     BadFragmentLength => "bad_fragment_length",
     OverlappingFragment => "overlapping_fragment",
     TruncatedTransport => "truncated_transport",
     BadTcpOffset => "bad_tcp_offset",
     BadUdpLength => "bad_udp_length",
+    IcmpOfOtherVersion => "icmp_of_other_version",
     TruncatedIcmp => "truncated_icmp",
     UnspecifiedSource => "unspecified_source",
     LoopbackSource => "loopback_source",

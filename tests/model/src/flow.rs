@@ -47,7 +47,7 @@ pub struct Mapping {
 pub enum TcpState {
     /// The handshake is not complete.
     Opening,
-    /// The handshake is complete, or the flow was taken up in mid-stream.
+    /// The handshake is complete, or the flow was taken up in mid-stream and has packets both ways.
     Established,
     /// A FIN or a reset was seen.
     Closing,
@@ -78,6 +78,8 @@ pub struct Flow {
     pub last_seen: Duration,
     /// TCP flags seen from each [`Side`].
     pub flags: [u8; 2],
+    /// Whether a packet has passed from each [`Side`].
+    pub passed: [bool; 2],
 }
 
 impl Flow {
@@ -99,6 +101,7 @@ impl Flow {
     /// A packet passed.
     pub(crate) fn saw(&mut self, side: Side, packet: &Packet, now: Duration) {
         self.last_seen = now;
+        self.passed[side as usize] = true;
         if let Carries::Tcp(flags) = packet.carries() {
             self.flags[side as usize] |= flags;
         }
@@ -110,7 +113,7 @@ impl Flow {
         let [local, overlay] = self.flags;
         if (local | overlay) & (FIN | RST) != 0 {
             TcpState::Closing
-        } else if (local | overlay) & SYN == 0 || local & overlay & ACK != 0 {
+        } else if self.passed == [true; 2] && ((local | overlay) & SYN == 0 || local & overlay & ACK != 0) {
             TcpState::Established
         } else {
             TcpState::Opening

@@ -237,18 +237,19 @@ impl FlowTable {
         }
     }
 
-    /// Whether a TCP flow has seen a FIN or a reset.
+    /// TCP flags seen from the local and from the overlay side; none of a flow that is gone.
     #[must_use]
-    pub fn has_ended(&self, id: FlowId) -> bool {
-        let Some(slot) = self.slot(id.slot) else { return false };
-        let ended = |side| {
-            let flags = slot.traffic(side).tcp_flags;
-            flags.fin() || flags.rst()
-        };
-        slot.version() == id.version && (ended(Side::Local) || ended(Side::Overlay))
+    pub fn tcp_flags(&self, id: FlowId) -> [TcpFlags; 2] {
+        match self.slot(id.slot) {
+            Some(slot) if slot.version() == id.version => {
+                [Side::Local, Side::Overlay].map(|side| slot.traffic(side).tcp_flags)
+            }
+            _ => Default::default(),
+        }
     }
 
-    /// A connection that `side` began uses the tuple of one that has ended: the flow is the new one's.
+    /// A connection that `side` begins uses the tuple of one that has ended, or whose beginning was not seen: the
+    /// flow is the new one's.
     pub fn restart(&self, id: FlowId, side: Side) {
         self.with_live(id, |_, _, slot| slot.restart(side));
     }

@@ -11,9 +11,9 @@ use super::FlowView;
 /// State of a flow, derived from the flags seen; shown to operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// TCP whose handshake is not complete.
+    /// TCP whose handshake is not complete, or that was taken up in mid-stream and not answered yet.
     Opening,
-    /// TCP with traffic both ways, no end in sight; or taken up in mid-stream.
+    /// TCP with traffic both ways after its handshake, or taken up in mid-stream; no end in sight.
     Established,
     /// TCP after a FIN or a reset.
     Closing,
@@ -48,7 +48,7 @@ impl State {
         let midstream = !local.syn() && !overlay.syn();
         if ended(local) || ended(overlay) {
             Self::Closing
-        } else if midstream || (both_ways && local.ack() && overlay.ack()) {
+        } else if both_ways && (midstream || (local.ack() && overlay.ack())) {
             Self::Established
         } else {
             Self::Opening

@@ -141,11 +141,17 @@ fn flows_expire_after_the_idle_limit_of_their_protocol_and_state() {
     let ended = [&ESTABLISHED[..], &[(overlay, TcpFlags::FIN)]].concat();
     let reset = [&ESTABLISHED[..], &[(local, TcpFlags::RST)]].concat();
     type Packets<'a> = &'a [(Side, TcpFlags)];
-    let cases: [(&str, Protocol, Packets<'_>, Duration); 9] = [
+    let cases: [(&str, Protocol, Packets<'_>, Duration); 10] = [
         ("syn only", Protocol::TCP, &ESTABLISHED[..1], limits.tcp_transitory),
         ("no final ack", Protocol::TCP, &ESTABLISHED[..2], limits.tcp_transitory),
         ("established", Protocol::TCP, &ESTABLISHED, limits.tcp_established),
-        ("mid-stream", Protocol::TCP, &[(local, TcpFlags::ACK)], limits.tcp_established),
+        ("mid-stream, unanswered", Protocol::TCP, &[(local, TcpFlags::ACK)], limits.tcp_transitory),
+        (
+            "mid-stream",
+            Protocol::TCP,
+            &[(local, TcpFlags::ACK), (overlay, TcpFlags::ACK)],
+            limits.tcp_established,
+        ),
         ("fin", Protocol::TCP, &ended, limits.tcp_transitory),
         ("reset", Protocol::TCP, &reset, limits.tcp_transitory),
         ("udp", Protocol::UDP, &[(local, TcpFlags(0))], limits.udp),

@@ -2,6 +2,7 @@
 
 mod acl;
 mod diagnostics;
+mod directions;
 mod ended_flows;
 mod fast_path;
 mod flow_stress;

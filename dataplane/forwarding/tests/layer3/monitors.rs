@@ -243,6 +243,11 @@ fn an_icmp_error_about_a_probe_is_a_failure_once() {
         let asked = probe(&mut node).expect("one is due");
         let mut error = packet("10.200.2.250", OWN, Content::Error { kind: 3, code: 1 });
         error.payload = asked.1[..28].to_vec();
+        // With another sequence number than the probe's.
+        error.payload[27] ^= 1;
+        assert_eq!(node.inbound_refusal("gw-b", &error), Some(DropReason::IcmpNoFlow), "{monitor}");
+        assert_eq!(failures(&node).0, 0);
+        error.payload[27] ^= 1;
         for _ in 0..3 {
             assert_eq!(node.inbound("gw-b", &mut error.to_bytes()), Inbound::Consumed);
             assert_eq!(failures(&node).0, 1);

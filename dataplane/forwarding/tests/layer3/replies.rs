@@ -1,9 +1,9 @@
 //! Replies to ICMP queries from the overlay: they go back the way the query came.
 
 use gridway_forwarding::{DropReason, Inbound, MonitorId, PeerId};
-use gridway_wire::generate::PacketSpec;
+use gridway_wire::generate::{Content, PacketSpec};
 
-use crate::support::{ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, echo, udp};
+use crate::support::{ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, echo, packet, udp};
 
 /// A node with a route to B's hosts by way of B, with a monitor, and a worse one by way of C.
 fn node() -> Node {
@@ -79,6 +79,19 @@ fn a_reply_does_not_go_to_a_peer_that_no_route_lists_any_more() {
     node.receive("gw-b", &query);
     node.reload(&format!("{}{ALLOW_ALL}", CORP_A.replace("gw-b", "gw-c")));
     assert_eq!(node.send(&reply).0, node.peer("gw-c"));
+}
+
+#[test]
+fn an_error_about_a_query_goes_back_the_way_it_came_too() {
+    let mut node = node();
+    let [query, _] = query_and_reply();
+    monitor_fails(&mut node);
+    for by in ["gw-b", "gw-c"] {
+        let seen = node.receive(by, &query);
+        let mut error = packet(HOST_A[0], HOST_B[2], Content::Error { kind: 3, code: 2 });
+        error.payload = seen[..28].to_vec();
+        assert_eq!(node.send(&error).0, node.peer(by));
+    }
 }
 
 /// B's host and one behind C, on a node that relays and has a second, worse way to both.

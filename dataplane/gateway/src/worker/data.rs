@@ -174,8 +174,9 @@ impl DataRole {
             Outbound::Held => Ok(()),
             Outbound::Drop(reason) => Err(reason),
         };
-        if result.is_ok() {
-            self.counters.outbound.queued.add(1);
+        match result {
+            Ok(()) => self.counters.outbound.queued.add(1),
+            Err(_) => self.forwarder.emissions.discard_pieces(),
         }
         if !self.forwarder.emissions.is_empty() {
             let sender = Ethernet::parse(header).map_or(self.mac, |ethernet| ethernet.source);
@@ -221,6 +222,7 @@ impl DataRole {
             let result = throttle(&self.node.ingress, law, packet, counters, now)
                 .and_then(|()| self.inbound_packet(link, vnet, packet, now, outbox));
             if let Err(reason) = result {
+                self.forwarder.emissions.discard_pieces();
                 counters.drop(reason, 1);
             }
             if !self.forwarder.emissions.is_empty() {

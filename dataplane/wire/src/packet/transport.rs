@@ -66,6 +66,7 @@ pub(super) fn parse(
         (Protocol::ICMP, IpVersion::V4) | (Protocol::ICMPV6, IpVersion::V6) => {
             icmp(payload, version, l4_offset)
         }
+        (Protocol::ICMP | Protocol::ICMPV6, _) => Err(Malformed::IcmpOfOtherVersion),
         _ => Ok(Found::without_ports(Transport::Other)),
     }
 }

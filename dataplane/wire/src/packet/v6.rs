@@ -111,6 +111,12 @@ fn read_fragment(
     if offset == 0 && !more {
         return Ok(());
     }
+    // Of a datagram in pieces the later ones would tell another protocol than the first one's last header is, and
+    // could lie over the headers in between.
+    if matches!(Protocol(header[0]), Protocol::HOP_BY_HOP | Protocol::DESTINATION_OPTIONS | Protocol::ROUTING)
+    {
+        return Err(Malformed::ExtensionHeaderInFragment);
+    }
     transport::check_fragment(offset, payload_len, more, Protocol(header[0]))?;
     chain.fragment = if offset == 0 { Fragment::First } else { Fragment::Later };
     chain.identification = u32_at(header, 4);

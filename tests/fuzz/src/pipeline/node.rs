@@ -165,7 +165,7 @@ impl Node {
             };
             match emission.origin {
                 // What the node makes is right, whatever it is about; so are further fragments, by themselves.
-                Origin::Own => self.passed(emission.to, &emission.bytes, true, most),
+                Origin::Own | Origin::Piece => self.passed(emission.to, &emission.bytes, true, most),
                 side => {
                     self.released[usize::from(side == Origin::Inbound)] += 1;
                     self.passed(emission.to, &emission.bytes, false, most);

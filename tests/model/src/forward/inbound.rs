@@ -119,6 +119,7 @@ impl Model {
             Some(flow) => self.judge_again(&flow)?,
             None => None,
         };
+        let stands = judged.is_some();
         let mut flow = match judged {
             Some(flow) => flow,
             None => self.begin_inbound(vnet, packet, oracle)?,
@@ -133,10 +134,12 @@ impl Model {
         };
         flow.peers[Side::Local as usize] = Some(back.clone());
         let id = self.commit(flow.clone());
+        if stands {
+            self.restart(id, Side::Overlay, vnet, packet)?;
+        }
         // What goes back to the overlay does not cross the data link.
         let mtu = if flow.hairpin { u16::MAX } else { self.data_mtu };
         check_size(packet, mtu)?;
-        self.restart(id, Side::Overlay, vnet, packet)?;
         let here = flow.local.reversed();
         let further = one_hop(packet).translated(&here).clamped(self.path_mtu(vnet, &back));
         let pieces = fit(&further, mtu);
@@ -189,6 +192,7 @@ impl Model {
             mapping,
             last_seen: self.now,
             flags: [0, 0],
+            passed: [false; 2],
         })
     }
 }

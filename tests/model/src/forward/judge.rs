@@ -5,7 +5,7 @@ use gridway_config::{Config, Vnet};
 use super::Refusal;
 use crate::flow::{Flow, Side, TcpState};
 use crate::model::Model;
-use crate::packet::{Carries, Packet};
+use crate::packet::{Carries, Packet, SYN};
 use crate::policy::judge_begin;
 use crate::reason::{NO_FLOW, Reason};
 use crate::tuple::TCP;
@@ -32,8 +32,9 @@ impl Model {
         }
     }
 
-    /// A SYN on a flow that has ended is a new connection: the side that begins it is judged, and the flow is the
-    /// new one's. A refused one leaves the flow as it was.
+    /// On a flow that was there, a SYN is a new connection's unless it repeats the one that began the flow, and an
+    /// ICMP query of the side that answers is a new exchange: the side that begins is judged. A refused one leaves
+    /// the flow as it was. Where no beginning was seen, or an end, the flow is the new connection's.
     pub(super) fn restart(
         &mut self,
         id: u64,
@@ -42,16 +43,26 @@ impl Model {
         packet: &Packet,
     ) -> Result<(), Refusal> {
         let Some(flow) = self.flows.iter_mut().find(|flow| flow.id == id) else { return Ok(()) };
-        if !packet.begins_connection() || flow.tcp_state() != TcpState::Closing {
-            return Ok(());
-        }
+        let closing = flow.tcp_state() == TcpState::Closing;
+        let renewed = match packet.carries() {
+            Carries::Tcp(_) if packet.begins_connection() => {
+                if !closing && flow.begun_by == side && flow.flags[side as usize] & SYN != 0 {
+                    return Ok(());
+                }
+                closing || (flow.flags[0] | flow.flags[1]) & SYN == 0
+            }
+            Carries::Query if flow.begun_by != side => false,
+            _ => return Ok(()),
+        };
         let begun = match side {
             Side::Local => flow.overlay.reversed(),
             Side::Overlay => flow.overlay,
         };
         judge_begin(vnet, &begun, false).map_err(Refusal::of)?;
-        flow.begun_by = side;
-        flow.flags = [0, 0];
+        if renewed {
+            flow.begun_by = side;
+            flow.flags = [0, 0];
+        }
         Ok(())
     }
 }

@@ -45,6 +45,7 @@ impl Model {
             Some(flow) => self.judge_again(&flow)?,
             None => None,
         };
+        let stands = judged.is_some();
         let mut flow = match judged {
             Some(flow) => flow,
             None => self.begin_outbound(packet)?,
@@ -58,9 +59,11 @@ impl Model {
         };
         flow.peers[Side::Local as usize] = Some(peer.clone());
         let id = self.commit(flow.clone());
+        if stands {
+            self.restart(id, Side::Local, vnet, packet)?;
+        }
         let mtu = self.path_mtu(vnet, &peer);
         check_size(packet, mtu)?;
-        self.restart(id, Side::Local, vnet, packet)?;
         let pieces = fit(&one_hop(packet).translated(&there).clamped(mtu), mtu);
         self.saw(id, Side::Local, packet);
         let onward = Onward {
@@ -94,6 +97,7 @@ impl Model {
             mapping,
             last_seen: self.now,
             flags: [0, 0],
+            passed: [false; 2],
         })
     }
 

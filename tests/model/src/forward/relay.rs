@@ -31,6 +31,7 @@ impl Model {
             Some(flow) => self.judge_again(&flow)?,
             None => None,
         };
+        let stands = judged.is_some();
         let mut flow = match judged {
             Some(flow) => flow,
             None => self.begin_relayed(vnet, packet)?,
@@ -57,13 +58,15 @@ impl Model {
         flow.peers[side as usize] = Some(peer.clone());
         flow.peers[other as usize] = Some(back);
         let id = self.commit(flow);
+        if stands {
+            self.restart(id, side, vnet, packet)?;
+        }
         // Never back to the sending peer.
         if peer == sender {
             return Err(Refusal::of(TRANSIT_REFUSED).into());
         }
         let mtu = self.relay_mtu(vnet, &peer);
         check_size(packet, mtu)?;
-        self.restart(id, side, vnet, packet)?;
         // What its sender may be sent comes by way of the other peer.
         let pieces = fit(&one_hop(packet).clamped(mtu.min(self.peer_mtu(sender))), mtu);
         self.saw(id, side, packet);
@@ -99,6 +102,7 @@ impl Model {
             mapping: None,
             last_seen: self.now,
             flags: [0, 0],
+            passed: [false; 2],
         })
     }
 }

@@ -23,7 +23,7 @@ impl Model {
         Ok(one_of(name, tuple, best, current, &mut |request| oracle.peer(request))?)
     }
 
-    /// The peer that the reply to an ICMP query goes to: the one the query last came from, while that one's tunnel
+    /// The peer that the reply to an ICMP query, or an error about it, goes to: the one the query last came from, while that one's tunnel
     /// is up and it may send packets of that source. `None`: as routes say.
     pub(super) fn way_of_reply(&self, vnet: &Vnet, flow: &Flow) -> Option<String> {
         if !flow.is_query_from_overlay() {

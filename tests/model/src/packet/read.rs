@@ -110,6 +110,9 @@ fn extensions(rest: &[u8], first: u8) -> Option<(usize, u8, Piece)> {
         if next == FRAGMENT {
             let word = u16_at(header, 2)?;
             if word & 0xfff9 != 0 {
+                if matches!(header[0], HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS) {
+                    return None;
+                }
                 piece.offset = usize::from(word & 0xfff8);
                 piece.more = word & 1 != 0;
                 piece.identification = u32::from_be_bytes(header.get(4..8)?.try_into().ok()?);
@@ -173,6 +176,7 @@ fn transport_is_whole(packet: &Packet) -> bool {
             let quoted = if packet.source.is_ipv4() { 28 } else { 48 };
             length >= 8 && (packet.carries() != Carries::IcmpError || length >= quoted)
         }
+        (ICMP | ICMPV6, _) => false,
         _ => true,
     }
 }

@@ -214,14 +214,14 @@ impl Real {
                 Target::Local(destination) if data_addresses().contains(&destination) => {
                     self.forwarder.undeliverable(&emission.bytes, self.now);
                     // An error about the node's own reply ends here, and was held by nobody.
-                    if emission.origin != Origin::Own {
+                    if is_received(emission.origin) {
                         outcome.dropped.push(name(DropReason::ToOwnAddress));
                     }
                     continue;
                 }
                 Target::Local(destination) => To::Local(destination),
             };
-            outcome.released += usize::from(emission.origin != Origin::Own);
+            outcome.released += usize::from(is_received(emission.origin));
             outcome.emitted.push(Sent { to, bytes: emission.bytes });
         }
     }
@@ -237,4 +237,9 @@ impl Real {
         let count = |reason| books.iter().map(|book| book.dropped(reason)).sum();
         DropReason::all().map(|reason| (reason, count(reason))).collect()
     }
+}
+
+/// Whether a packet was received, and is not one of the node's own or cut from one that counts already.
+fn is_received(origin: Origin) -> bool {
+    !matches!(origin, Origin::Own | Origin::Piece)
 }

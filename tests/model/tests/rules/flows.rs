@@ -59,10 +59,21 @@ fn half_open_and_closing_connections_are_transitory() {
 }
 
 #[test]
-fn mid_stream_is_established() {
+fn mid_stream_is_established_once_it_is_answered() {
     let mut node = Node::new(&usual());
     there(&mut node, ACK);
+    assert_eq!(state(&node), TcpState::Opening);
+    back(&mut node, ACK);
     assert_eq!(state(&node), TcpState::Established);
+}
+
+#[test]
+fn a_syn_on_a_flow_of_mid_stream_is_judged() {
+    let inward_only = usual() + "destination = \"10.200.0.0/28\"\n";
+    let mut node = Node::new(&inward_only);
+    there(&mut node, ACK);
+    let (source, destination, ports) = THERE;
+    assert_eq!(node.refusal(&segment(source, destination, ports, SYN)), Some("acl_no_match"));
 }
 
 #[test]

@@ -21,14 +21,14 @@ impl DataRole {
                     Ok(())
                 }),
                 (Target::Local(destination), None) => {
-                    self.deliver(destination, &mut bytes, origin == Origin::Own, now, outbox)
+                    self.deliver(destination, &mut bytes, is_own(origin), now, outbox)
                 }
             };
             let Counters { outbound, inbound, .. } = &*self.counters;
             match (sent, origin, to) {
                 (Ok(()), _, _) => {}
-                (Err(_), Origin::Own, Target::Tunnel(_)) => outbound.unsent.add(1),
-                (Err(_), Origin::Own, Target::Local(_)) => inbound.unsent.add(1),
+                (Err(_), Origin::Own | Origin::Piece, Target::Tunnel(_)) => outbound.unsent.add(1),
+                (Err(_), Origin::Own | Origin::Piece, Target::Local(_)) => inbound.unsent.add(1),
                 (Err(reason), Origin::Outbound, _) => outbound.drop(reason, 1),
                 (Err(reason), Origin::Inbound, _) => inbound.drop(reason, 1),
             }
@@ -45,13 +45,13 @@ impl DataRole {
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
         let (source, books) = match origin {
-            Origin::Own => (Source::Own, &self.counters.outbound.originated),
+            Origin::Own | Origin::Piece => (Source::Own, &self.counters.outbound.originated),
             Origin::Outbound => (Source::Local, &self.counters.outbound.queued),
             Origin::Inbound => (Source::Relayed, &self.counters.inbound.queued),
         };
         let received = match origin {
             Origin::Own => None,
-            Origin::Outbound => Some(&self.counters.outbound),
+            Origin::Piece | Origin::Outbound => Some(&self.counters.outbound),
             Origin::Inbound => Some(&self.counters.inbound),
         };
         if let Some(received) = received {
@@ -69,4 +69,9 @@ impl DataRole {
         self.forwarder.handle_monitors(now);
         self.send_emissions(None, now, outbox);
     }
+}
+
+/// Whether a packet stands in no books but those of what the node sends itself.
+fn is_own(origin: Origin) -> bool {
+    matches!(origin, Origin::Own | Origin::Piece)
 }
