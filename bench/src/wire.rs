@@ -41,6 +41,9 @@ pub(crate) struct Wire {
     /// Flows that take turns; they differ by their ports.
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     flows: u32,
+    /// Trials as JSON, one a line.
+    #[arg(long)]
+    json: bool,
     #[command(subcommand)]
     what: What,
 }
@@ -84,15 +87,24 @@ pub(crate) fn run(wire: &Wire) -> Result<()> {
     }
     let to = Endpoint::open(&wire.to, wire.queues)?;
     let from = Endpoint::open(&wire.from, 1)?;
-    println!("{}: {}\n{}: {}", wire.from, from.modes(), wire.to, to.modes());
+    eprintln!("{}: {}\n{}: {}", wire.from, from.modes(), wire.to, to.modes());
     let route = Route { macs: [from.mac(), wire.next_hop], addresses: [wire.source, wire.destination] };
     let mut bench = Bench::new(from, to, route);
     let traffic = Traffic { sizes: wire.size, flows: wire.flows };
-    report::show_trial_head();
+    if !wire.json {
+        report::show_trial_head();
+    }
+    let show = |trial: &Trial| -> Result<()> {
+        match wire.json {
+            true => println!("{}", serde_json::to_string(trial)?),
+            false => report::show_trial(trial),
+        }
+        Ok(())
+    };
     match wire.what {
         What::Run { rate, time } => {
             for _ in 0..time {
-                report::show_trial(&bench.trial(traffic, positive(rate)?, Duration::from_secs(1))?);
+                show(&bench.trial(traffic, positive(rate)?, Duration::from_secs(1))?)?;
             }
         }
         What::Search { loss, most, time } => {
@@ -103,16 +115,16 @@ pub(crate) fn run(wire: &Wire) -> Result<()> {
             let time = Duration::from_secs(u64::from(time.max(1)));
             let mut trial = |rate| -> Result<Trial> {
                 let trial = bench.trial(traffic, Some(rate), time)?;
-                report::show_trial(&trial);
+                show(&trial)?;
                 Ok(trial)
             };
             let found = search(most, loss / 100.0, &mut trial)?;
             match found.best {
-                None => println!("no rate passed with at most {loss} % lost"),
-                Some(best) => println!("{:.0} packets a second with at most {loss} % lost", best.offered),
+                None => eprintln!("no rate passed with at most {loss} % lost"),
+                Some(best) => eprintln!("{:.0} packets a second with at most {loss} % lost", best.offered),
             }
             if found.limited_by_generator {
-                println!("the generator cannot send more: the device under test may be faster");
+                eprintln!("the generator cannot send more: the device under test may be faster");
             }
         }
     }

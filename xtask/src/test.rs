@@ -9,8 +9,8 @@ use crate::run::{cargo, is_root, say};
 use crate::{lint, setup};
 
 /// Crates whose tests need root, XDP and network namespaces.
-const PRIVILEGED: [&str; 5] =
-    ["gridway-steer", "gridway-xsk", "gridway-netlink", "gridway-lab", "gridway-e2e"];
+const PRIVILEGED: [&str; 6] =
+    ["gridway-steer", "gridway-xsk", "gridway-netlink", "gridway-lab", "gridway-e2e", "gridway-bench"];
 
 #[derive(Default)]
 struct Counts {

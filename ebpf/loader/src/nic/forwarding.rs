@@ -25,10 +25,12 @@ pub(super) fn switch_off(interface: &str) -> Result<(), SteerError> {
              such switch for one interface"
         );
     }
-    write_zero(&format!("/proc/sys/net/ipv6/conf/{interface}/forwarding"))?;
-    let force = format!("/proc/sys/net/ipv6/conf/{interface}/force_forwarding");
-    if Path::new(&force).exists() {
-        write_zero(&force)?;
+    // The kernel takes IPv6 from an interface whose MTU is below 1280 (RFC 8200, 5), its switches too.
+    for switch in ["forwarding", "force_forwarding"] {
+        let switch = format!("/proc/sys/net/ipv6/conf/{interface}/{switch}");
+        if Path::new(&switch).exists() {
+            write_zero(&switch)?;
+        }
     }
     Ok(())
 }
