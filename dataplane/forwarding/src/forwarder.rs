@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gridway_wire::packet::{Packet, Transport};
+use gridway_wire::plain::Plain;
 use gridway_wire::rewrite::Rewrite;
 use gridway_wire::tcp::TcpFlags;
 use gridway_wire::time::Nanos;
@@ -11,9 +12,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::counters::Counters;
-use crate::flow::FlowTable;
+use crate::flow::{FlowTable, Key, Side};
 use crate::fragments::Fragments;
-use crate::ids::PeerId;
+use crate::ids::{PeerId, VnetId};
 use crate::limiter::Limiter;
 use crate::monitor::Monitors;
 use crate::next_hop::NextHops;
@@ -89,6 +90,18 @@ impl Forwarder {
         if self.policy.generation != policy.generation {
             self.policy = policy.clone();
         }
+    }
+
+    /// Says which packets [`Self::outbound`] will be given next: what it reads of their flows is fetched for all of
+    /// them at once.
+    pub fn expect_outbound<'p>(&self, packets: impl Iterator<Item = &'p [u8]>) {
+        self.flows.warm(Side::Local, packets.filter_map(Plain::read).map(|plain| Key::plain_local(&plain)));
+    }
+
+    /// As [`Self::expect_outbound`], for [`Self::inbound`].
+    pub fn expect_inbound<'p>(&self, vnet: VnetId, packets: impl Iterator<Item = &'p [u8]>) {
+        let keys = packets.filter_map(Plain::read).map(|plain| Key::plain_overlay(vnet, &plain));
+        self.flows.warm(Side::Overlay, keys);
     }
 
     /// Takes over a new view of the data link.

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     let mut config = support::config();
     fill(&mut config, rules, routes);
     let start = Instant::now();
-    let mut forwarder = support::forwarder(config, flows * 2);
+    let mut forwarder = support::forwarder_with(config, support::table(flows * 2));
     println!("policy compiled in {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
     let mut packets: Vec<_> = (0..flows).map(|n| support::packets(n).0).collect();
     let now = Nanos(1_000_000_000);

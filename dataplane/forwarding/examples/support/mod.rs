@@ -55,14 +55,18 @@ pub(crate) fn config() -> Config {
     Config::parse(NODE, Path::new("node.toml")).expect("the text above is valid")
 }
 
-/// A forwarder with room for `flows` flows; its peer is up.
-pub(crate) fn forwarder(config: Config, flows: usize) -> Forwarder {
+/// Room for `flows` flows.
+pub(crate) fn table(flows: usize) -> Arc<FlowTable> {
+    Arc::new(FlowTable::new(flows, [1, 2]))
+}
+
+/// A forwarder with these flows; its peer is up.
+pub(crate) fn forwarder_with(config: Config, flows: Arc<FlowTable>) -> Forwarder {
     let mut registry = Registry::default();
     assert_eq!(registry.peer("gw-b"), Ok(PEER));
     let policy = Policy::compile(&Arc::new(config), &mut registry, None).expect("a few names");
     let peers = Arc::new(Peers::default());
     peers.set_up(PEER, true);
-    let flows = Arc::new(FlowTable::new(flows, [1, 2]));
     let fragments = Arc::new(Fragments::new(1));
     let shared = Shared { flows, fragments, peers, monitors: Arc::default() };
     Forwarder::new(Arc::new(policy), Arc::default(), shared, Arc::default(), 1500, [0; 32])

@@ -55,6 +55,11 @@ impl Index {
         None
     }
 
+    /// Reads the memory that [`Self::find`] begins with; the value says nothing.
+    pub(super) fn touch(&self, hash: u64) -> u64 {
+        self.pair(hash).iter().fold(0, |sum, bucket| sum ^ bucket.0[0].load(Ordering::Relaxed))
+    }
+
     /// Enters `slot` under `hash`.
     pub(super) fn insert(&self, hash: u64, slot: u32) -> Result<(), BucketsFull> {
         let entry = tag(hash) | u64::from(slot);

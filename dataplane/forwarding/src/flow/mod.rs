@@ -14,6 +14,7 @@ mod timeouts;
 mod traits;
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use foldhash::SharedSeed;
@@ -167,6 +168,9 @@ pub enum Created {
     Existing(Flow),
 }
 
+/// Flows, with their index entries some 250 bytes each, that a core's own caches hold at most.
+const CROWD: usize = 4096;
+
 /// All flows of the node.
 #[derive(Debug)]
 pub struct FlowTable {
@@ -175,6 +179,8 @@ pub struct FlowTable {
     shards: Box<[Shard]>,
     shard_slots: u32,
     mappings: Mappings,
+    /// Whether it holds more flows than caches do, as of the last [`Self::expire`].
+    crowded: AtomicBool,
 }
 
 impl FlowTable {
@@ -192,6 +198,7 @@ impl FlowTable {
             shards: (0..shards).map(|_| Shard::new(per_shard)).collect(),
             shard_slots: u32::try_from(per_shard).expect("limits are validated to fit 32 bits"),
             mappings: Mappings::default(),
+            crowded: AtomicBool::new(false),
         }
     }
 
@@ -226,6 +233,31 @@ impl FlowTable {
             let (version, identity) = self.slot(slot)?.read_if(side, key)?;
             Some(flow(FlowId { slot, version }, &identity))
         })
+    }
+
+    /// Reads what looking up these keys will read, a group of them at a time, so that the processor waits for memory
+    /// once for many packets: one look-up after the other would wait for each. Finds nothing, changes nothing. Does
+    /// nothing while the table is small enough for caches.
+    pub fn warm(&self, side: Side, keys: impl Iterator<Item = Key>) {
+        const GROUP: usize = 64;
+        if !self.crowded.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut hashes = [0; GROUP];
+        let mut keys = keys.peekable();
+        while keys.peek().is_some() {
+            let mut count = 0;
+            for (hash, key) in hashes.iter_mut().zip(keys.by_ref()) {
+                *hash = self.hash(&key);
+                count += 1;
+            }
+            // Each of the two passes reads far apart, and no read waits for another one's result.
+            let hashes = &hashes[..count];
+            let entries = hashes.iter().fold(0, |sum, hash| sum ^ self.index.touch(*hash));
+            let slot = |hash: &u64| self.index.find(*hash, |number| self.slot(number));
+            let slots = hashes.iter().filter_map(slot).fold(0, |sum, slot| sum ^ slot.peek(side));
+            std::hint::black_box(entries ^ slots);
+        }
     }
 
     /// Counts a packet of the flow.
@@ -353,6 +385,7 @@ impl FlowTable {
     /// Removes flows that were idle for too long; looks at about `budget` places and goes on from
     /// there at the next call. Returns how many were removed.
     pub fn expire(&self, cursor: &mut usize, budget: usize, limits: &FlowTimeouts, now: Nanos) -> usize {
+        self.crowded.store(self.len() > CROWD, Ordering::Relaxed);
         let total: usize = self.shards.iter().map(Shard::reached).sum();
         let mut removed = 0;
         for _ in 0..budget.min(total) {

@@ -284,3 +284,18 @@ fn a_table_can_be_filled_to_its_limit_and_every_flow_found() {
     let found = (0..n).filter(|n| find(&table, &new_flow(*n, Protocol::TCP))[1].is_some()).count();
     assert_eq!(found, table.limit());
 }
+
+#[test]
+fn reading_ahead_changes_nothing() {
+    let table = FlowTable::new(8192, [1, 2]);
+    let flows: Vec<_> = (0..6000).map(|n| new_flow(n, Protocol::UDP)).collect();
+    let created: Vec<_> = flows.iter().map(|new| create(&table, new, NOW)).collect();
+    table.expire(&mut 0, 0, &FlowTimeouts::default(), NOW);
+    let unknown = (6000..6100).map(|n| new_flow(n, Protocol::UDP).keys[0]);
+    table.warm(Side::Local, flows.iter().map(|new| new.keys[0]).chain(unknown));
+    table.warm(Side::Overlay, std::iter::empty());
+    assert_eq!(table.len(), 6000);
+    for (new, flow) in flows.iter().zip(created) {
+        assert_eq!(find(&table, new), [Some(flow), Some(flow)]);
+    }
+}

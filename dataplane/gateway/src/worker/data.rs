@@ -30,6 +30,9 @@ use crate::held::Held;
 use crate::link::Link;
 use crate::node::Node;
 
+/// Fewer packets than these are not worth fetching their flows' memory beforehand.
+const FEW: usize = 4;
+
 /// Queues, frames and packets.
 pub(crate) struct DataRole {
     node: Arc<Node>,
@@ -115,6 +118,10 @@ impl DataRole {
             let mut burst = std::mem::take(&mut self.burst);
             let count = self.port.receive(queue, &mut burst);
             self.counters.outbound.received.add(count as u64);
+            if count >= FEW {
+                let packet = |frame| self.port.packet(frame).get(ETHERNET_HEADER_LEN..).unwrap_or_default();
+                self.forwarder.expect_outbound(burst.iter().map(packet));
+            }
             for frame in burst.drain(..) {
                 self.outbound(queue, frame, now, outbox);
             }
@@ -216,6 +223,9 @@ impl DataRole {
             counters.drop(DropReason::UnknownVnet, packets.len() as u64);
             return;
         };
+        if packets.len() >= FEW {
+            self.forwarder.expect_inbound(vnet, packets.iter());
+        }
         for packet in packets {
             counters.received_bytes.add(packet.len() as u64);
             let law = &mut self.throttled[1];

@@ -133,6 +133,13 @@ impl<'a> PacketsFrameMut<'a> {
     }
 }
 
+impl PacketsFrameMut<'_> {
+    /// The packets in their order, to be looked at only.
+    pub const fn iter(&self) -> PacketIter<'_> {
+        PacketIter { rest: self.packets }
+    }
+}
+
 impl<'a> IntoIterator for PacketsFrameMut<'a> {
     type Item = &'a mut [u8];
     type IntoIter = PacketIterMut<'a>;
