@@ -47,6 +47,8 @@ pub(crate) struct Entry {
     pub(crate) round_trip: Option<Duration>,
     pub(crate) instance: Option<[u8; 16]>,
     pub(crate) address: Option<String>,
+    /// Connections whose handshake is complete and whose hello has not come.
+    unclaimed: Vec<ConnectionId>,
     /// Packets and bytes sent, then received, on connections that have ended.
     pub(crate) past: [u64; 4],
 }
@@ -87,6 +89,7 @@ impl Book {
                 round_trip: None,
                 instance: None,
                 address: None,
+                unclaimed: Vec::new(),
                 past: [0; 4],
             });
             entry.config = config;
@@ -118,11 +121,20 @@ impl Book {
         self.links[peer.index()].load_full()
     }
 
-    /// A number for a new connection.
-    pub(crate) fn next_connection(&self) -> ConnectionId {
+    /// A number for a new connection of `peer`. `None`: it is not configured, or has too many already that have not
+    /// said hello.
+    pub(crate) fn admit(&self, peer: &str) -> Option<ConnectionId> {
         let mut inner = self.lock();
-        inner.next_connection += 1;
-        ConnectionId(inner.next_connection)
+        let Inner { entries, next_connection, .. } = &mut *inner;
+        let Entry { config, unclaimed, .. } = entries.get_mut(peer)?;
+        // Twice as many as it may hold: it may begin all anew before the old ones are given up.
+        if unclaimed.len() >= 2 * usize::from(config.connections.max(CONNECTIONS)) {
+            return None;
+        }
+        *next_connection += 1;
+        let id = ConnectionId(*next_connection);
+        unclaimed.push(id);
+        Some(id)
     }
 
     /// Whether the connection `index` with `peer` is up, so that dialling it is pointless.
@@ -150,6 +162,7 @@ impl Book {
         let mut inner = self.lock();
         let Inner { arbiter, entries, .. } = &mut *inner;
         let entry = entries.get_mut(peer)?;
+        entry.unclaimed.retain(|id| *id != link.id);
         // The ends may differ in how many connections they mean to have, within reason.
         if claim.index >= entry.config.connections.max(CONNECTIONS) {
             return Some(Verdict::Refuse);
@@ -188,6 +201,7 @@ impl Book {
         let last = links.is_empty();
         slot.store(links.into());
         if let Some(entry) = inner.entries.get_mut(peer) {
+            entry.unclaimed.retain(|id| *id != link.id);
             let traffic = &link.traffic;
             let counters = [&traffic.tx_packets, &traffic.tx_bytes, &traffic.rx_packets, &traffic.rx_bytes];
             for (sum, counter) in entry.past.iter_mut().zip(counters) {
@@ -234,5 +248,34 @@ impl Book {
         if let Some(entry) = self.lock().entries.get_mut(peer) {
             entry.round_trip = Some(time);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Nanos = Nanos(1);
+
+    fn book() -> Book {
+        let book = Book::new(Arc::default());
+        let peer = Peer { name: "gw-b".parse().expect("a name"), dial: Vec::new(), connections: 1 };
+        assert!(book.configure(vec![(PeerId(0), peer)], NOW).is_empty());
+        book
+    }
+
+    #[test]
+    fn connections_without_a_hello_are_bounded() {
+        let book = book();
+        let admitted: Vec<_> = (0..16).map(|_| book.admit("gw-b").expect("there is room")).collect();
+        assert_eq!(book.admit("gw-b"), None);
+        assert_eq!(book.admit("gw-z"), None, "nobody knows it");
+        let link = |id| Arc::new(Link::new(id, PeerId(0), 0, 0, 1));
+        let claim = Claim { instance: [0; 16], index: 0, dialled_by_smaller: true };
+        book.claim("gw-b", claim, 1500, String::new(), &link(admitted[0]), NOW);
+        book.ended("gw-b", &link(admitted[1]), "no hello", NOW);
+        assert!(book.admit("gw-b").is_some(), "one said hello");
+        assert!(book.admit("gw-b").is_some(), "one ended");
+        assert_eq!(book.admit("gw-b"), None);
     }
 }

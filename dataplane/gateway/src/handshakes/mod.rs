@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use gridway_config::Peer;
 use gridway_forwarding::PeerId;
-use gridway_tunnel::{Established, Handshake, PeerIdentity, RecordBuffer, Session, SessionOptions};
+use gridway_tunnel::{
+    ConnectionId, Established, Handshake, PeerIdentity, RecordBuffer, Session, SessionOptions,
+};
 use gridway_wire::frame::{Close, CloseReason};
 use gridway_wire::time::Nanos;
 use mio::net::{TcpListener, TcpStream};
@@ -222,7 +224,15 @@ impl Handshakes {
             .map_err(|error| (CloseReason::Policy, error.to_string()))
             .and_then(|identity| self.recognise(identity, expected.as_deref()));
         match verdict {
-            Ok((identity, id, peer)) => self.hand_over(token, *established, identity, id, &peer, now),
+            Ok((identity, id, peer)) => match self.node.book.admit(peer.name.as_str()) {
+                Some(connection) => {
+                    self.hand_over(token, *established, identity, (connection, id), &peer, now);
+                }
+                None => {
+                    let text = "too many of its connections have not said hello";
+                    self.refuse(token, *established, CloseReason::Policy, text, now);
+                }
+            },
             Err((reason, text)) => self.refuse(token, *established, reason, &text, now),
         }
     }
@@ -254,7 +264,7 @@ impl Handshakes {
         token: Token,
         established: Established,
         identity: PeerIdentity,
-        id: PeerId,
+        (connection, id): (ConnectionId, PeerId),
         peer: &Peer,
         now: Nanos,
     ) {
@@ -278,7 +288,6 @@ impl Handshakes {
             dead_after: config.tunnel.dead_after,
         };
         let owner = self.choose_owner();
-        let connection = self.node.book.next_connection();
         let data_worker = self.choose_data_worker(owner, connection.0);
         let connections = config.peers.iter().map(|peer| usize::from(peer.connections)).sum();
         let quota = self.node.pools.quota(connections);

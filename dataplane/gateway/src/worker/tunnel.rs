@@ -52,8 +52,7 @@ impl TunnelRole {
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.registry.register(&mut connection.stream, token(id), interest) {
             tracing::error!(%error, peer = connection.peer, "cannot poll a tunnel socket");
-            self.node.book.refused(&connection.peer, &error.to_string(), now);
-            connection.link.mark_closed();
+            self.node.book.ended(&connection.peer, &connection.link, &error.to_string(), now);
             return;
         }
         self.next_timeout = self.next_timeout.min(connection.session.next_timeout());
