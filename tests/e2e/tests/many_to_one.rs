@@ -131,7 +131,8 @@ fn datagrams_get_ports_of_their_own_parity_and_range() {
 #[test]
 fn pings_with_one_identifier_from_two_hosts_are_kept_apart() {
     let pair = pair(Layout::Combined, POOL);
-    let ping = Ping::new(vnets::outside_host(Side::B, 0)).count(20).identifier(77);
+    // Together no more than wait for a neighbour that is not resolved yet.
+    let ping = Ping::new(vnets::outside_host(Side::B, 0)).count(10).identifier(77);
     for report in on_each(&pair.lab.hosts(Side::A)[..2], |_, host| ping.run(host).unwrap()) {
         assert!(report.all_answered(), "{report:?}\n{}", pair.evidence());
     }
