@@ -1,5 +1,5 @@
-//! Packets that a machine busy elsewhere had no room for: all are counted, so what is lost besides them is told
-//! apart.
+//! Packets that a machine busy elsewhere had no room for, or no time (early drops): all are counted, so what is lost
+//! besides them is told apart.
 
 use gridway_lab::gateway::Gateway;
 use gridway_lab::{Iperf3, Lab, Namespace};
@@ -8,7 +8,10 @@ use gridway_lab::{Iperf3, Lab, Namespace};
 pub(crate) fn without_room(nodes: &[&Gateway], lab: &Lab) -> u64 {
     let of_node = |node: &Gateway| -> u64 {
         let drops = |reason| node.drops(reason).expect("a node answers");
-        ["queue_full", "rx_ring_full", "rx_no_frame", "tx_full", "no_frame"].map(drops).iter().sum()
+        ["queue_full", "early_drop", "rx_ring_full", "rx_no_frame", "tx_full", "no_frame"]
+            .map(drops)
+            .iter()
+            .sum()
     };
     nodes.iter().map(|node| of_node(node)).sum::<u64>() + in_sockets(lab.h2())
 }
