@@ -26,13 +26,14 @@ use crate::statistics::median;
 const PARTIAL_DROP: f64 = 0.005;
 /// How many times what a device takes the generator must be able to send.
 const HEADROOM: f64 = 2.0;
+/// Flows that take turns.
+const FLOWS: u32 = 100;
 /// Loads at which latency is measured, as shares of the partial-drop rate.
 const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
 
 /// How much is measured.
 struct Extent {
     sizes: Vec<Sizes>,
-    flows: Vec<u32>,
     rounds: usize,
     trial: Duration,
     latency: Duration,
@@ -43,12 +44,11 @@ impl Extent {
         let seconds = Duration::from_secs_f64;
         if quick {
             let sizes = vec![Sizes::Fixed(64), Sizes::Imix];
-            return Self { sizes, flows: vec![100], rounds: 3, trial: seconds(1.0), latency: seconds(2.0) };
+            return Self { sizes, rounds: 3, trial: seconds(1.0), latency: seconds(2.0) };
         }
         let sizes = [64, 128, 256, 512, 1024, 1280, 1518].map(Sizes::Fixed);
         Self {
             sizes: sizes.into_iter().chain([Sizes::Imix]).collect(),
-            flows: vec![100],
             rounds: 5,
             trial: seconds(2.0),
             latency: seconds(10.0),
@@ -111,53 +111,39 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     let contenders = [Contender::Kernel, Contender::Gridway];
     let (mut rates, mut latencies, mut interfaces) = (Vec::new(), Vec::new(), String::new());
     println!("{:<30} {:>6} {:>12} {:>12} {:>7}", "", "bytes", "0 % lost", "0.5 % lost", "ratio");
-    for flows in &extent.flows {
-        for (index, sizes) in extent.sizes.iter().enumerate() {
-            let traffic = Traffic { sizes: *sizes, flows: *flows };
-            let highest = headroom[index].delivered;
-            let mut rounds: Vec<Vec<[Found; 2]>> = contenders.iter().map(|_| Vec::new()).collect();
-            for _ in 0..extent.rounds {
-                for (contender, rounds) in contenders.iter().zip(&mut rounds) {
-                    let (found, modes) = with_bench(&lab, *contender, |bench| {
-                        // Flows and neighbours are known before anything counts.
-                        bench.trial(traffic, Some(1_000.0), Duration::from_millis(500))?;
-                        [0.0, PARTIAL_DROP]
-                            .map(|accepted| {
-                                search(highest, accepted, |rate| {
-                                    bench.trial(traffic, Some(rate), extent.trial)
-                                })
-                            })
-                            .into_iter()
-                            .collect::<Result<Vec<_>>>()
-                    })?;
-                    interfaces = modes;
-                    rounds.push(found.try_into().expect("two searches"));
-                }
+    for (index, sizes) in extent.sizes.iter().enumerate() {
+        let traffic = Traffic { sizes: *sizes, flows: FLOWS };
+        let highest = headroom[index].delivered;
+        let mut rounds: Vec<Vec<[Found; 2]>> = contenders.iter().map(|_| Vec::new()).collect();
+        for _ in 0..extent.rounds {
+            for (contender, rounds) in contenders.iter().zip(&mut rounds) {
+                let (found, modes) = with_bench(&lab, *contender, traffic, |bench| {
+                    let mut rate = |accepted| {
+                        search(highest, accepted, |rate| bench.trial(traffic, Some(rate), extent.trial))
+                    };
+                    Ok([rate(0.0)?, rate(PARTIAL_DROP)?])
+                })?;
+                interfaces = modes;
+                rounds.push(found);
             }
-            let first = partial_drops(&rounds[0]);
-            for (contender, rounds) in contenders.iter().zip(&rounds) {
-                let row = rates_of(*contender, traffic, rounds, &first);
-                report::show_rates(row.contender, &row.size, [row.no_drop, row.partial_drop], row.ratio);
-                if row.partial_drop * HEADROOM > headroom[index].delivered {
-                    println!(
-                        "  (the generator sends less than twice that: {:.0} a second)",
-                        headroom[index].delivered
-                    );
-                }
-                for (load, rate) in loads(row.partial_drop) {
-                    let (trial, _) = with_bench(&lab, *contender, |bench| {
-                        bench.trial(traffic, Some(1_000.0), Duration::from_millis(500))?;
-                        bench.trial(traffic, Some(rate), extent.latency)
-                    })?;
-                    latencies.push(Latency {
-                        contender: contender.name(),
-                        size: sizes.to_string(),
-                        load,
-                        trial,
-                    });
-                }
-                rates.push(row);
+        }
+        let first = partial_drops(&rounds[0]);
+        for (contender, rounds) in contenders.iter().zip(&rounds) {
+            let row = rates_of(*contender, traffic, rounds, &first);
+            report::show_rates(row.contender, &row.size, [row.no_drop, row.partial_drop], row.ratio);
+            if row.partial_drop * HEADROOM > headroom[index].delivered {
+                println!(
+                    "  (the generator sends less than twice that: {:.0} a second)",
+                    headroom[index].delivered
+                );
             }
+            for (load, rate) in loads(row.partial_drop) {
+                let (trial, _) = with_bench(&lab, *contender, traffic, |bench| {
+                    bench.trial(traffic, Some(rate), extent.latency)
+                })?;
+                latencies.push(Latency { contender: contender.name(), size: sizes.to_string(), load, trial });
+            }
+            rates.push(row);
         }
     }
     report::show_latencies(
@@ -211,12 +197,15 @@ fn rates_of(contender: Contender, traffic: Traffic, rounds: &[[Found; 2]], first
 fn with_bench<R>(
     lab: &Lab,
     contender: Contender,
+    traffic: Traffic,
     measure: impl FnOnce(&mut Bench) -> Result<R>,
 ) -> Result<(R, String)> {
     let running = contender.start(lab)?;
     let gateway = MacAddr(RawSender::open(lab.gwa(), DATA_INTERFACE)?.mac());
     let mut bench = bench(lab.h1(), lab.h2(), HOST_INTERFACE, gateway, contender.target())?;
-    let measured = measure(&mut bench);
+    // Flows and neighbours are known before anything counts.
+    let known = bench.trial(traffic, Some(1_000.0), Duration::from_millis(500));
+    let measured = known.and_then(|_| measure(&mut bench));
     let modes = bench.to.modes();
     drop(bench);
     running.stop()?;
@@ -245,7 +234,7 @@ fn headroom(extent: &Extent) -> Result<Vec<Headroom>> {
     let sink = MacAddr(RawSender::open(lab.h2(), "cable")?.mac());
     let mut bench = bench(lab.h1(), lab.h2(), "cable", sink, Side::B.host(0))?;
     let measure = |sizes: &Sizes| {
-        let trial = bench.trial(Traffic { sizes: *sizes, flows: 100 }, None, extent.trial)?;
+        let trial = bench.trial(Traffic { sizes: *sizes, flows: FLOWS }, None, extent.trial)?;
         if trial.delivered < 1.0 {
             bail!("nothing comes through a cable: {trial:?}");
         }

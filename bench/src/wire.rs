@@ -27,7 +27,7 @@ pub(crate) struct Wire {
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     queues: u32,
     /// MAC address that is sent to: the device under test, or the receiving interface.
-    #[arg(long, value_name = "MAC", value_parser = mac)]
+    #[arg(long, value_name = "MAC")]
     next_hop: MacAddr,
     /// Address that packets come from.
     #[arg(long, value_name = "ADDRESS")]
@@ -71,13 +71,6 @@ enum What {
         #[arg(long, value_name = "SECONDS", default_value_t = 10)]
         time: u32,
     },
-}
-
-fn mac(text: &str) -> Result<MacAddr, String> {
-    let bytes: Option<Vec<u8>> =
-        text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok().filter(|_| byte.len() == 2)).collect();
-    let bytes = bytes.and_then(|bytes| <[u8; 6]>::try_from(bytes).ok());
-    bytes.map(MacAddr).ok_or_else(|| "a MAC address is six bytes such as 02:00:00:00:00:01".to_owned())
 }
 
 /// Runs it.
@@ -140,13 +133,28 @@ fn positive(rate: Option<f64>) -> Result<Option<f64>> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        wire: Wire,
+    }
+
+    fn next_hop(text: &str) -> Option<MacAddr> {
+        let line =
+            ["wire", "--from", "a", "--to", "b", "--source", "192.0.2.1", "--destination", "192.0.2.2"];
+        let line = line.into_iter().chain(["--next-hop", text, "run"]);
+        Line::try_parse_from(line).ok().map(|line| line.wire.next_hop)
+    }
 
     #[test]
     fn mac_addresses_are_read_strictly() {
-        assert_eq!(mac("02:00:00:00:00:1f"), Ok(MacAddr([2, 0, 0, 0, 0, 0x1f])));
+        assert_eq!(next_hop("02:00:00:00:00:1f"), Some(MacAddr([2, 0, 0, 0, 0, 0x1f])));
         for wrong in ["", "02:00:00:00:00", "02:00:00:00:00:1", "02:00:00:00:00:zz", "02:00:00:00:00:01:02"] {
-            assert!(mac(wrong).is_err(), "{wrong}");
+            assert!(next_hop(wrong).is_none(), "{wrong}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use gridway_steer::{Attach, Steer, SteerOptions};
 use gridway_wire::mac::MacAddr;
-use gridway_xsk::{BURST, Frame, Port, PortOptions, Rings};
+use gridway_xsk::{BURST, Frame, Port, PortOptions};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::frame::{self, Route};
@@ -66,12 +66,10 @@ impl Endpoint {
         let options = SteerOptions { interface, attach: Attach::Auto };
         let mut steer =
             Steer::attach(&options).with_context(|| format!("cannot take the packets of {interface}"))?;
-        let options =
-            PortOptions { rings: Rings::Auto, ..PortOptions::new(interface, (0..queues).collect()) };
+        let options = PortOptions::new(interface, (0..queues).collect());
         let port = Port::open(&options).with_context(|| format!("cannot open rings on {interface}"))?;
         for queue in port.queues() {
-            let descriptor = queue.as_fd();
-            steer.register_socket(queue.id, std::os::fd::AsRawFd::as_raw_fd(&descriptor))?;
+            steer.register_socket(queue.id, queue.as_fd())?;
         }
         Ok(Self { port, steer, burst: Vec::with_capacity(BURST) })
     }
@@ -136,7 +134,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Receives into `tally` until `ended` says so. Returns nothing: it is all in the tally.
+    /// Receives into `tally` until `ended` says so.
     pub(crate) fn receive(
         &mut self,
         tally: &mut Tally,

@@ -1,6 +1,6 @@
 //! One trial: packets at a rate for a time, and what became of them.
 
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -59,17 +59,19 @@ pub(crate) struct Bench {
     pub(crate) to: Endpoint,
     pub(crate) route: Route,
     clock: Clock,
-    next: AtomicU16,
+    /// Number of the last trial.
+    trial: u16,
 }
 
 impl Bench {
     pub(crate) fn new(from: Endpoint, to: Endpoint, route: Route) -> Self {
-        Self { from, to, route, clock: Clock::start(), next: AtomicU16::new(1) }
+        Self { from, to, route, clock: Clock::start(), trial: 0 }
     }
 
     /// Sends at `rate` packets a second (`None`: flat out) for `time`.
     pub(crate) fn trial(&mut self, traffic: Traffic, rate: Option<f64>, time: Duration) -> Result<Trial> {
-        let trial = self.next.fetch_add(1, Ordering::Relaxed);
+        self.trial = self.trial.wrapping_add(1);
+        let trial = self.trial;
         let most = rate.unwrap_or(MOST_PER_SECOND).min(MOST_PER_SECOND) * (time.as_secs_f64() + 1.0);
         let mut tally = Tally::new(trial, most as u64, traffic.flows);
         let plan = Plan {

@@ -34,10 +34,7 @@ impl Forwarder {
             return Err(DropReason::TtlExceeded.into());
         }
         let overlay = flow.overlay();
-        let peer = match self.way_of_replies(vnet, &flow) {
-            Some(peer) => peer,
-            None => self.route(vnet, &overlay.reversed(), Some(flow.peer))?,
-        };
+        let peer = self.way_of_answers(vnet, &flow)?;
         let source = packet.tuple.source;
         let source = if source == about.destination {
             overlay.destination
@@ -66,11 +63,11 @@ impl Forwarder {
         let key = Key::overlay(vnet, &quote.tuple.reversed());
         let flow = match self.flows.find(Side::Overlay, &key) {
             Some(flow) if flow.traits.has(Traits::RELAYED) => {
-                return self.relay_error(&flow, (peer, flow.peer), &quote, bytes, packet);
+                return self.relay_error(&flow, peer, &quote, bytes, packet);
             }
             Some(flow) => flow,
             None => match self.flows.find(Side::Local, &key) {
-                Some(flow) => return self.relay_error(&flow, (peer, flow.back), &quote, bytes, packet),
+                Some(flow) => return self.relay_error(&flow, peer, &quote, bytes, packet),
                 None if self.monitors.handle_error(vnet, bytes, &quote, &self.peers) => {
                     return Ok(Arrival::Own(Inbound::Consumed));
                 }
@@ -103,7 +100,7 @@ impl Forwarder {
     fn relay_error(
         &mut self,
         flow: &Flow,
-        (from, current): (PeerId, PeerId),
+        from: PeerId,
         quote: &QuotedPacket,
         bytes: &mut [u8],
         packet: &Packet,
@@ -116,10 +113,10 @@ impl Forwarder {
             return Err(DropReason::TtlExceeded.into());
         }
         let back = quote.tuple.reversed();
-        let replies = if back == flow.overlay() { None } else { self.way_of_replies(vnet, flow) };
-        let to = match replies {
-            Some(peer) => peer,
-            None => self.route(vnet, &back, Some(current))?,
+        let to = if back == flow.overlay() {
+            self.route(vnet, &back, Some(flow.peer))?
+        } else {
+            self.way_of_answers(vnet, flow)?
         };
         if to == from {
             return Err(DropReason::TransitRefused.into());

@@ -122,15 +122,23 @@ impl Forwarder {
         }
     }
 
-    /// The peer that replies to the ICMP queries of `flow`, and errors about them, go to: the one that the last of them came from, for as
+    /// The peer that replies to the ICMP queries of `flow` go to: the one that the last of them came from, for as
     /// long as its tunnel is up and the source belongs to it. `None`: as routes say.
-    pub(crate) fn way_of_replies(&self, vnet: &Vnet, flow: &Flow) -> Option<PeerId> {
+    fn way_of_replies(&self, vnet: &Vnet, flow: &Flow) -> Option<PeerId> {
         let source = flow.overlay().source;
         let holds = flow.is_query_from_overlay()
             && self.peers.is_up(flow.back)
             && vnet.is_remote(source)
             && vnet.routes.is_feasible(source, flow.back, |route| self.peers.is_available(route));
         holds.then_some(flow.back)
+    }
+
+    /// The peer that answers of `flow`, and errors about what is answered, go to.
+    pub(crate) fn way_of_answers(&self, vnet: &Vnet, flow: &Flow) -> Result<PeerId, DropReason> {
+        match self.way_of_replies(vnet, flow) {
+            Some(peer) => Ok(peer),
+            None => self.route(vnet, &flow.overlay().reversed(), Some(flow.back)),
+        }
     }
 
     /// Has replies follow an ICMP query of `flow` that came from `sender`, whose source was checked.
@@ -209,10 +217,9 @@ impl Forwarder {
         // Whether it was taken up in mid-stream is not remembered: TCP gets the benefit of the doubt.
         let midstream = self.policy.timeouts.midstream && begun.protocol == Protocol::TCP;
         Self::judge_acl(vnet, &begun, midstream, now)?;
-        let replies = self.way_of_replies(vnet, flow);
+        let back = self.way_of_answers(vnet, flow);
         if !relayed {
-            let peer = replies.map_or_else(|| self.route(vnet, &virtual_tuple, Some(flow.peer)), Ok);
-            return match (side, peer) {
+            return match (side, back) {
                 (_, Ok(peer)) => {
                     let lasting = self.epoch_towards(vnet, overlay.source) == self.epoch;
                     Ok(Again::Goes { peer, back: peer, lasting })
@@ -224,7 +231,6 @@ impl Forwarder {
             };
         }
         let forth = self.route(vnet, &overlay, Some(flow.peer));
-        let back = replies.map_or_else(|| self.route(vnet, &virtual_tuple, Some(flow.back)), Ok);
         if side == Side::Overlay {
             forth?
         } else {

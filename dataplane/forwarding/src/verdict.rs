@@ -92,6 +92,14 @@ pub enum Origin {
     Inbound,
 }
 
+impl Origin {
+    /// Whether it stands in no books but those of what the node sends itself.
+    #[must_use]
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Own | Self::Piece)
+    }
+}
+
 /// A packet that the forwarder sends besides the one it was given.
 #[derive(Debug)]
 pub struct Emission {

@@ -42,22 +42,6 @@ fn node(side: Side) -> String {
     many_to_one("172.16.9.1/32")(side).replace(&direct, &watched) + &relayed
 }
 
-fn hub() -> String {
-    let route = |side| {
-        format!(
-            "  [[vnet.route]]\n  to = \"{}\"\n  via = \"{}\"\n",
-            vnets::virtual_network(side),
-            side.node()
-        )
-    };
-    format!(
-        "[[vnet]]\nname = \"corp\"\ncidr = \"10.200.0.0/16\"\naddress = \"10.200.3.254\"\nrelay = true\n{}{}{}",
-        route(Side::A),
-        route(Side::B),
-        vnets::ALLOW_ALL
-    )
-}
-
 /// Has a host lose those echo requests to its monitored address for which `which` holds.
 fn lose(host: &Namespace, side: Side, which: &str) {
     let rules = format!(
@@ -120,7 +104,7 @@ impl Connection {
 
 #[test]
 fn a_connection_moves_to_the_relay_and_back_with_its_translation() {
-    let trio = Trio::mesh([&node(Side::A), &node(Side::B), &hub()]);
+    let trio = Trio::mesh([&node(Side::A), &node(Side::B), &vnets::corp_hub(true, vnets::ALLOW_ALL)]);
     let ends = [(trio.lab.h1(), Side::A), (trio.lab.h2(), Side::B)];
     for (host, side) in ends {
         host.ip(&format!("addr add {}/24 dev eth0", target(side))).unwrap();

@@ -32,28 +32,8 @@ fn spoke(side: Side) -> String {
         + way_to_the_hub
 }
 
-fn hub(relay: bool, rules: &str) -> String {
-    format!(
-        r#"
-[[vnet]]
-name = "corp"
-cidr = "10.200.0.0/16"
-address = "10.200.3.254"
-relay = {relay}
-
-  [[vnet.route]]
-  to = "10.200.1.0/24"
-  via = "gw-a"
-
-  [[vnet.route]]
-  to = "10.200.2.0/24"
-  via = "gw-b"
-{rules}"#
-    )
-}
-
 fn trio(rules: &str) -> Trio {
-    Trio::star([&spoke(Side::A), &spoke(Side::B), &hub(true, rules)])
+    Trio::star([&spoke(Side::A), &spoke(Side::B), &vnets::corp_hub(true, rules)])
 }
 
 fn answered(from: &Namespace, to: Side) -> bool {
@@ -102,7 +82,8 @@ fn a_node_that_does_not_relay_refuses() {
     let mut trio = trio(vnets::ALLOW_ALL);
     assert!(answered(trio.lab.h1(), Side::B), "{}", trio.evidence());
     for relay in [false, true] {
-        let config = trio.hub.config().clone().without_fragments().with(&hub(relay, vnets::ALLOW_ALL));
+        let config =
+            trio.hub.config().clone().without_fragments().with(&vnets::corp_hub(relay, vnets::ALLOW_ALL));
         trio.hub.set_config(config).unwrap();
         assert_eq!(trio.hub.reload().unwrap(), None);
         let before = trio.hub.drops("transit_refused").unwrap();

@@ -6,9 +6,9 @@
 //! valgrind --tool=callgrind fast_path FLOWS PACKETS outbound|inbound
 //! ```
 //!
-//! Packets come in bursts of 64. Instructions a packet are the difference of two runs with other numbers of PACKETS. They include the
-//! copy of the packet's 64 bytes into the buffer where it is rewritten. Flows are met in an order far from
-//! that of their creation. Time a packet is printed.
+//! Packets come in bursts of 64. Instructions a packet are the difference of two runs with other numbers of
+//! PACKETS. They include the copy of the packet's 64 bytes into the buffer where it is rewritten. Flows are met in
+//! an order far from that of their creation. Time a packet is printed.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -56,7 +56,7 @@ impl Index {
     }
 
     /// Reads the memory that [`Self::find`] begins with; the value says nothing.
-    pub(super) fn touch(&self, hash: u64) -> u64 {
+    pub(super) fn peek(&self, hash: u64) -> u64 {
         self.pair(hash).iter().fold(0, |sum, bucket| sum ^ bucket.0[0].load(Ordering::Relaxed))
     }
 

@@ -253,7 +253,7 @@ impl FlowTable {
             }
             // Each of the two passes reads far apart, and no read waits for another one's result.
             let hashes = &hashes[..count];
-            let entries = hashes.iter().fold(0, |sum, hash| sum ^ self.index.touch(*hash));
+            let entries = hashes.iter().fold(0, |sum, hash| sum ^ self.index.peek(*hash));
             let slot = |hash: &u64| self.index.find(*hash, |number| self.slot(number));
             let slots = hashes.iter().filter_map(slot).fold(0, |sum, slot| sum ^ slot.peek(side));
             std::hint::black_box(entries ^ slots);

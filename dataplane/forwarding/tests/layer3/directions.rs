@@ -5,7 +5,7 @@ use gridway_forwarding::flow::{Side, State};
 use gridway_wire::generate::PacketSpec;
 use gridway_wire::tcp::TcpFlags;
 
-use crate::support::{CORP_A, HOST_A, HOST_B, Node, answer, echo, tcp};
+use crate::support::{CORP_A, HOST_A, HOST_B, Node, answer, corp_of_relay, echo, tcp};
 
 /// Vnet `corp` on A's node, where one side may begin what the other answers.
 fn one_way(protocol: &str, from: Side) -> Node {
@@ -98,7 +98,6 @@ fn the_side_that_answers_pings_may_not_ping_with_their_identifier() {
 /// B's host and one behind C; only B's may begin.
 #[test]
 fn a_relay_is_no_way_around_either() {
-    let relay = CORP_A.replace("address =", "relay = true\naddress =");
     let rest = "
   [[vnet.route]]
   to = \"10.200.3.0/24\"
@@ -111,7 +110,7 @@ fn a_relay_is_no_way_around_either() {
   source = \"10.200.2.0/24\"
   destination = \"10.200.3.0/24\"
 ";
-    let mut node = Node::new(&format!("{relay}{rest}"));
+    let mut node = Node::new(&format!("{}{rest}", corp_of_relay()));
     let segment = |flags| tcp("10.200.3.7", HOST_B[1], flags);
     assert_eq!(node.inbound_refusal("gw-c", &segment(TcpFlags::ACK)), None);
     assert_eq!(node.inbound_refusal("gw-c", &segment(TcpFlags::SYN)), Some(DropReason::AclNoMatch));

@@ -3,7 +3,7 @@
 use gridway_forwarding::{DropReason, Inbound, PeerId};
 use gridway_wire::generate::PacketSpec;
 
-use crate::support::{ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, udp};
+use crate::support::{ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, corp_of_relay, udp};
 
 fn node() -> Node {
     Node::new(&format!("{CORP_A}{ALLOW_ALL}"))
@@ -47,7 +47,7 @@ const ENDS: [&str; 2] = [HOST_B[1], "10.200.3.7"];
 
 fn relay() -> Node {
     let route = "[[vnet.route]]\nto = \"10.200.3.0/24\"\nvia = \"gw-c\"\n";
-    Node::new(&format!("{}{route}{ALLOW_ALL}", CORP_A.replace("address =", "relay = true\naddress =")))
+    Node::new(&format!("{}{route}{ALLOW_ALL}", corp_of_relay()))
 }
 
 fn relayed(node: &mut Node, from: &str, spec: &PacketSpec) -> Result<PeerId, DropReason> {

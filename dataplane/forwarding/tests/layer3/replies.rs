@@ -1,9 +1,9 @@
 //! Replies to ICMP queries from the overlay: they go back the way the query came.
 
-use gridway_forwarding::{DropReason, Inbound, MonitorId, PeerId};
+use gridway_forwarding::{DropReason, MonitorId};
 use gridway_wire::generate::{Content, PacketSpec};
 
-use crate::support::{ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, echo, packet, udp};
+use crate::support::{ALLOW_ALL, CORP_A, HOST_A, HOST_B, Node, answer, corp_of_relay, echo, packet, udp};
 
 /// A node with a route to B's hosts by way of B, with a monitor, and a worse one by way of C.
 fn node() -> Node {
@@ -97,7 +97,6 @@ fn an_error_about_a_query_goes_back_the_way_it_came_too() {
 /// B's host and one behind C, on a node that relays and has a second, worse way to both.
 #[test]
 fn a_relay_sends_replies_back_the_way_their_query_came() {
-    let relay = CORP_A.replace("address =", "relay = true\naddress =");
     let routes = "
   [[vnet.route]]
   to = \"10.200.2.0/24\"
@@ -107,19 +106,13 @@ fn a_relay_sends_replies_back_the_way_their_query_came() {
   to = \"10.200.3.0/24\"
   via = \"gw-d\"
 ";
-    let mut node = Node::new(&format!("{relay}{routes}{ALLOW_ALL}"));
+    let mut node = Node::new(&format!("{}{routes}{ALLOW_ALL}", corp_of_relay()));
     let query = echo(HOST_B[1], "10.200.3.7", false);
-    let relayed = |node: &mut Node, from: &str, spec: &PacketSpec| -> PeerId {
-        match node.inbound(from, &mut spec.to_bytes()) {
-            Inbound::Relay { to, .. } => to.peer,
-            other => panic!("{other:?}"),
-        }
-    };
     for by in ["gw-c", "gw-b", "gw-c"] {
-        assert_eq!(relayed(&mut node, by, &query), node.peer("gw-d"));
-        assert_eq!(relayed(&mut node, "gw-d", &answer(&query)), node.peer(by));
+        assert_eq!(node.pass_on(by, &query), node.peer("gw-d"));
+        assert_eq!(node.pass_on("gw-d", &answer(&query)), node.peer(by));
     }
     node.set_up("gw-c", false);
-    assert_eq!(relayed(&mut node, "gw-d", &answer(&query)), node.peer("gw-b"));
+    assert_eq!(node.pass_on("gw-d", &answer(&query)), node.peer("gw-b"));
     assert_eq!(node.flows_created(), 1);
 }

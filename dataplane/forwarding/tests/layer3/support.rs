@@ -93,6 +93,11 @@ nat = false
   via = "gw-b"
 "#;
 
+/// [`CORP_A`], on a node that relays.
+pub(crate) fn corp_of_relay() -> String {
+    CORP_A.replace("address =", "relay = true\naddress =")
+}
+
 /// A configuration with four peers and the tables in `rest`.
 pub(crate) fn config(rest: &str) -> Config {
     let peers = ["gw-a", "gw-b", "gw-c", "gw-d"].map(|name| format!("[[peer]]\nname = \"{name}\"\n"));
@@ -212,6 +217,14 @@ impl Node {
                 bytes.truncate(len);
                 bytes
             }
+            other => panic!("{other:?} for {spec:?}"),
+        }
+    }
+
+    /// Receives an overlay packet that must go on to a peer; gives the peer.
+    pub(crate) fn pass_on(&mut self, peer: &str, spec: &PacketSpec) -> PeerId {
+        match self.inbound(peer, &mut spec.to_bytes()) {
+            Inbound::Relay { to, .. } => to.peer,
             other => panic!("{other:?} for {spec:?}"),
         }
     }

@@ -222,17 +222,15 @@ impl Handshakes {
             .identity
             .clone()
             .map_err(|error| (CloseReason::Policy, error.to_string()))
-            .and_then(|identity| self.recognise(identity, expected.as_deref()));
-        match verdict {
-            Ok((identity, id, peer)) => match self.node.book.admit(peer.name.as_str()) {
-                Some(connection) => {
-                    self.hand_over(token, *established, identity, (connection, id), &peer, now);
-                }
+            .and_then(|identity| self.recognise(identity, expected.as_deref()))
+            .and_then(|(identity, id, peer)| match self.node.book.admit(peer.name.as_str()) {
+                Some(connection) => Ok((identity, (connection, id), peer)),
                 None => {
-                    let text = "too many of its connections have not said hello";
-                    self.refuse(token, *established, CloseReason::Policy, text, now);
+                    Err((CloseReason::Policy, "too many of its connections have not said hello".to_owned()))
                 }
-            },
+            });
+        match verdict {
+            Ok((identity, ids, peer)) => self.hand_over(token, *established, identity, ids, &peer, now),
             Err((reason, text)) => self.refuse(token, *established, reason, &text, now),
         }
     }

@@ -80,6 +80,32 @@ pub fn corp(side: Side) -> String {
     corp_without_acl(side) + ALLOW_ALL
 }
 
+/// Vnet `corp` on the hub between both sides' nodes, with its `relay` switch and access rules.
+#[must_use]
+pub fn corp_hub(relay: bool, rules: &str) -> String {
+    format!(
+        r#"
+[[vnet]]
+name = "corp"
+cidr = "10.200.0.0/16"
+address = "10.200.3.254"
+relay = {relay}
+
+  [[vnet.route]]
+  to = "{}"
+  via = "{}"
+
+  [[vnet.route]]
+  to = "{}"
+  via = "{}"
+{rules}"#,
+        virtual_network(Side::A),
+        Side::A.node(),
+        virtual_network(Side::B),
+        Side::B.node(),
+    )
+}
+
 /// Vnet `plain` on a side's node: no NAT, real addresses of both families, everything allowed. h1 reaches h2 at
 /// 10.2.0.2 and fd00:2::2.
 #[must_use]

@@ -28,11 +28,7 @@ impl Model {
         let config = Arc::clone(&self.config);
         let vnet = config.vnet(&flow.vnet).ok_or(Refusal::of(NO_VNET))?;
         check_ttl(packet)?;
-        let there = flow.overlay.reversed();
-        let peer = match self.way_of_reply(vnet, &flow) {
-            Some(asker) => asker,
-            None => self.choose_peer(vnet, &there, flow.peers[0].as_deref(), oracle)?,
-        };
+        let peer = self.peer_of_answers(vnet, &flow, oracle)?;
         let source = match inside_to_virtual(vnet, packet.source) {
             _ if packet.source == quote.tuple.destination => flow.overlay.destination,
             Ok(source) if !is_remote(vnet, source) => source,
@@ -68,10 +64,11 @@ impl Model {
                 return Err(Refusal::of(TRANSIT_REFUSED).into());
             }
             check_ttl(packet)?;
-            let way = if side == Side::Local { self.way_of_reply(vnet, &flow) } else { None };
-            let peer = match way {
-                Some(asker) => asker,
-                None => self.choose_peer(vnet, &about, flow.peers[side as usize].as_deref(), oracle)?,
+            let peer = match side {
+                Side::Local => self.peer_of_answers(vnet, &flow, oracle)?,
+                Side::Overlay => {
+                    self.choose_peer(vnet, &about, flow.peers[side as usize].as_deref(), oracle)?
+                }
             };
             if peer == sender {
                 return Err(Refusal::of(TRANSIT_REFUSED).into());

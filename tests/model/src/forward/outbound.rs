@@ -53,10 +53,7 @@ impl Model {
         let config = Arc::clone(&self.config);
         let vnet = config.vnet(&flow.vnet).expect("the flow was judged in its vnet");
         let there = flow.overlay.reversed();
-        let peer = match self.way_of_reply(vnet, &flow) {
-            Some(asker) => asker,
-            None => self.choose_peer(vnet, &there, flow.peers[0].as_deref(), oracle)?,
-        };
+        let peer = self.peer_of_answers(vnet, &flow, oracle)?;
         flow.peers[Side::Local as usize] = Some(peer.clone());
         let id = self.commit(flow.clone());
         if stands {

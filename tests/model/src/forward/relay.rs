@@ -41,10 +41,9 @@ impl Model {
             false => (Side::Local, Side::Overlay),
         };
         let tuple = packet.tuple();
-        let reply_to = if side == Side::Local { self.way_of_reply(vnet, &flow) } else { None };
-        let peer = match reply_to {
-            Some(asker) => asker,
-            None => self.choose_peer(vnet, &tuple, flow.peers[side as usize].as_deref(), oracle)?,
+        let peer = match side {
+            Side::Local => self.peer_of_answers(vnet, &flow, oracle)?,
+            Side::Overlay => self.choose_peer(vnet, &tuple, flow.peers[side as usize].as_deref(), oracle)?,
         };
         if flow.id == 0 && peer == sender {
             return Err(Refusal::of(TRANSIT_REFUSED).into());

@@ -23,15 +23,31 @@ impl Model {
         Ok(one_of(name, tuple, best, current, &mut |request| oracle.peer(request))?)
     }
 
-    /// The peer that the reply to an ICMP query, or an error about it, goes to: the one the query last came from, while that one's tunnel
+    /// The peer that the reply to an ICMP query goes to: the one the query last came from, while that one's tunnel
     /// is up and it may send packets of that source. `None`: as routes say.
-    pub(super) fn way_of_reply(&self, vnet: &Vnet, flow: &Flow) -> Option<String> {
+    fn way_of_reply(&self, vnet: &Vnet, flow: &Flow) -> Option<String> {
         if !flow.is_query_from_overlay() {
             return None;
         }
         let asker = flow.peers[Side::Local as usize].clone()?;
         let feasible = self.with_routes(vnet, |routes| routes.is_feasible(flow.overlay.source, &asker));
         (self.is_up(&asker) && feasible).then_some(asker)
+    }
+
+    /// The peer that answers of a flow, and errors about what is answered, go to.
+    pub(super) fn peer_of_answers(
+        &self,
+        vnet: &Vnet,
+        flow: &Flow,
+        oracle: &mut dyn Oracle,
+    ) -> Result<String, Stop> {
+        match self.way_of_reply(vnet, flow) {
+            Some(asker) => Ok(asker),
+            None => {
+                let current = flow.peers[Side::Local as usize].as_deref();
+                self.choose_peer(vnet, &flow.overlay.reversed(), current, oracle)
+            }
+        }
     }
 
     /// The peer that packets in the other direction go to: `current` (the sender, of a flow that begins) while it

@@ -9,8 +9,8 @@ use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::next_hop::{NextHops, Via};
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{
-    Counters, DropReason, Forwarder, Inbound, Origin, Outbound, PeerId, Peers, Registry, Shared, Target,
-    Tunnel, VnetId,
+    Counters, DropReason, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, Target, Tunnel,
+    VnetId,
 };
 use gridway_model::generate::{DATA_MTU, PEERS, data_addresses};
 use gridway_model::{Fate, Input, To};
@@ -214,14 +214,14 @@ impl Real {
                 Target::Local(destination) if data_addresses().contains(&destination) => {
                     self.forwarder.undeliverable(&emission.bytes, self.now);
                     // An error about the node's own reply ends here, and was held by nobody.
-                    if is_received(emission.origin) {
+                    if !emission.origin.is_own() {
                         outcome.dropped.push(name(DropReason::ToOwnAddress));
                     }
                     continue;
                 }
                 Target::Local(destination) => To::Local(destination),
             };
-            outcome.released += usize::from(is_received(emission.origin));
+            outcome.released += usize::from(!emission.origin.is_own());
             outcome.emitted.push(Sent { to, bytes: emission.bytes });
         }
     }
@@ -237,9 +237,4 @@ impl Real {
         let count = |reason| books.iter().map(|book| book.dropped(reason)).sum();
         DropReason::all().map(|reason| (reason, count(reason))).collect()
     }
-}
-
-/// Whether a packet was received, and is not one of the node's own or cut from one that counts already.
-fn is_received(origin: Origin) -> bool {
-    !matches!(origin, Origin::Own | Origin::Piece)
 }

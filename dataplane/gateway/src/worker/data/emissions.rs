@@ -21,7 +21,7 @@ impl DataRole {
                     Ok(())
                 }),
                 (Target::Local(destination), None) => {
-                    self.deliver(destination, &mut bytes, is_own(origin), now, outbox)
+                    self.deliver(destination, &mut bytes, origin.is_own(), now, outbox)
                 }
             };
             let Counters { outbound, inbound, .. } = &*self.counters;
@@ -69,9 +69,4 @@ impl DataRole {
         self.forwarder.handle_monitors(now);
         self.send_emissions(None, now, outbox);
     }
-}
-
-/// Whether a packet stands in no books but those of what the node sends itself.
-fn is_own(origin: Origin) -> bool {
-    matches!(origin, Origin::Own | Origin::Piece)
 }
