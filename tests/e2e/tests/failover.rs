@@ -14,12 +14,12 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use gridway_control::{FlowRow, Tuple};
+use gridway_control::{FlowRow, MonitorRow, Tuple};
 use gridway_e2e::{LIMIT, Trio, many_to_one};
 use gridway_lab::gateway::{Gateway, vnets};
 use gridway_lab::{EchoServer, Hub, Namespace, Side, wait_until};
 
-const COUNT: u64 = 3;
+const COUNT: u32 = 3;
 
 /// The host that the other side's monitor asks.
 fn target(side: Side) -> Ipv4Addr {
@@ -56,11 +56,17 @@ fn lose_nothing(host: &Namespace) {
     host.run("nft", ["delete", "table", "ip", "lose"]).unwrap();
 }
 
-/// Whether the watched route is available, and how many failures its monitor has against it.
-fn watched(node: &Gateway) -> (bool, u64) {
+/// Whether the watched route is available, and its monitor.
+fn watched(node: &Gateway) -> (bool, MonitorRow) {
     let rows = node.routes().unwrap();
     let row = rows.into_iter().find(|row| row.metric == 10).unwrap();
-    (row.available, u64::from(row.monitor.unwrap().failures))
+    (row.available, row.monitor.unwrap())
+}
+
+/// Whether the watched route's monitor has had an answer, and nothing is held against it.
+fn answered(node: &Gateway) -> bool {
+    let monitor = watched(node).1;
+    monitor.latency_us.is_some() && monitor.failures == 0
 }
 
 /// The TCP connection's flow.
@@ -116,8 +122,7 @@ fn a_connection_moves_to_the_relay_and_back_with_its_translation() {
         let reached = wait_until("both monitors", LIMIT, || both().then_some(()));
         assert!(reached.is_ok(), "available: {available}\n{}", trio.evidence());
     };
-    wait_until("answered probes", LIMIT, || (watched(&trio.a).1 + watched(&trio.b).1 == 0).then_some(()))
-        .unwrap();
+    wait_until("answered probes", LIMIT, || (answered(&trio.a) && answered(&trio.b)).then_some(())).unwrap();
     let mut connection = Connection::open(&trio);
     connection.goes_by(&trio, direct);
 
@@ -126,9 +131,9 @@ fn a_connection_moves_to_the_relay_and_back_with_its_translation() {
     lose(trio.lab.h2(), Side::B, "numgen inc mod 2 0");
     let (start, mut lost) = (Instant::now(), false);
     while start.elapsed() < Duration::from_secs(3) {
-        let (available, failures) = watched(&trio.a);
-        assert!(available && failures < COUNT, "{}", trio.evidence());
-        lost |= failures > 0;
+        let (available, monitor) = watched(&trio.a);
+        assert!(available && monitor.failures < COUNT, "{}", trio.evidence());
+        lost |= monitor.failures > 0;
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(lost, "no probe was lost");
