@@ -95,13 +95,14 @@ impl Forwarder {
     /// Says which packets [`Self::outbound`] will be given next: what it reads of their flows is fetched for all of
     /// them at once.
     pub fn expect_outbound<'p>(&self, packets: impl Iterator<Item = &'p [u8]>) {
-        self.flows.warm(Side::Local, packets.filter_map(Plain::read).map(|plain| Key::plain_local(&plain)));
+        self.flows
+            .prefetch(Side::Local, packets.filter_map(Plain::read).map(|plain| Key::plain_local(&plain)));
     }
 
     /// As [`Self::expect_outbound`], for [`Self::inbound`].
     pub fn expect_inbound<'p>(&self, vnet: VnetId, packets: impl Iterator<Item = &'p [u8]>) {
         let keys = packets.filter_map(Plain::read).map(|plain| Key::plain_overlay(vnet, &plain));
-        self.flows.warm(Side::Overlay, keys);
+        self.flows.prefetch(Side::Overlay, keys);
     }
 
     /// Takes over a new view of the data link.

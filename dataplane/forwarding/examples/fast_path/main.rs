@@ -8,13 +8,14 @@
 //!
 //! Packets come in bursts of 64. Instructions a packet are the difference of two runs with other numbers of
 //! PACKETS. They include the copy of the packet's 64 bytes into the buffer where it is rewritten. Flows are met in
-//! an order far from that of their creation. Time a packet is printed.
+//! an order far from that of their creation. Time a packet is printed, without that copy: of a million packets kept apart
+//! each would come from main memory, where a NIC's are in a cache.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gridway_config::FlowTimeouts;
 use gridway_forwarding::{Inbound, Outbound, VnetId};
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     table.expire(&mut 0, 0, &FlowTimeouts::default(), now);
     let mut burst = [[0; LENGTH]; BURST];
     let (mut passed, mut left, mut at) = (0, count, 0);
-    let start = Instant::now();
+    let mut elapsed = Duration::ZERO;
     while left > 0 {
         let burst = &mut burst[..left.min(BURST)];
         left -= burst.len();
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
             *buffer = traffic[at];
             at = (at + STEP) % flows;
         }
+        let start = Instant::now();
         let packets = burst.iter().map(|buffer| &buffer[..]);
         if outbound {
             forwarder.expect_outbound(packets);
@@ -79,8 +81,8 @@ fn main() -> ExitCode {
             };
             passed += usize::from(passes);
         }
+        elapsed += start.elapsed();
     }
-    let elapsed = start.elapsed();
     std::hint::black_box(burst);
     println!(
         "{direction}: {flows} flows, {passed} of {count} packets passed, {:.1} ns a packet",

@@ -3,14 +3,27 @@
 //! Buckets of eight entries, one cache line each, two per key. An entry is one word: a tag of the
 //! hash and the slot's number. Looking up reads one or two lines; entering and leaving is one atomic
 //! exchange of one word. The tag only narrows the search: the slot's own key decides.
+//!
+//! An entry goes to its first bucket unless that is nearly full, then to the emptier one: so most look-ups that find
+//! something read one line.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use gridway_prefetch::prefetch;
+
 const ENTRIES: usize = 8;
+/// Entries from which on a bucket takes no more that can go elsewhere.
+const NEARLY_FULL: usize = 6;
 
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Bucket([AtomicU64; ENTRIES]);
+
+impl Bucket {
+    fn len(&self) -> usize {
+        self.0.iter().filter(|entry| entry.load(Ordering::Relaxed) != 0).count()
+    }
+}
 
 /// The index of a flow table; every flow is entered twice, once for each direction.
 #[derive(Debug)]
@@ -55,16 +68,19 @@ impl Index {
         None
     }
 
-    /// Reads the memory that [`Self::find`] begins with; the value says nothing.
-    pub(super) fn peek(&self, hash: u64) -> u64 {
-        self.pair(hash).iter().fold(0, |sum, bucket| sum ^ bucket.0[0].load(Ordering::Relaxed))
+    /// Begins to load what [`Self::find`] reads first.
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch(self.pair(hash)[0]);
     }
 
     /// Enters `slot` under `hash`.
     pub(super) fn insert(&self, hash: u64, slot: u32) -> Result<(), BucketsFull> {
         let entry = tag(hash) | u64::from(slot);
         let mut pair = self.pair(hash);
-        pair.sort_by_key(|bucket| bucket.0.iter().filter(|entry| entry.load(Ordering::Relaxed) != 0).count());
+        let [first, second] = pair.map(Bucket::len);
+        if first >= NEARLY_FULL && second < first {
+            pair.reverse();
+        }
         for bucket in pair {
             for place in &bucket.0 {
                 if place.compare_exchange(0, entry, Ordering::AcqRel, Ordering::Relaxed).is_ok() {

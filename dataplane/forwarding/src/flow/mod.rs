@@ -178,6 +178,8 @@ pub struct FlowTable {
     index: Index,
     shards: Box<[Shard]>,
     shard_slots: u32,
+    /// Bits of a slot's number that are its place within the shard.
+    place_bits: u32,
     mappings: Mappings,
     /// Whether it holds more flows than caches do, as of the last [`Self::expire`].
     crowded: AtomicBool,
@@ -197,6 +199,7 @@ impl FlowTable {
             index: Index::new(per_shard * shards),
             shards: (0..shards).map(|_| Shard::new(per_shard)).collect(),
             shard_slots: u32::try_from(per_shard).expect("limits are validated to fit 32 bits"),
+            place_bits: per_shard.next_power_of_two().ilog2(),
             mappings: Mappings::default(),
             crowded: AtomicBool::new(false),
         }
@@ -235,10 +238,10 @@ impl FlowTable {
         })
     }
 
-    /// Reads what looking up these keys will read, a group of them at a time, so that the processor waits for memory
-    /// once for many packets: one look-up after the other would wait for each. Finds nothing, changes nothing. Does
+    /// Begins to load what looking up these keys will read, a group of them at a time, so that the processor waits for
+    /// memory once for many packets: one look-up after the other would wait for each. Changes nothing, and does
     /// nothing while the table is small enough for caches.
-    pub fn warm(&self, side: Side, keys: impl Iterator<Item = Key>) {
+    pub fn prefetch(&self, side: Side, keys: impl Iterator<Item = Key>) {
         const GROUP: usize = 64;
         if !self.crowded.load(Ordering::Relaxed) {
             return;
@@ -249,14 +252,14 @@ impl FlowTable {
             let mut count = 0;
             for (hash, key) in hashes.iter_mut().zip(keys.by_ref()) {
                 *hash = self.hash(&key);
+                self.index.prefetch(*hash);
                 count += 1;
             }
-            // Each of the two passes reads far apart, and no read waits for another one's result.
-            let hashes = &hashes[..count];
-            let entries = hashes.iter().fold(0, |sum, hash| sum ^ self.index.peek(*hash));
-            let slot = |hash: &u64| self.index.find(*hash, |number| self.slot(number));
-            let slots = hashes.iter().filter_map(slot).fold(0, |sum, slot| sum ^ slot.peek(side));
-            std::hint::black_box(entries ^ slots);
+            for hash in &hashes[..count] {
+                if let Some(slot) = self.index.find(*hash, |number| self.slot(number)) {
+                    slot.prefetch(side);
+                }
+            }
         }
     }
 
@@ -437,11 +440,11 @@ impl FlowTable {
     }
 
     fn local(&self, number: u32) -> (usize, u32) {
-        ((number / self.shard_slots) as usize, number % self.shard_slots)
+        ((number >> self.place_bits) as usize, number & ((1 << self.place_bits) - 1))
     }
 
     fn global(&self, shard: usize, place: u32) -> u32 {
-        shard as u32 * self.shard_slots + place
+        (shard as u32) << self.place_bits | place
     }
 
     fn shard_of(&self, overlay: &Key) -> usize {

@@ -3,8 +3,13 @@
 //! Identity and translation are guarded by a version (a sequence lock): a reader that saw the same
 //! even version before and after has read one flow, not parts of two. Counters and time stamps are
 //! independent words outside the guard.
+//!
+//! The order of the words is that of use: a packet from the local side needs the first two lines of memory, one from
+//! the overlay all three.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+
+use gridway_prefetch::prefetch;
 
 use gridway_wire::tcp::TcpFlags;
 use gridway_wire::time::Nanos;
@@ -16,14 +21,15 @@ use crate::ids::{PeerId, VnetId};
 
 /// A flow of the table.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(super) struct Slot {
     version: AtomicU64,
-    keys: [[AtomicU64; WORDS]; 2],
-    place: AtomicU64,
     route: AtomicU64,
-    created: AtomicU64,
+    place: AtomicU32,
+    tcp_flags: [AtomicU16; 2],
+    keys: [[AtomicU64; WORDS]; 2],
     activity: [Activity; 2],
+    created: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +37,6 @@ struct Activity {
     last_seen: AtomicU64,
     packets: AtomicU64,
     bytes: AtomicU64,
-    tcp_flags: AtomicU32,
 }
 
 /// The guarded part of a flow, read in one piece.
@@ -66,7 +71,7 @@ impl Route {
     }
 }
 
-const STARTED_BY_OVERLAY: u64 = 1 << 16;
+const STARTED_BY_OVERLAY: u32 = 1 << 16;
 const TRAITS_SHIFT: u32 = 24;
 
 /// Activity of one direction of a flow.
@@ -98,10 +103,16 @@ impl Slot {
         Key(std::array::from_fn(|word| self.keys[side as usize][word].load(Ordering::Relaxed)))
     }
 
+    /// Whether its key of `side` is `key`, without a copy of it.
+    fn has(&self, side: Side, key: &Key) -> bool {
+        let words = self.keys[side as usize].iter().zip(key.0);
+        words.fold(0, |differing, (word, wanted)| differing | word.load(Ordering::Relaxed) ^ wanted) == 0
+    }
+
     /// The flow, with its version, if its key of `side` is `key`.
     pub(super) fn read_if(&self, side: Side, key: &Key) -> Option<(u64, Identity)> {
         let version = self.stable_version()?;
-        if self.key(side) != *key {
+        if !self.has(side, key) {
             return None;
         }
         let other = match side {
@@ -112,10 +123,13 @@ impl Slot {
         self.is_at(version).then_some((version, identity))
     }
 
-    /// Reads a word of each line of memory that a packet from `side` needs; the value says nothing.
-    pub(super) fn peek(&self, side: Side) -> u64 {
-        let words = [&self.version, &self.route, &self.activity[side as usize].packets];
-        words.iter().fold(0, |sum, word| sum ^ word.load(Ordering::Relaxed))
+    /// Begins to load what a packet from `side` needs.
+    pub(super) fn prefetch(&self, side: Side) {
+        prefetch(&self.version);
+        prefetch(&self.activity[Side::Local as usize]);
+        if side == Side::Overlay {
+            prefetch(&self.activity[Side::Overlay as usize]);
+        }
     }
 
     /// Whatever flow the slot holds, with its version.
@@ -150,14 +164,15 @@ impl Slot {
                 self.keys[side as usize][word].store(value, Ordering::Relaxed);
             }
             self.activity[side as usize].reset();
+            self.tcp_flags[side as usize].store(0, Ordering::Relaxed);
         }
         if let Some(identity) = identity {
             let started_by = match identity.started_by {
                 Side::Local => 0,
                 Side::Overlay => STARTED_BY_OVERLAY,
             };
-            let traits = u64::from(identity.traits.bits()) << TRAITS_SHIFT;
-            self.place.store(u64::from(identity.vnet.0) | started_by | traits, Ordering::Relaxed);
+            let traits = u32::from(identity.traits.bits()) << TRAITS_SHIFT;
+            self.place.store(u32::from(identity.vnet.0) | started_by | traits, Ordering::Relaxed);
             self.set_route(identity.route);
         }
         self.created.store(now.0, Ordering::Relaxed);
@@ -175,7 +190,11 @@ impl Slot {
     }
 
     pub(super) fn touch(&self, side: Side, bytes: u64, flags: TcpFlags, now: Nanos) {
-        self.activity[side as usize].touch(bytes, flags, now);
+        self.activity[side as usize].touch(bytes, now);
+        let (seen, flags) = (&self.tcp_flags[side as usize], u16::from(flags.0));
+        if flags & !seen.load(Ordering::Relaxed) != 0 {
+            seen.fetch_or(flags, Ordering::Relaxed);
+        }
     }
 
     /// A new TCP connection, begun by `side`, uses the ports of one that has ended. The caller holds the shard's
@@ -187,13 +206,19 @@ impl Slot {
             Side::Overlay => place | STARTED_BY_OVERLAY,
         };
         self.place.store(place, Ordering::Relaxed);
-        for activity in &self.activity {
-            activity.tcp_flags.store(0, Ordering::Relaxed);
+        for flags in &self.tcp_flags {
+            flags.store(0, Ordering::Relaxed);
         }
     }
 
     pub(super) fn traffic(&self, side: Side) -> Traffic {
-        self.activity[side as usize].read()
+        let activity = &self.activity[side as usize];
+        Traffic {
+            last_seen: Nanos(activity.last_seen.load(Ordering::Relaxed)),
+            packets: activity.packets.load(Ordering::Relaxed),
+            bytes: activity.bytes.load(Ordering::Relaxed),
+            tcp_flags: TcpFlags((self.tcp_flags[side as usize].load(Ordering::Relaxed) & 0xff) as u8),
+        }
     }
 
     pub(super) fn created(&self) -> Nanos {
@@ -202,29 +227,15 @@ impl Slot {
 }
 
 impl Activity {
-    fn touch(&self, bytes: u64, flags: TcpFlags, now: Nanos) {
+    fn touch(&self, bytes: u64, now: Nanos) {
         self.last_seen.store(now.0, Ordering::Relaxed);
         self.packets.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let seen = self.tcp_flags.load(Ordering::Relaxed);
-        if seen | u32::from(flags.0) != seen {
-            self.tcp_flags.fetch_or(u32::from(flags.0), Ordering::Relaxed);
-        }
     }
 
     fn reset(&self) {
         self.last_seen.store(0, Ordering::Relaxed);
         self.packets.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
-        self.tcp_flags.store(0, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> Traffic {
-        Traffic {
-            last_seen: Nanos(self.last_seen.load(Ordering::Relaxed)),
-            packets: self.packets.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-            tcp_flags: TcpFlags((self.tcp_flags.load(Ordering::Relaxed) & 0xff) as u8),
-        }
     }
 }

@@ -292,8 +292,8 @@ fn reading_ahead_changes_nothing() {
     let created: Vec<_> = flows.iter().map(|new| create(&table, new, NOW)).collect();
     table.expire(&mut 0, 0, &FlowTimeouts::default(), NOW);
     let unknown = (6000..6100).map(|n| new_flow(n, Protocol::UDP).keys[0]);
-    table.warm(Side::Local, flows.iter().map(|new| new.keys[0]).chain(unknown));
-    table.warm(Side::Overlay, std::iter::empty());
+    table.prefetch(Side::Local, flows.iter().map(|new| new.keys[0]).chain(unknown));
+    table.prefetch(Side::Overlay, std::iter::empty());
     assert_eq!(table.len(), 6000);
     for (new, flow) in flows.iter().zip(created) {
         assert_eq!(find(&table, new), [Some(flow), Some(flow)]);

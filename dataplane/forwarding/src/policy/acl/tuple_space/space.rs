@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast;
 use foldhash::quality::RandomState;
 use gridway_config::{AclRule, AddressSet};
+use gridway_prefetch::prefetch;
 use gridway_wire::protocol::Protocol;
 
 use super::NO_RULE;
@@ -15,6 +16,8 @@ use super::plan::{self, Key, Planned};
 
 /// Rules of a group up to which each has an entry of its own.
 const SMALL_GROUP: usize = 4;
+/// Tables whose slots are loaded together: a search mostly ends within them.
+const AHEAD: usize = 4;
 /// Stands for nothing where a number of another list could be.
 const NONE: u32 = u32::MAX;
 
@@ -42,6 +45,13 @@ struct Table<A> {
     /// Its slots are `slots[first_slot..=first_slot + slot_mask]`.
     first_slot: u32,
     slot_mask: u32,
+}
+
+impl<A> Table<A> {
+    /// Where a digest's slot is, or where the search for it begins.
+    fn place(&self, digest: u32) -> usize {
+        (self.first_slot + (digest & self.slot_mask)) as usize
+    }
 }
 
 /// A run of entries whose masked addresses have one hash.
@@ -131,21 +141,29 @@ impl<A: Bits> Space<A> {
     pub(super) fn first_match(&self, source: A, destination: A, protocol: Protocol, port: u16) -> u32 {
         let mut best = NO_RULE;
         let packet = Packet { source, destination, protocol, port };
-        for table in &self.tables {
-            if table.best >= best {
-                break;
+        let mut digests = [0; AHEAD];
+        for tables in self.tables.chunks(AHEAD) {
+            let asked = tables.iter().take_while(|table| table.best < best);
+            for (digest, table) in digests.iter_mut().zip(asked) {
+                let key = (source.and(table.source_mask), destination.and(table.destination_mask));
+                *digest = A::digest(&self.seed, key.0, key.1);
+                prefetch(&self.slots[table.place(*digest)]);
             }
-            let key = (source.and(table.source_mask), destination.and(table.destination_mask));
-            let Some(run) = self.find(table, A::digest(&self.seed, key.0, key.1)) else { continue };
-            for entry in &self.entries[run as usize..] {
-                if entry.best >= best {
-                    break;
+            for (digest, table) in digests.iter().zip(tables) {
+                if table.best >= best {
+                    return best;
                 }
-                if entry.matches(&packet) {
-                    best = best.min(self.first_of(entry, &packet));
-                }
-                if entry.last {
-                    break;
+                let Some(run) = self.find(table, *digest) else { continue };
+                for entry in &self.entries[run as usize..] {
+                    if entry.best >= best {
+                        break;
+                    }
+                    if entry.matches(&packet) {
+                        best = best.min(self.first_of(entry, &packet));
+                    }
+                    if entry.last {
+                        break;
+                    }
                 }
             }
         }
@@ -155,7 +173,7 @@ impl<A: Bits> Space<A> {
     fn find(&self, table: &Table<A>, digest: u32) -> Option<u32> {
         let mut at = digest;
         loop {
-            let slot = self.slots[(table.first_slot + (at & table.slot_mask)) as usize];
+            let slot = self.slots[table.place(at)];
             if slot.run == NONE {
                 return None;
             }
@@ -242,7 +260,7 @@ impl<A: Bits> Builder<'_, A> {
             space.entries.last_mut().expect("a run has entries").last = true;
             let mut at = run[0].0;
             let free = loop {
-                let slot = &mut space.slots[(table.first_slot + (at & table.slot_mask)) as usize];
+                let slot = &mut space.slots[table.place(at)];
                 if slot.run == NONE {
                     break slot;
                 }
