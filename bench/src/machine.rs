@@ -32,6 +32,13 @@ impl Machine {
     }
 }
 
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { cpu, cpus, kernel, commit, .. } = self;
+        write!(f, "{cpu}, {cpus} CPUs, Linux {kernel}, commit {commit}")
+    }
+}
+
 fn said_by(command: &mut Command) -> String {
     let output = command.output().ok().filter(|output| output.status.success());
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()

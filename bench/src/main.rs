@@ -5,6 +5,8 @@ mod lab;
 mod load;
 mod machine;
 mod packets;
+mod peers;
+mod plot;
 mod report;
 mod search;
 mod statistics;
@@ -41,6 +43,18 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Round trips beside a TCP stream that fills a WAN of 200 Mbit/s, through two gateways and by kernel forwarding.
+    Latency {
+        /// 8 s instead of 20.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Gridway beside other tunnels and kernel forwarding: TCP, packet rates, round trips idle and under load.
+    Peers {
+        /// Three short rounds instead of five.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Generator and sink on two interfaces of this machine, around whatever is between them.
     Wire(wire::Wire),
 }
@@ -49,6 +63,8 @@ fn main() -> Result<()> {
     match Arguments::parse().what {
         What::Lab { quick } => lab::run(quick, Path::new(RESULTS)),
         What::Packets { quick } => packets::run(quick, Path::new(RESULTS)),
+        What::Latency { quick } => peers::latency(quick),
+        What::Peers { quick } => peers::run(quick, Path::new(RESULTS)),
         What::Wire(wire) => wire::run(&wire),
     }
 }

@@ -23,11 +23,11 @@ use crate::search::{Found, search};
 use crate::statistics::median;
 
 /// Loss that the partial-drop rate accepts: 0.5 % (CSIT's PDR).
-const PARTIAL_DROP: f64 = 0.005;
+pub(crate) const PARTIAL_DROP: f64 = 0.005;
 /// How many times what a device takes the generator must be able to send.
-const HEADROOM: f64 = 2.0;
+pub(crate) const HEADROOM: f64 = 2.0;
 /// Flows that take turns.
-const FLOWS: u32 = 100;
+pub(crate) const FLOWS: u32 = 100;
 /// Loads at which latency is measured, as shares of the partial-drop rate.
 const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
 
@@ -68,10 +68,10 @@ struct Results {
 
 /// What the generator sends and the sink takes with nothing but a cable between them.
 #[derive(Debug, Serialize)]
-struct Headroom {
+pub(crate) struct Headroom {
     size: String,
     offered: f64,
-    delivered: f64,
+    pub(crate) delivered: f64,
 }
 
 /// Rates of one contender at one size, packets a second, each a median over the rounds.
@@ -106,7 +106,7 @@ struct Latency {
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     let extent = Extent::of(quick);
-    let headroom = headroom(&extent)?;
+    let headroom = headroom(&extent.sizes, extent.trial)?;
     let lab = Lab::new().context("cannot build the laboratory")?;
     let contenders = [Contender::Kernel, Contender::Gridway];
     let (mut rates, mut latencies, mut interfaces) = (Vec::new(), Vec::new(), String::new());
@@ -194,7 +194,7 @@ fn rates_of(contender: Contender, traffic: Traffic, rounds: &[[Found; 2]], first
 }
 
 /// Runs a measurement while a contender carries the packets from h1 to h2. Gives the interfaces' modes too.
-fn with_bench<R>(
+pub(crate) fn with_bench<R>(
     lab: &Lab,
     contender: Contender,
     traffic: Traffic,
@@ -226,7 +226,7 @@ fn bench(
 }
 
 /// Measures generator and sink with nothing but a cable between them.
-fn headroom(extent: &Extent) -> Result<Vec<Headroom>> {
+pub(crate) fn headroom(sizes: &[Sizes], time: Duration) -> Result<Vec<Headroom>> {
     let lab = Lab::new().context("cannot build the laboratory")?;
     let (from, to) =
         (End { namespace: lab.h1(), interface: "cable" }, End { namespace: lab.h2(), interface: "cable" });
@@ -234,12 +234,12 @@ fn headroom(extent: &Extent) -> Result<Vec<Headroom>> {
     let sink = MacAddr(RawSender::open(lab.h2(), "cable")?.mac());
     let mut bench = bench(lab.h1(), lab.h2(), "cable", sink, Side::B.host(0))?;
     let measure = |sizes: &Sizes| {
-        let trial = bench.trial(Traffic { sizes: *sizes, flows: FLOWS }, None, extent.trial)?;
+        let trial = bench.trial(Traffic { sizes: *sizes, flows: FLOWS }, None, time)?;
         if trial.delivered < 1.0 {
             bail!("nothing comes through a cable: {trial:?}");
         }
         println!("generator to sink, {sizes} bytes: {:.0} packets a second", trial.delivered);
         Ok(Headroom { size: sizes.to_string(), offered: trial.offered, delivered: trial.delivered })
     };
-    extent.sizes.iter().map(measure).collect()
+    sizes.iter().map(measure).collect()
 }

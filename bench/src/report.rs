@@ -92,7 +92,8 @@ pub(crate) fn write_percentiles(file: &Path, histogram: &Histogram<u64>) -> Resu
     write(file, &text)
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
+/// Writes a file, and its directory.
+pub(crate) fn write(file: &Path, text: &str) -> Result<()> {
     if let Some(directory) = file.parent() {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }

@@ -1,42 +1,39 @@
 //! Measurements.
 
 use anyhow::{Result, bail};
-use clap::Subcommand;
+use clap::ValueEnum;
 
 use crate::demo::{program, release_programs};
 use crate::run::{is_root, run, say};
-use crate::{scale, setup};
+use crate::{rivals, scale, setup};
 
-#[derive(Subcommand, Debug)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum What {
     /// TCP through two gateways against kernel forwarding, in four network namespaces.
-    Lab {
-        /// Three pairs of 4 s instead of seven of 10 s.
-        #[arg(long)]
-        quick: bool,
-    },
+    Lab,
     /// Packet rates and latencies of two gateways against kernel forwarding, by an AF_XDP generator.
-    Packets {
-        /// Two sizes and short trials.
-        #[arg(long)]
-        quick: bool,
-    },
+    Packets,
+    /// Round trips beside a TCP stream that fills a narrow WAN, of two gateways and of kernel forwarding.
+    Latency,
+    /// All of that for OpenVPN, gotatun, wireguard-go and Nebula too, which are installed first.
+    Peers,
     /// What a packet and a new flow cost in Layer 3, over flows, prefixes and rules.
-    Scale {
-        /// Up to 100,000 flows and prefixes instead of a million.
-        #[arg(long)]
-        quick: bool,
-    },
+    Scale,
 }
 
 /// Builds what is measured, then measures.
-pub(crate) fn bench(what: &What) -> Result<()> {
+pub(crate) fn bench(what: What, quick: bool) -> Result<()> {
     match what {
-        What::Lab { quick } => laboratory("lab", *quick),
-        What::Packets { quick } => laboratory("packets", *quick),
-        What::Scale { quick } => {
+        What::Lab => laboratory("lab", quick),
+        What::Packets => laboratory("packets", quick),
+        What::Latency => laboratory("latency", quick),
+        What::Peers => {
+            rivals::install()?;
+            laboratory("peers", quick)
+        }
+        What::Scale => {
             setup::setup()?;
-            scale::scale(*quick)
+            scale::scale(quick)
         }
     }
 }

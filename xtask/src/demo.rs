@@ -1,6 +1,6 @@
 //! The demonstration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -33,7 +33,12 @@ pub(crate) fn release_programs() -> Command {
 /// A program that [`release_programs`] has built. Not by way of `cargo run`, which would choose other
 /// features for one package than for several and build them all again.
 pub(crate) fn program(name: &str) -> Result<Command> {
+    Ok(Command::new(target()?.join("release").join(name)))
+}
+
+/// Where everything is built.
+pub(crate) fn target() -> Result<PathBuf> {
     let this = std::env::current_exe().context("cannot tell where the target directory is")?;
     let target = this.parent().and_then(Path::parent).context("this program lies in a target directory")?;
-    Ok(Command::new(target.join("release").join(name)))
+    Ok(target.to_owned())
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod lint;
+mod rivals;
 mod run;
 mod scale;
 mod setup;
@@ -37,8 +38,11 @@ enum Task {
     Lint,
     /// Measures, and prints ratios.
     Bench {
-        #[command(subcommand)]
+        #[arg(value_enum, default_value = "peers")]
         what: bench::What,
+        /// Fewer and shorter runs, for a look.
+        #[arg(long)]
+        quick: bool,
     },
 }
 
@@ -49,6 +53,6 @@ fn main() -> Result<()> {
         Task::Demo => demo::demo(),
         Task::Test { unprivileged, filter } => test::test(unprivileged, filter.as_deref()),
         Task::Lint => lint::lint(),
-        Task::Bench { what } => bench::bench(&what),
+        Task::Bench { what, quick } => bench::bench(what, quick),
     }
 }

@@ -45,6 +45,16 @@ fn points(quick: bool) -> Vec<Point> {
         std::iter::successors(Some(from), |size| Some(size * 10)).take_while(move |size| *size <= to)
     };
     let mut points = Vec::new();
+    // The machine's own measure: what a table of that many MiB cannot be faster than.
+    for size in sizes(1, 100) {
+        points.push(point(
+            "random read, of MiB",
+            size,
+            ("random_read", "SIZE 10000000"),
+            " ns a read",
+            false,
+        ));
+    }
     for size in sizes(1, most) {
         for (what, direction) in [("packet out, of flows", "outbound"), ("packet in, of flows", "inbound")] {
             let program = ("fast_path", format!("SIZE {OPERATIONS} {direction}"));

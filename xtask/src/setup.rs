@@ -63,7 +63,8 @@ fn toolchain_has_source() -> bool {
     !sysroot.is_empty() && Path::new(&sysroot).join("lib/rustlib/src/rust/library/core").exists()
 }
 
-fn install_packages(wanted: &[&str]) -> Result<()> {
+/// Installs those of `wanted` that are missing.
+pub(crate) fn install_packages(wanted: &[&str]) -> Result<()> {
     let installed = |package: &str| {
         output(Command::new("dpkg-query").args(["-W", "-f", "${Status}", package])).contains("ok installed")
     };

@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Bytes not yet sent at which the kernel calls a socket full: what waits longer waits with us, where
 /// the queue is measured and kept short.
-const NOTSENT_LOWAT: u32 = 128 * 1024;
+const NOTSENT_LOWAT: u32 = 32 * 1024;
 const CONGESTION: &[u8] = b"bbr";
 const BACKLOG: i32 = 1024;
 /// Unacknowledged data ends a connection after this; pings notice earlier.

@@ -51,7 +51,7 @@ pub use process::{Captured, Process, is_alive, wait_until_dead};
 pub use rate::{Loss, Rate, Shape};
 pub use relay::{Relay, RelayReport};
 pub use side::{DATA_INTERFACE, HOST_INTERFACE, Side, TUNNEL_PORT, WAN_INTERFACE};
-pub use tools::{Capture, EchoServer, Iperf3, Iperf3Server, Marker, Ping, RawSender, Scapy};
+pub use tools::{Capture, EchoServer, Iperf3, Iperf3Server, Marker, Ping, PingReport, RawSender, Scapy};
 pub use topology::Lab;
 pub use wait::{try_wait_until, wait_until};
 pub use wan::Wan;

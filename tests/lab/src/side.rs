@@ -33,7 +33,9 @@ impl Side {
         }
     }
 
-    pub(crate) fn index(self) -> usize {
+    /// 0 for A, 1 for B.
+    #[must_use]
+    pub fn index(self) -> usize {
         usize::from(self == Self::B)
     }
 

@@ -17,7 +17,7 @@ use crate::link::Link;
 use crate::pool::{CHUNK_LEN, Chunk, Pools};
 
 /// Sealed records that may wait for the socket: what is sealed cannot be taken back.
-const SEALED_AHEAD: usize = 8;
+const SEALED_AHEAD: usize = 4;
 /// Records of our own that may wait for the socket: a peer that asks without reading gets no more.
 const OWN_RECORDS: usize = 4;
 /// Bytes read from one connection before others have their turn.

@@ -1,0 +1,311 @@
+//! Gridway beside what one would pick instead.
+//!
+//! In each round every contender has its turn, over the same links with the same iperf3 flags and the same generator.
+//! A figure is the median over the rounds; a ratio is the median of the rounds' ratios.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use gridway_lab::{Iperf3, Iperf3Server, Lab, Ping, PingReport, Rate, Shape};
+use serde::Serialize;
+
+use crate::contender::{Contender, Rival};
+use crate::load::pattern::Sizes;
+use crate::load::trial::Traffic;
+use crate::machine::Machine;
+use crate::packets::{FLOWS, HEADROOM, PARTIAL_DROP, headroom, with_bench};
+use crate::plot::{Bar, Line, bars, lines};
+use crate::report;
+use crate::search::search;
+use crate::statistics::{median, spread};
+
+const IPERF3_PORT: u16 = 5201;
+const STREAMS: u32 = 8;
+/// Echo requests while nothing else is sent, and the time between two of them.
+const IDLE_PINGS: u32 = 200;
+const IDLE_INTERVAL: Duration = Duration::from_millis(10);
+/// Time between echo requests under load.
+const LOADED_INTERVAL: Duration = Duration::from_millis(20);
+/// The WAN under load, Mbit/s.
+const WAN: u64 = 200;
+
+/// How much is measured.
+struct Extent {
+    rounds: usize,
+    tcp: Duration,
+    trial: Duration,
+    loaded: Duration,
+}
+
+impl Extent {
+    fn of(quick: bool) -> Self {
+        let seconds = Duration::from_secs;
+        if quick {
+            Self { rounds: 3, tcp: seconds(3), trial: seconds(1), loaded: seconds(8) }
+        } else {
+            Self { rounds: 5, tcp: seconds(5), trial: seconds(2), loaded: seconds(20) }
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Results {
+    machine: Machine,
+    conditions: String,
+    generator_packets: f64,
+    contenders: Vec<Figures>,
+}
+
+/// What was measured of one contender.
+#[derive(Debug, Serialize)]
+struct Figures {
+    contender: &'static str,
+    version: String,
+    /// Mbit/s of one TCP stream, a figure a round.
+    tcp: Vec<f64>,
+    /// Mbit/s of eight TCP streams together.
+    tcp_streams: Vec<f64>,
+    /// Packets of 64 bytes a second with at most 0.5 % lost.
+    packets: Vec<f64>,
+    /// Round trip while nothing else is sent.
+    idle: Vec<RoundTrip>,
+    loaded: Option<Loaded>,
+}
+
+/// Round trips, milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct RoundTrip {
+    mean: f64,
+    p50: f64,
+    p99: f64,
+    lost: u32,
+}
+
+/// Round trips beside one TCP stream that fills a narrow WAN.
+#[derive(Debug, Serialize)]
+struct Loaded {
+    mbps: f64,
+    round_trip: RoundTrip,
+    /// Each of them, milliseconds, in the order of their arrival.
+    round_trips: Vec<f64>,
+}
+
+/// Round trips of Gridway and kernel forwarding alone, printed only.
+pub(crate) fn latency(quick: bool) -> Result<()> {
+    let lab = Lab::new().context("cannot build the laboratory")?;
+    lab.wan().set_shape(Some(Shape::new(Rate::mbit(WAN))))?;
+    println!("round trips beside a TCP stream, WAN of {WAN} Mbit/s");
+    for contender in [Contender::Gridway, Contender::Kernel] {
+        loaded(contender, &lab, Extent::of(quick).loaded)?;
+    }
+    Ok(())
+}
+
+/// Measures, prints, and keeps the figures.
+pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
+    let extent = Extent::of(quick);
+    let contenders: Vec<Contender> =
+        [Contender::Gridway, Contender::Kernel].into_iter().chain(Rival::ALL.map(Contender::Rival)).collect();
+    let mut figures: Vec<Figures> = contenders.iter().map(|contender| Figures::none(*contender)).collect();
+    let generator_packets = headroom(&[Sizes::Fixed(64)], extent.trial)?[0].delivered;
+    let lab = Lab::new().context("cannot build the laboratory")?;
+    for round in 1..=extent.rounds {
+        println!("round {round} of {}", extent.rounds);
+        for (contender, figures) in contenders.iter().zip(&mut figures) {
+            figures.measure(*contender, &lab, &extent, generator_packets)?;
+        }
+    }
+    println!("round trips beside a TCP stream, WAN of {WAN} Mbit/s");
+    lab.wan().set_shape(Some(Shape::new(Rate::mbit(WAN))))?;
+    for (contender, figures) in contenders.iter().zip(&mut figures) {
+        figures.loaded = Some(loaded(*contender, &lab, extent.loaded)?);
+    }
+    lab.wan().set_shape(None)?;
+    let name = if quick { "peers-quick" } else { "peers" };
+    let conditions = format!(
+        "{} rounds, TCP {} s, trials of {} s, gateways pinned to different cores",
+        extent.rounds,
+        extent.tcp.as_secs(),
+        extent.trial.as_secs()
+    );
+    let measured = Results { machine: Machine::here(), conditions, generator_packets, contenders: figures };
+    let table = measured.table();
+    println!("\n{table}");
+    measured.draw(results, name)?;
+    report::write(&results.join(format!("{name}.md")), &measured.page(name, &table))?;
+    report::write_json(&results.join(format!("{name}.json")), &measured)
+}
+
+impl Figures {
+    fn none(contender: Contender) -> Self {
+        let version = match contender {
+            Contender::Kernel | Contender::Gridway => String::new(),
+            Contender::Rival(rival) => rival.version(),
+        };
+        Self {
+            contender: contender.name(),
+            version,
+            tcp: Vec::new(),
+            tcp_streams: Vec::new(),
+            packets: Vec::new(),
+            idle: Vec::new(),
+            loaded: None,
+        }
+    }
+
+    /// One round.
+    fn measure(&mut self, contender: Contender, lab: &Lab, extent: &Extent, highest: f64) -> Result<()> {
+        let running = contender.start(lab)?;
+        let tcp = |streams| tcp(contender, lab, extent.tcp, streams);
+        let (one, many) = (tcp(1)?, tcp(STREAMS)?);
+        let idle = Ping::new(contender.target()).count(IDLE_PINGS).interval(IDLE_INTERVAL).run(lab.h1())?;
+        running.stop()?;
+        let traffic = Traffic { sizes: Sizes::Fixed(64), flows: FLOWS };
+        let (found, _) = with_bench(lab, contender, traffic, |bench| {
+            search(highest, PARTIAL_DROP, |rate| bench.trial(traffic, Some(rate), extent.trial))
+        })?;
+        let packets = found.best.map_or(0.0, |trial| trial.offered);
+        let idle = RoundTrip::of(&idle);
+        println!(
+            "  {:<30} {one:>6.0} Mbit/s, {STREAMS} streams {many:>6.0}, {packets:>8.0} packets/s, {:>7.2} ms",
+            self.contender, idle.mean
+        );
+        self.tcp.push(one);
+        self.tcp_streams.push(many);
+        self.packets.push(packets);
+        self.idle.push(idle);
+        Ok(())
+    }
+}
+
+fn tcp(contender: Contender, lab: &Lab, duration: Duration, streams: u32) -> Result<f64> {
+    let _server = Iperf3Server::start(lab.h2(), IPERF3_PORT)?;
+    let client = Iperf3::tcp(contender.target()).port(IPERF3_PORT).duration(duration);
+    Ok(client.arg("-P").arg(&streams.to_string()).run(lab.h1())?.mbps())
+}
+
+/// Echo requests beside one TCP stream.
+fn loaded(contender: Contender, lab: &Lab, duration: Duration) -> Result<Loaded> {
+    let running = contender.start(lab)?;
+    let count = (duration.as_secs_f64() / LOADED_INTERVAL.as_secs_f64()) as u32;
+    let (mbps, pings) = std::thread::scope(|scope| {
+        let stream = scope.spawn(|| tcp(contender, lab, duration, 1));
+        let pings = Ping::new(contender.target()).count(count).interval(LOADED_INTERVAL).run(lab.h1());
+        (stream.join().expect("iperf3's thread does not panic"), pings)
+    });
+    running.stop()?;
+    let (mbps, pings) = (mbps?, pings?);
+    let round_trip = RoundTrip::of(&pings);
+    println!(
+        "  {:<30} {mbps:>6.0} Mbit/s, ping 50 % {:.1} ms, 99 % {:.1} ms, {} lost",
+        contender.name(),
+        round_trip.p50,
+        round_trip.p99,
+        round_trip.lost
+    );
+    let round_trips = pings.rtts.iter().map(milliseconds).collect();
+    Ok(Loaded { mbps, round_trip, round_trips })
+}
+
+fn milliseconds(time: &Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+impl RoundTrip {
+    fn of(report: &PingReport) -> Self {
+        let quantile = |share| report.quantile(share).as_ref().map_or(f64::NAN, milliseconds);
+        Self {
+            mean: report.mean().as_ref().map_or(f64::NAN, milliseconds),
+            p50: quantile(0.5),
+            p99: quantile(0.99),
+            lost: report.sent - report.received,
+        }
+    }
+}
+
+/// The median of `ours` over `theirs`, round by round.
+fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
+    let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
+    median(&ratios)
+}
+
+impl Results {
+    fn table(&self) -> String {
+        let ours = &self.contenders[0];
+        let mut table = String::from(
+            "| | TCP, one stream, Mbit/s | Gridway is | 8 streams | Gridway is | 64 B, packets/s, 0.5 % lost | Gridway is | idle round trip, ms, mean | loaded: Mbit/s | ms, 50 % | 99 % |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for row in &self.contenders {
+            let figure = |samples: &[f64]| {
+                let (least, most) = spread(samples);
+                format!("{:.0} ({least:.0} to {most:.0})", median(samples))
+            };
+            let times = |ours: &[f64], theirs: &[f64]| format!("{:.2}", ratio(ours, theirs));
+            let idle: Vec<f64> = row.idle.iter().map(|idle| idle.mean).collect();
+            let loaded = row.loaded.as_ref().map_or_else(String::new, |loaded| {
+                format!("{:.0} | {:.1} | {:.1}", loaded.mbps, loaded.round_trip.p50, loaded.round_trip.p99)
+            });
+            table += &format!(
+                "| {} | {} | {} | {} | {} | {} | {} | {:.2} | {loaded} |\n",
+                row.contender,
+                figure(&row.tcp),
+                times(&ours.tcp, &row.tcp),
+                figure(&row.tcp_streams),
+                times(&ours.tcp_streams, &row.tcp_streams),
+                figure(&row.packets),
+                times(&ours.packets, &row.packets),
+                median(&idle),
+            );
+        }
+        table
+    }
+
+    fn page(&self, name: &str, table: &str) -> String {
+        let most = self.contenders.iter().map(|row| median(&row.packets)).fold(0.0, f64::max);
+        let headroom =
+            if most * HEADROOM > self.generator_packets { "less than twice" } else { "twice or more" };
+        let versions: Vec<String> = self
+            .contenders
+            .iter()
+            .filter(|row| !row.version.is_empty())
+            .map(|row| format!("- {}: {}\n", row.contender, row.version))
+            .collect();
+        format!(
+            "# Gridway beside other tunnels\n\n`cargo xtask bench peers` on {}. {}. \"Gridway is\": Gridway's figure over the row's, median of the rounds' \
+             ratios. The generator sends {:.0} packets a second over a cable, {headroom} what the fastest takes. Loaded: one TCP stream and pings 20 ms \
+             apart over a WAN of {WAN} Mbit/s (tbf, latency 5 ms).\n\n{table}\n![TCP, one stream]({name}-tcp.svg)\n\n![Packets of 64 bytes]({name}-packets.svg)\n\n\
+             ![Round trips under load]({name}-ping.svg)\n\n{}",
+            self.machine,
+            self.conditions,
+            self.generator_packets,
+            versions.concat()
+        )
+    }
+
+    fn draw(&self, results: &Path, name: &str) -> Result<()> {
+        std::fs::create_dir_all(results)?;
+        let plot = |file: &str, title: &str, of: fn(&Figures) -> &[f64]| {
+            let bar = |row: &'_ Figures| (row.contender, median(of(row)), spread(of(row)));
+            let shown: Vec<_> = self.contenders.iter().map(bar).collect();
+            let shown: Vec<Bar<'_>> = shown
+                .iter()
+                .map(|(name, value, spread)| Bar { name, value: *value, spread: *spread })
+                .collect();
+            bars(&results.join(format!("{name}-{file}.svg")), title, &shown)
+        };
+        plot("tcp", "TCP, one stream, Mbit/s (median, least to most)", |row| &row.tcp)?;
+        plot("packets", "Packets of 64 bytes a second, 0.5 % lost (median, least to most)", |row| {
+            &row.packets
+        })?;
+        let line = |row: &'_ Figures| {
+            let round_trips = row.loaded.as_ref().map_or(&[][..], |loaded| &loaded.round_trips);
+            let at = |n: usize| n as f64 * LOADED_INTERVAL.as_secs_f64();
+            (row.contender, round_trips.iter().enumerate().map(|(n, ms)| (at(n), *ms)).collect::<Vec<_>>())
+        };
+        let shown: Vec<Line<'_>> =
+            self.contenders.iter().map(line).map(|(name, points)| Line { name, points }).collect();
+        let title = format!("Round trip beside a TCP stream, WAN of {WAN} Mbit/s");
+        lines(&results.join(format!("{name}-ping.svg")), &title, ["seconds", "ms"], &shown)
+    }
+}

@@ -1,0 +1,33 @@
+//! Other tunnels, installed to be measured beside Gridway.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::run::{cargo, output, run, say};
+use crate::setup::install_packages;
+
+const PACKAGES: &[&str] = &["openvpn", "nebula", "wireguard-go", "wireguard-tools"];
+/// WireGuard in Rust.
+const GOTATUN: (&str, &str) = ("gotatun-cli", "0.10.2");
+/// Where `gridway-bench` looks for it, below the target directory.
+const ROOT: &str = "rivals";
+
+/// Installs what is missing.
+pub(crate) fn install() -> Result<()> {
+    say("Checking for the other tunnels");
+    install_packages(PACKAGES)?;
+    let root = crate::demo::target()?.join(ROOT);
+    let (name, version) = GOTATUN;
+    if has(&root.join("bin/gotatun"), version) {
+        println!("    gotatun: {version} there");
+        return Ok(());
+    }
+    say(&format!("Installing gotatun {version} (a few minutes)"));
+    run(cargo().args(["install", name, "--version", version, "--locked", "--force", "--root"]).arg(&root))
+}
+
+fn has(program: &Path, version: &str) -> bool {
+    let said = output(std::process::Command::new(program).arg("--version"));
+    said.split_whitespace().any(|word| word == version)
+}
