@@ -95,9 +95,11 @@ struct Loaded {
 pub(crate) fn latency(quick: bool) -> Result<()> {
     let lab = Lab::new().context("cannot build the laboratory")?;
     lab.wan().set_shape(Some(Shape::new(Rate::mbit(WAN))))?;
-    println!("round trips beside a TCP stream, WAN of {WAN} Mbit/s");
-    for contender in [Contender::Gridway, Contender::Kernel] {
-        loaded(contender, &lab, Extent::of(quick).loaded)?;
+    for streams in [1, STREAMS] {
+        println!("round trips beside TCP, streams: {streams}, WAN of {WAN} Mbit/s");
+        for contender in [Contender::Gridway, Contender::Kernel] {
+            loaded(contender, &lab, Extent::of(quick).loaded, streams)?;
+        }
     }
     Ok(())
 }
@@ -119,7 +121,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     println!("round trips beside a TCP stream, WAN of {WAN} Mbit/s");
     lab.wan().set_shape(Some(Shape::new(Rate::mbit(WAN))))?;
     for (contender, figures) in contenders.iter().zip(&mut figures) {
-        figures.loaded = Some(loaded(*contender, &lab, extent.loaded)?);
+        figures.loaded = Some(loaded(*contender, &lab, extent.loaded, 1)?);
     }
     lab.wan().set_shape(None)?;
     let name = if quick { "peers-quick" } else { "peers" };
@@ -157,9 +159,10 @@ impl Figures {
     /// One round.
     fn measure(&mut self, contender: Contender, lab: &Lab, extent: &Extent, highest: f64) -> Result<()> {
         let running = contender.start(lab)?;
+        // First, while no queue is left over from a transfer.
+        let idle = Ping::new(contender.target()).count(IDLE_PINGS).interval(IDLE_INTERVAL).run(lab.h1())?;
         let tcp = |streams| tcp(contender, lab, extent.tcp, streams);
         let (one, many) = (tcp(1)?, tcp(STREAMS)?);
-        let idle = Ping::new(contender.target()).count(IDLE_PINGS).interval(IDLE_INTERVAL).run(lab.h1())?;
         running.stop()?;
         let traffic = Traffic { sizes: Sizes::Fixed(64), flows: FLOWS };
         let (found, _) = with_bench(lab, contender, traffic, |bench| {
@@ -185,12 +188,12 @@ fn tcp(contender: Contender, lab: &Lab, duration: Duration, streams: u32) -> Res
     Ok(client.arg("-P").arg(&streams.to_string()).run(lab.h1())?.mbps())
 }
 
-/// Echo requests beside one TCP stream.
-fn loaded(contender: Contender, lab: &Lab, duration: Duration) -> Result<Loaded> {
+/// Echo requests beside TCP.
+fn loaded(contender: Contender, lab: &Lab, duration: Duration, streams: u32) -> Result<Loaded> {
     let running = contender.start(lab)?;
     let count = (duration.as_secs_f64() / LOADED_INTERVAL.as_secs_f64()) as u32;
     let (mbps, pings) = std::thread::scope(|scope| {
-        let stream = scope.spawn(|| tcp(contender, lab, duration, 1));
+        let stream = scope.spawn(|| tcp(contender, lab, duration, streams));
         let pings = Ping::new(contender.target()).count(count).interval(LOADED_INTERVAL).run(lab.h1());
         (stream.join().expect("iperf3's thread does not panic"), pings)
     });

@@ -9,6 +9,12 @@ use gridway_tunnel::ConnectionId;
 use gridway_wire::frame;
 use gridway_wire::time::Nanos;
 
+/// Stands for no time.
+const NOTHING: u64 = u64::MAX;
+
+/// Record buffers of a connection that may pass others at a time.
+const PASSING: u32 = 4;
+
 /// The shared side of a connection: data workers write records for it, its tunnel worker sends them.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -19,9 +25,12 @@ pub(crate) struct Link {
     /// The worker that delivers what arrives on it.
     pub(crate) data_worker: usize,
     quota: u32,
-    /// Record buffers on their way to the socket.
+    /// Record buffers on their way to the socket that wait in their turn.
     in_use: AtomicU32,
-    wait: AtomicU64,
+    /// Those that pass.
+    passing: AtomicU32,
+    /// When the oldest record that waits in its turn was closed, or [`NOTHING`].
+    oldest: AtomicU64,
     closed: AtomicBool,
     vnets: ArcSwap<VnetIds>,
     pub(crate) traffic: LinkTraffic,
@@ -48,34 +57,45 @@ impl Link {
             data_worker,
             quota,
             in_use: AtomicU32::new(0),
-            wait: AtomicU64::new(0),
+            passing: AtomicU32::new(0),
+            oldest: AtomicU64::new(NOTHING),
             closed: AtomicBool::new(false),
             vnets: ArcSwap::default(),
             traffic: LinkTraffic::default(),
         }
     }
 
-    /// Claims one record buffer of the connection's quota.
-    pub(crate) fn claim(&self) -> bool {
-        if self.in_use.fetch_add(1, Ordering::Relaxed) < self.quota {
+    /// Claims one record buffer: of the connection's quota, or of the few that pass others whatever the quota is used
+    /// up for.
+    pub(crate) fn claim(&self, passes: bool) -> bool {
+        let (claims, most) = self.claims(passes);
+        if claims.fetch_add(1, Ordering::Relaxed) < most {
             return true;
         }
-        self.in_use.fetch_sub(1, Ordering::Relaxed);
+        claims.fetch_sub(1, Ordering::Relaxed);
         false
     }
 
     /// Gives the claim on a record buffer back.
-    pub(crate) fn release(&self) {
-        self.in_use.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn release(&self, passes: bool) {
+        self.claims(passes).0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How long records wait for the socket at present.
-    pub(crate) fn wait(&self) -> Duration {
-        Duration::from_nanos(self.wait.load(Ordering::Relaxed))
+    fn claims(&self, passes: bool) -> (&AtomicU32, u32) {
+        if passes { (&self.passing, PASSING) } else { (&self.in_use, self.quota) }
     }
 
-    pub(crate) fn publish_wait(&self, wait: Duration) {
-        self.wait.store(Nanos::from(wait).0, Ordering::Relaxed);
+    /// How long the oldest record that waits for the socket in its turn has waited; zero when none does.
+    pub(crate) fn wait(&self, now: Nanos) -> Duration {
+        match self.oldest.load(Ordering::Relaxed) {
+            NOTHING => Duration::ZERO,
+            closed_at => now.since(Nanos(closed_at)),
+        }
+    }
+
+    /// Says when the oldest record that waits was closed. Not how long ago: nobody may look for a while.
+    pub(crate) fn publish_oldest(&self, closed_at: Option<Nanos>) {
+        self.oldest.store(closed_at.map_or(NOTHING, |closed_at| closed_at.0), Ordering::Relaxed);
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -80,6 +80,8 @@ pub struct RecordBuffer {
     sealed_len: usize,
     /// When the data worker closed the record: the start of its wait for the socket.
     pub closed_at: Nanos,
+    /// It holds packets of sparse flows and passes records that wait.
+    pub passes: bool,
 }
 
 impl Default for RecordBuffer {
@@ -99,6 +101,7 @@ impl RecordBuffer {
             plaintext_len: 0,
             sealed_len: 0,
             closed_at: Nanos::default(),
+            passes: false,
         }
     }
 
@@ -108,6 +111,7 @@ impl RecordBuffer {
         self.contents = Contents::default();
         self.plaintext_len = 0;
         self.sealed_len = 0;
+        self.passes = false;
     }
 
     /// Appends an IP packet of the vnet that the sender announced as `vnet`.

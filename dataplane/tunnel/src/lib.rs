@@ -13,6 +13,7 @@ pub mod handshake;
 pub mod identity;
 pub mod record;
 pub mod session;
+pub mod sparse;
 
 pub use arbiter::{Arbiter, ConnectionId, Verdict};
 pub use buffer::{Contents, RecordBuffer, Source};

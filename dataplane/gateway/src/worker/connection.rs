@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use gridway_tunnel::buffer::HEADER_LEN;
 use gridway_tunnel::record::record_len;
@@ -67,6 +66,13 @@ pub(crate) struct Connection {
 struct Outgoing {
     record: RecordBuffer,
     claimed: bool,
+}
+
+impl Outgoing {
+    /// Whether it does not wait for its turn: control frames, and packets of sparse flows.
+    fn passes(&self) -> bool {
+        !self.claimed || self.record.passes
+    }
 }
 
 /// Why a connection ends.
@@ -148,7 +154,13 @@ impl Connection {
 
     /// Takes a record of a data worker.
     pub(crate) fn enqueue(&mut self, record: RecordBuffer) {
-        self.waiting.push_back(Outgoing { record, claimed: true });
+        let place = if record.passes { self.behind_those_that_pass() } else { self.waiting.len() };
+        self.waiting.insert(place, Outgoing { record, claimed: true });
+    }
+
+    /// The place in front of all that wait in their turn.
+    fn behind_those_that_pass(&self) -> usize {
+        self.waiting.iter().take_while(|outgoing| outgoing.passes()).count()
     }
 
     /// Seals and writes what waits, as far as the socket takes it.
@@ -175,8 +187,8 @@ impl Connection {
                 Err(error) => return Err(error.into()),
             }
         }
-        let oldest = self.sealed.front().or(self.waiting.front());
-        self.link.publish_wait(oldest.map_or(Duration::ZERO, |oldest| now.since(oldest.record.closed_at)));
+        let oldest = self.sealed.iter().chain(&self.waiting).find(|outgoing| !outgoing.passes());
+        self.link.publish_oldest(oldest.map(|oldest| oldest.record.closed_at));
         Ok(())
     }
 
@@ -190,9 +202,7 @@ impl Connection {
                 return;
             }
             record.closed_at = now;
-            // Behind earlier ones of its kind, which must keep their order.
-            let place = self.waiting.iter().take_while(|outgoing| !outgoing.claimed).count();
-            self.waiting.insert(place, Outgoing { record, claimed: false });
+            self.waiting.insert(self.behind_those_that_pass(), Outgoing { record, claimed: false });
         }
     }
 
@@ -225,7 +235,7 @@ impl Connection {
             let Some(Outgoing { record, claimed }) = self.sealed.pop_front() else { return };
             *written += record.contents();
             if claimed {
-                self.link.release();
+                self.link.release(record.passes);
                 pools.give_record(record);
             }
         }
@@ -363,7 +373,7 @@ impl Connection {
         for Outgoing { record, claimed } in self.sealed.drain(..).chain(self.waiting.drain(..)) {
             lost += record.contents();
             if claimed {
-                self.link.release();
+                self.link.release(record.passes);
                 pools.give_record(record);
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gridway_forwarding::{Counters, DropReason, PeerId, VnetId};
 use gridway_tunnel::aqm::CoDel;
+use gridway_tunnel::sparse::SparseFlows;
 use gridway_tunnel::{ConnectionId, RecordBuffer, Source};
 use gridway_wire::ecn::set_ecn_ce;
 use gridway_wire::frame;
@@ -25,8 +26,59 @@ pub(crate) struct Packet<'a> {
 
 struct Lane {
     link: Arc<Link>,
-    record: Option<RecordBuffer>,
+    /// For packets that wait in their turn, and for those that pass.
+    records: [Option<RecordBuffer>; 2],
     early_drop: CoDel,
+    sparse: SparseFlows,
+}
+
+impl Lane {
+    fn new(link: Arc<Link>) -> Self {
+        Self { link, records: [None, None], early_drop: CoDel::default(), sparse: SparseFlows::default() }
+    }
+
+    fn is_open(&self) -> bool {
+        self.records.iter().any(Option::is_some)
+    }
+
+    /// Copies a packet into one of the two records.
+    fn pack(
+        &mut self,
+        node: &Node,
+        packet: &Packet<'_>,
+        passes: bool,
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        let Packet { vnet, ref bytes, source } = *packet;
+        let (link, record) = (&self.link, &mut self.records[usize::from(passes)]);
+        let vnet = frame::VnetId(vnet.0);
+        if let Some(current) = record {
+            if current.push_packet(vnet, bytes, source).is_ok() {
+                return Ok(());
+            }
+            // Full: it goes, and the packet begins the next one.
+            if let Some(mut full) = record.take() {
+                full.closed_at = now;
+                outbox.push((link.clone(), full));
+            }
+        }
+        if !link.claim(passes) {
+            return Err(DropReason::QueueFull);
+        }
+        let Some(mut fresh) = node.pools.take_record() else {
+            link.release(passes);
+            return Err(DropReason::QueueFull);
+        };
+        if fresh.push_packet(vnet, bytes, source).is_err() {
+            link.release(passes);
+            node.pools.give_record(fresh);
+            return Err(DropReason::TooBig);
+        }
+        fresh.passes = passes;
+        *record = Some(fresh);
+        Ok(())
+    }
 }
 
 /// Tells a sender of congestion by an ECN mark (RFC 3168). False: the packet cannot carry one.
@@ -63,51 +115,38 @@ impl Lanes {
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
         let (epoch, now) = at;
-        let Packet { vnet, bytes, source } = packet;
-        let lane = self.choose(peer, spread, epoch).ok_or(DropReason::PeerDown)?;
+        let number = self.choose(peer, spread, epoch).ok_or(DropReason::PeerDown)?;
         let Self { node, lanes, open, .. } = self;
-        let Lane { link, record, early_drop } = &mut lanes[lane];
-        if early_drop.signal(link.wait(), now) {
-            if !mark(bytes) {
+        let lane = &mut lanes[number];
+        let wait = lane.link.wait(now);
+        let mut passes = lane.sparse.may_pass(spread, packet.bytes.len(), wait, now);
+        if !passes && lane.early_drop.signal(wait, now) {
+            if !mark(packet.bytes) {
                 return Err(DropReason::EarlyDrop);
             }
-            let received = if source == Source::Relayed { &counters.inbound } else { &counters.outbound };
+            let relayed = packet.source == Source::Relayed;
+            let received = if relayed { &counters.inbound } else { &counters.outbound };
             received.ecn_marked.add(1);
         }
-        let vnet = frame::VnetId(vnet.0);
-        if let Some(current) = record {
-            if current.push_packet(vnet, bytes, source).is_ok() {
-                return Ok(());
-            }
-            // Full: it goes, and the packet begins the next one.
-            if let Some(mut full) = record.take() {
-                full.closed_at = now;
-                outbox.push((link.clone(), full));
-            }
-            open.retain(|index| *index != lane);
+        let was_open = lane.is_open();
+        if passes && lane.pack(node, &packet, true, now, outbox).is_err() {
+            lane.sparse.queued(spread, now);
+            passes = false;
         }
-        if !link.claim() {
-            return Err(DropReason::QueueFull);
+        if !passes {
+            lane.pack(node, &packet, false, now, outbox)?;
         }
-        let Some(mut fresh) = node.pools.take_record() else {
-            link.release();
-            return Err(DropReason::QueueFull);
-        };
-        if fresh.push_packet(vnet, bytes, source).is_err() {
-            link.release();
-            node.pools.give_record(fresh);
-            return Err(DropReason::TooBig);
+        if !was_open {
+            open.push(number);
         }
-        *record = Some(fresh);
-        open.push(lane);
         Ok(())
     }
 
     /// Closes every record that has packets in it: a record never waits to fill.
     pub(crate) fn close_all(&mut self, now: Nanos, outbox: &mut Outbox) {
         for lane in self.open.drain(..) {
-            let Lane { link, record, .. } = &mut self.lanes[lane];
-            if let Some(mut record) = record.take() {
+            let Lane { link, records, .. } = &mut self.lanes[lane];
+            for mut record in records.iter_mut().filter_map(Option::take) {
                 record.closed_at = now;
                 outbox.push((link.clone(), record));
             }
@@ -146,7 +185,7 @@ impl Lanes {
     fn lane_of(&mut self, link: &Arc<Link>) -> usize {
         let is = |id: ConnectionId| move |lane: &Lane| lane.link.id == id;
         self.lanes.iter().position(is(link.id)).unwrap_or_else(|| {
-            self.lanes.push(Lane { link: link.clone(), record: None, early_drop: CoDel::default() });
+            self.lanes.push(Lane::new(link.clone()));
             self.lanes.len() - 1
         })
     }

@@ -85,7 +85,7 @@ impl TunnelRole {
             None => {
                 // The connection ended while the record was on its way.
                 self.count_lost(record.contents());
-                link.release();
+                link.release(record.passes);
                 self.node.pools.give_record(record);
             }
         }

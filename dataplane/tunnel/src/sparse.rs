@@ -1,0 +1,128 @@
+//! Flows that need not wait behind others: the "new flows" of FQ-CoDel (RFC 8290, 4.1) where packets are packed.
+//!
+//! A flow that sends little, such as a ping, a name look-up, a call or a keystroke, adds nothing to a queue that bulk
+//! transfers have built. Its packets go into records that pass those waiting for the socket. Which flows are **sparse** is
+//! measured while records wait: a bucket for each flow (by hash: flows that share one are judged together) leaks
+//! [`RATE`] and holds [`BURST`].
+//!
+//! No flow's packets are reordered: a packet passes only when all earlier ones of its flow have left, which is when they
+//! are older than the oldest record that waits.
+
+use std::time::Duration;
+
+use gridway_wire::time::Nanos;
+
+/// Wait from which on packets pass: below it nobody gains anything.
+pub const FROM: Duration = Duration::from_micros(500);
+/// Bytes a second that a sparse flow sends at most: four calls' worth.
+pub const RATE: u64 = 64_000;
+/// Bytes that a flow may send at once and still be sparse.
+pub const BURST: u64 = 4_096;
+/// How far the published wait may lag behind.
+const SLACK: Duration = Duration::from_millis(2);
+const BUCKETS: usize = 512;
+
+/// The flows of one connection, as one data worker sees them.
+#[derive(Clone, Debug, Default)]
+pub struct SparseFlows {
+    /// Memory is claimed when records first wait.
+    buckets: Box<[Bucket]>,
+    /// When a packet was last packed before flows were told apart.
+    untold_until: Nanos,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    bytes: u64,
+    at: Nanos,
+    /// When a packet last went the way of all.
+    queued_at: Nanos,
+}
+
+impl SparseFlows {
+    /// Whether a packet of `len` bytes of the flow numbered `flow` may pass the records that wait, given how long those
+    /// have waited.
+    pub fn may_pass(&mut self, flow: usize, len: usize, wait: Duration, now: Nanos) -> bool {
+        if self.buckets.is_empty() {
+            if wait < FROM {
+                self.untold_until = now;
+                return false;
+            }
+            self.buckets = vec![Bucket::default(); BUCKETS].into();
+        }
+        let untold_until = self.untold_until;
+        let bucket = &mut self.buckets[flow % BUCKETS];
+        let leaked = now.since(bucket.at).as_nanos() * u128::from(RATE) / 1_000_000_000;
+        let kept = bucket.bytes.saturating_sub(u64::try_from(leaked).unwrap_or(u64::MAX));
+        // No fuller than what leaks away within seconds: whoever has become quiet is sparse again.
+        bucket.bytes = (kept + len as u64).min(2 * BURST);
+        bucket.at = now;
+        let last_queued = bucket.queued_at.max(untold_until);
+        let passes = wait >= FROM && bucket.bytes <= BURST && now.since(last_queued) > wait + SLACK;
+        if !passes {
+            bucket.queued_at = now;
+        }
+        passes
+    }
+
+    /// A packet that might have passed went the way of all.
+    pub fn queued(&mut self, flow: usize, now: Nanos) {
+        if let Some(bucket) = self.buckets.get_mut(flow % BUCKETS) {
+            bucket.queued_at = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_millis(5);
+
+    fn at(ms: u64) -> Nanos {
+        Nanos(1_000_000_000) + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn nobody_passes_where_nothing_waits() {
+        let mut flows = SparseFlows::default();
+        assert!((0..1000).all(|ms| !flows.may_pass(1, 84, Duration::ZERO, at(ms))));
+        assert!(flows.buckets.is_empty(), "no memory is claimed");
+    }
+
+    #[test]
+    fn a_ping_passes_and_a_bulk_transfer_waits() {
+        let mut flows = SparseFlows::default();
+        assert!(!flows.may_pass(1, 84, Duration::ZERO, at(0)));
+        let (mut pings, mut bulk) = (0, 0);
+        for ms in 10..1010 {
+            pings += u32::from(ms % 20 == 0 && flows.may_pass(1, 84, WAIT, at(ms)));
+            bulk += (0..10).filter(|_| flows.may_pass(2, 1400, WAIT, at(ms))).count();
+        }
+        assert_eq!(pings, 50);
+        assert!(bulk <= 2, "{bulk}");
+    }
+
+    #[test]
+    fn a_bulk_transfer_that_becomes_quiet_is_sparse_again() {
+        let mut flows = SparseFlows::default();
+        for ms in 0..100 {
+            flows.may_pass(1, 1400, WAIT, at(ms));
+        }
+        assert!(!flows.may_pass(1, 84, WAIT, at(110)));
+        assert!(flows.may_pass(1, 84, WAIT, at(1000)));
+    }
+
+    #[test]
+    fn no_packet_passes_an_earlier_one_of_its_flow() {
+        let mut flows = SparseFlows::default();
+        // Packed while nothing waited, and may still be under way when something does.
+        assert!(!flows.may_pass(1, 84, Duration::ZERO, at(0)));
+        assert!(!flows.may_pass(1, 84, WAIT, at(4)));
+        // That one waits too, as long as the record it is in.
+        assert!(!flows.may_pass(1, 84, WAIT, at(10)));
+        assert!(flows.may_pass(1, 84, WAIT, at(18)));
+        flows.queued(1, at(18));
+        assert!(!flows.may_pass(1, 84, WAIT, at(20)));
+    }
+}
