@@ -115,19 +115,20 @@ impl Lanes {
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
         let (epoch, now) = at;
+        let Packet { vnet, bytes, source } = packet;
         let number = self.choose(peer, spread, epoch).ok_or(DropReason::PeerDown)?;
         let Self { node, lanes, open, .. } = self;
         let lane = &mut lanes[number];
         let wait = lane.link.wait(now);
-        let mut passes = lane.sparse.may_pass(spread, packet.bytes.len(), wait, now);
+        let mut passes = lane.sparse.may_pass(spread, bytes.len(), wait, now);
         if !passes && lane.early_drop.signal(wait, now) {
-            if !mark(packet.bytes) {
+            if !mark(bytes) {
                 return Err(DropReason::EarlyDrop);
             }
-            let relayed = packet.source == Source::Relayed;
-            let received = if relayed { &counters.inbound } else { &counters.outbound };
+            let received = if source == Source::Relayed { &counters.inbound } else { &counters.outbound };
             received.ecn_marked.add(1);
         }
+        let packet = Packet { vnet, bytes, source };
         let was_open = lane.is_open();
         if passes && lane.pack(node, &packet, true, now, outbox).is_err() {
             lane.sparse.queued(spread, now);
