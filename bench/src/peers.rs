@@ -1,7 +1,8 @@
 //! Gridway beside what one would pick instead.
 //!
-//! In each round every contender has its turn, over the same links with the same iperf3 flags and the same generator.
-//! A figure is the median over the rounds; a ratio is the median of the rounds' ratios.
+//! In each round every contender has its turn, over the same links with the same iperf3 flags and the same generator; the
+//! one that begins is another one each time. A figure is the median over the rounds; a ratio is the median of the rounds'
+//! ratios.
 
 use std::path::Path;
 use std::time::Duration;
@@ -42,9 +43,9 @@ impl Extent {
     fn of(quick: bool) -> Self {
         let seconds = Duration::from_secs;
         if quick {
-            Self { rounds: 3, tcp: seconds(3), trial: seconds(1), loaded: seconds(8) }
+            Self { rounds: 2, tcp: seconds(3), trial: seconds(1), loaded: seconds(6) }
         } else {
-            Self { rounds: 5, tcp: seconds(5), trial: seconds(2), loaded: seconds(20) }
+            Self { rounds: 5, tcp: seconds(4), trial: seconds(1), loaded: seconds(8) }
         }
     }
 }
@@ -70,7 +71,7 @@ struct Figures {
     packets: Vec<f64>,
     /// Round trip while nothing else is sent.
     idle: Vec<RoundTrip>,
-    loaded: Option<Loaded>,
+    loaded: Vec<Loaded>,
 }
 
 /// Round trips, milliseconds.
@@ -79,7 +80,8 @@ struct RoundTrip {
     mean: f64,
     p50: f64,
     p99: f64,
-    lost: u32,
+    /// Percent of requests that were not answered.
+    lost: f64,
 }
 
 /// Round trips beside one TCP stream that fills a narrow WAN.
@@ -87,8 +89,8 @@ struct RoundTrip {
 struct Loaded {
     mbps: f64,
     round_trip: RoundTrip,
-    /// Each of them, milliseconds, in the order of their arrival.
-    round_trips: Vec<f64>,
+    /// Each of them: seconds at which the request was sent, milliseconds that it took.
+    round_trips: Vec<(f64, f64)>,
 }
 
 /// Round trips of Gridway and kernel forwarding alone, printed only.
@@ -98,7 +100,10 @@ pub(crate) fn latency(quick: bool) -> Result<()> {
     for streams in [1, STREAMS] {
         println!("round trips beside TCP, streams: {streams}, WAN of {WAN} Mbit/s");
         for contender in [Contender::Gridway, Contender::Kernel] {
-            loaded(contender, &lab, Extent::of(quick).loaded, streams)?;
+            let running = contender.start(&lab)?;
+            let Loaded { mbps, round_trip, .. } = loaded(contender, &lab, Extent::of(quick).loaded, streams)?;
+            running.stop()?;
+            println!("  {:<30} {mbps:>6.0} Mbit/s, ping {round_trip}", contender.name());
         }
     }
     Ok(())
@@ -114,22 +119,18 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     let lab = Lab::new().context("cannot build the laboratory")?;
     for round in 1..=extent.rounds {
         println!("round {round} of {}", extent.rounds);
-        for (contender, figures) in contenders.iter().zip(&mut figures) {
-            figures.measure(*contender, &lab, &extent, generator_packets)?;
+        for turn in 0..contenders.len() {
+            let number = (round + turn) % contenders.len();
+            figures[number].measure(contenders[number], &lab, &extent, generator_packets)?;
         }
     }
-    println!("round trips beside a TCP stream, WAN of {WAN} Mbit/s");
-    lab.wan().set_shape(Some(Shape::new(Rate::mbit(WAN))))?;
-    for (contender, figures) in contenders.iter().zip(&mut figures) {
-        figures.loaded = Some(loaded(*contender, &lab, extent.loaded, 1)?);
-    }
-    lab.wan().set_shape(None)?;
     let name = if quick { "peers-quick" } else { "peers" };
     let conditions = format!(
-        "{} rounds, TCP {} s, trials of {} s, gateways pinned to different cores",
+        "{} rounds, TCP {} s, trials of {} s, under load {} s; the two ends are pinned to different cores",
         extent.rounds,
         extent.tcp.as_secs(),
-        extent.trial.as_secs()
+        extent.trial.as_secs(),
+        extent.loaded.as_secs()
     );
     let measured = Results { machine: Machine::here(), conditions, generator_packets, contenders: figures };
     let table = measured.table();
@@ -152,7 +153,7 @@ impl Figures {
             tcp_streams: Vec::new(),
             packets: Vec::new(),
             idle: Vec::new(),
-            loaded: None,
+            loaded: Vec::new(),
         }
     }
 
@@ -163,6 +164,11 @@ impl Figures {
         let idle = Ping::new(contender.target()).count(IDLE_PINGS).interval(IDLE_INTERVAL).run(lab.h1())?;
         let tcp = |streams| tcp(contender, lab, extent.tcp, streams);
         let (one, many) = (tcp(1)?, tcp(STREAMS)?);
+        // While it runs, the WAN becomes narrow.
+        lab.wan().set_shape(Some(Shape::new(Rate::mbit(WAN))))?;
+        let loaded = loaded(contender, lab, extent.loaded, 1);
+        lab.wan().set_shape(None)?;
+        let loaded = loaded?;
         running.stop()?;
         let traffic = Traffic { sizes: Sizes::Fixed(64), flows: FLOWS };
         let (found, _) = with_bench(lab, contender, traffic, |bench| {
@@ -171,13 +177,14 @@ impl Figures {
         let packets = found.best.map_or(0.0, |trial| trial.offered);
         let idle = RoundTrip::of(&idle);
         println!(
-            "  {:<30} {one:>6.0} Mbit/s, {STREAMS} streams {many:>6.0}, {packets:>8.0} packets/s, {:>7.2} ms",
-            self.contender, idle.mean
+            "  {:<30} {one:>6.0} Mbit/s, {STREAMS} streams {many:>6.0}, {packets:>8.0} packets/s, idle {:>6.2} ms, loaded {}",
+            self.contender, idle.mean, loaded.round_trip
         );
         self.tcp.push(one);
         self.tcp_streams.push(many);
         self.packets.push(packets);
         self.idle.push(idle);
+        self.loaded.push(loaded);
         Ok(())
     }
 }
@@ -188,27 +195,19 @@ fn tcp(contender: Contender, lab: &Lab, duration: Duration, streams: u32) -> Res
     Ok(client.arg("-P").arg(&streams.to_string()).run(lab.h1())?.mbps())
 }
 
-/// Echo requests beside TCP.
+/// Echo requests beside TCP, through a contender at work.
 fn loaded(contender: Contender, lab: &Lab, duration: Duration, streams: u32) -> Result<Loaded> {
-    let running = contender.start(lab)?;
     let count = (duration.as_secs_f64() / LOADED_INTERVAL.as_secs_f64()) as u32;
     let (mbps, pings) = std::thread::scope(|scope| {
         let stream = scope.spawn(|| tcp(contender, lab, duration, streams));
         let pings = Ping::new(contender.target()).count(count).interval(LOADED_INTERVAL).run(lab.h1());
         (stream.join().expect("iperf3's thread does not panic"), pings)
     });
-    running.stop()?;
     let (mbps, pings) = (mbps?, pings?);
-    let round_trip = RoundTrip::of(&pings);
-    println!(
-        "  {:<30} {mbps:>6.0} Mbit/s, ping 50 % {:.1} ms, 99 % {:.1} ms, {} lost",
-        contender.name(),
-        round_trip.p50,
-        round_trip.p99,
-        round_trip.lost
-    );
-    let round_trips = pings.rtts.iter().map(milliseconds).collect();
-    Ok(Loaded { mbps, round_trip, round_trips })
+    let sent_at =
+        pings.sequences.iter().map(|n| f64::from(n.saturating_sub(1)) * LOADED_INTERVAL.as_secs_f64());
+    let round_trips = sent_at.zip(pings.rtts.iter().map(milliseconds)).collect();
+    Ok(Loaded { mbps, round_trip: RoundTrip::of(&pings), round_trips })
 }
 
 fn milliseconds(time: &Duration) -> f64 {
@@ -222,42 +221,55 @@ impl RoundTrip {
             mean: report.mean().as_ref().map_or(f64::NAN, milliseconds),
             p50: quantile(0.5),
             p99: quantile(0.99),
-            lost: report.sent - report.received,
+            lost: f64::from(report.sent - report.received) * 100.0 / f64::from(report.sent.max(1)),
         }
     }
 }
 
-/// The median of `ours` over `theirs`, round by round.
-fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
+impl std::fmt::Display for RoundTrip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "50 % {:.1} ms, 99 % {:.1} ms, {:.1} % lost", self.p50, self.p99, self.lost)
+    }
+}
+
+/// The median of `ours` over `theirs`, round by round; a dash where nothing came through.
+fn ratio(ours: &[f64], theirs: &[f64]) -> String {
+    if theirs.iter().any(|theirs| *theirs <= 0.0) {
+        return "-".to_owned();
+    }
     let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
-    median(&ratios)
+    format!("{:.2}", median(&ratios))
 }
 
 impl Results {
     fn table(&self) -> String {
         let ours = &self.contenders[0];
         let mut table = String::from(
-            "| | TCP, one stream, Mbit/s | Gridway is | 8 streams | Gridway is | 64 B, packets/s, 0.5 % lost | Gridway is | idle round trip, ms, mean | loaded: Mbit/s | ms, 50 % | 99 % |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+            "| | TCP, one stream, Mbit/s | Gridway is | 8 streams | Gridway is | 64 B, packets/s, 0.5 % lost | Gridway is | idle round trip, ms, mean | loaded: Mbit/s | ms, 50 % | 99 % | lost, % |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for row in &self.contenders {
             let figure = |samples: &[f64]| {
                 let (least, most) = spread(samples);
                 format!("{:.0} ({least:.0} to {most:.0})", median(samples))
             };
-            let times = |ours: &[f64], theirs: &[f64]| format!("{:.2}", ratio(ours, theirs));
             let idle: Vec<f64> = row.idle.iter().map(|idle| idle.mean).collect();
-            let loaded = row.loaded.as_ref().map_or_else(String::new, |loaded| {
-                format!("{:.0} | {:.1} | {:.1}", loaded.mbps, loaded.round_trip.p50, loaded.round_trip.p99)
-            });
+            let loaded = |of: fn(&Loaded) -> f64| median(&row.loaded.iter().map(of).collect::<Vec<_>>());
+            let loaded = format!(
+                "{:.0} | {:.1} | {:.1} | {:.1}",
+                loaded(|loaded| loaded.mbps),
+                loaded(|loaded| loaded.round_trip.p50),
+                loaded(|loaded| loaded.round_trip.p99),
+                loaded(|loaded| loaded.round_trip.lost)
+            );
             table += &format!(
                 "| {} | {} | {} | {} | {} | {} | {} | {:.2} | {loaded} |\n",
                 row.contender,
                 figure(&row.tcp),
-                times(&ours.tcp, &row.tcp),
+                ratio(&ours.tcp, &row.tcp),
                 figure(&row.tcp_streams),
-                times(&ours.tcp_streams, &row.tcp_streams),
+                ratio(&ours.tcp_streams, &row.tcp_streams),
                 figure(&row.packets),
-                times(&ours.packets, &row.packets),
+                ratio(&ours.packets, &row.packets),
                 median(&idle),
             );
         }
@@ -302,13 +314,12 @@ impl Results {
             &row.packets
         })?;
         let line = |row: &'_ Figures| {
-            let round_trips = row.loaded.as_ref().map_or(&[][..], |loaded| &loaded.round_trips);
-            let at = |n: usize| n as f64 * LOADED_INTERVAL.as_secs_f64();
-            (row.contender, round_trips.iter().enumerate().map(|(n, ms)| (at(n), *ms)).collect::<Vec<_>>())
+            let round_trips = row.loaded.last().map_or(&[][..], |loaded| &loaded.round_trips);
+            (row.contender, round_trips.to_vec())
         };
         let shown: Vec<Line<'_>> =
             self.contenders.iter().map(line).map(|(name, points)| Line { name, points }).collect();
-        let title = format!("Round trip beside a TCP stream, WAN of {WAN} Mbit/s");
+        let title = format!("Round trip beside a TCP stream, WAN of {WAN} Mbit/s, last round");
         lines(&results.join(format!("{name}-ping.svg")), &title, ["seconds", "ms"], &shown)
     }
 }

@@ -9,11 +9,10 @@ use gridway_tunnel::ConnectionId;
 use gridway_wire::frame;
 use gridway_wire::time::Nanos;
 
+use crate::pool::PASSING;
+
 /// Stands for no time.
 const NOTHING: u64 = u64::MAX;
-
-/// Record buffers of a connection that may pass others at a time.
-const PASSING: u32 = 4;
 
 /// The shared side of a connection: data workers write records for it, its tunnel worker sends them.
 #[derive(Debug)]

@@ -7,6 +7,10 @@ use gridway_tunnel::buffer::MAX_RECORD;
 /// Bytes of a chunk: several full records and the start of another.
 pub(crate) const CHUNK_LEN: usize = 128 * 1024;
 
+/// Record buffers of a connection that may pass others at a time: when a socket takes nothing, each turn's packets of
+/// sparse flows take one.
+pub(crate) const PASSING: u32 = 16;
+
 /// Bytes received from a tunnel socket; `filled` of them are valid.
 #[derive(Debug)]
 pub(crate) struct Chunk {
@@ -70,11 +74,11 @@ impl Pools {
         (self.record_limit - self.records.len().min(self.record_limit), self.record_limit)
     }
 
-    /// Record buffers that one of `connections` may use at once: no connection can take them all,
-    /// and each can keep its socket busy.
+    /// Record buffers that one of `connections` may use at once besides those that pass: no connection can take them
+    /// all, and each can keep its socket busy.
     pub(crate) fn quota(&self, connections: usize) -> u32 {
         let share = self.record_limit / connections.clamp(2, 64);
-        u32::try_from(share.clamp(8, 256)).expect("clamped")
+        u32::try_from(share.saturating_sub(PASSING as usize).clamp(8, 256)).expect("clamped")
     }
 }
 

@@ -5,8 +5,8 @@
 //! measured while records wait: a bucket for each flow (by hash: flows that share one are judged together) leaks
 //! [`RATE`] and holds [`BURST`].
 //!
-//! No flow's packets are reordered: a packet passes only when all earlier ones of its flow have left, which is when they
-//! are older than the oldest record that waits.
+//! A packet passes only when all earlier ones of its flow have left, which is when they are older than the oldest record
+//! that waits: a flow's packets stay in order, unless a worker's turn takes longer than [`SLACK`].
 
 use std::time::Duration;
 
@@ -18,8 +18,14 @@ pub const FROM: Duration = Duration::from_micros(500);
 pub const RATE: u64 = 64_000;
 /// Bytes that a flow may send at once and still be sparse.
 pub const BURST: u64 = 4_096;
-/// How far the published wait may lag behind.
-const SLACK: Duration = Duration::from_millis(2);
+/// How far the stamps of packets and records may be from the moment when they are handed over: a worker's turn.
+const SLACK: Duration = Duration::from_millis(5);
+/// How long nothing has waited when flows are no longer told apart.
+const FORGET: Duration = Duration::from_secs(5);
+/// What a bucket holds at most: twice what makes a flow sparse, so that whoever becomes quiet is sparse again soon.
+const FULL: u64 = 2 * BURST;
+/// After this long the fullest bucket is empty.
+const EMPTY_AFTER: Duration = Duration::from_millis(FULL * 1000 / RATE + 1);
 const BUCKETS: usize = 512;
 
 /// The flows of one connection, as one data worker sees them.
@@ -29,6 +35,8 @@ pub struct SparseFlows {
     buckets: Box<[Bucket]>,
     /// When a packet was last packed before flows were told apart.
     untold_until: Nanos,
+    /// When a record was last seen to wait.
+    waited_at: Nanos,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,22 +51,24 @@ impl SparseFlows {
     /// Whether a packet of `len` bytes of the flow numbered `flow` may pass the records that wait, given how long those
     /// have waited.
     pub fn may_pass(&mut self, flow: usize, len: usize, wait: Duration, now: Nanos) -> bool {
-        if self.buckets.is_empty() {
-            if wait < FROM {
-                self.untold_until = now;
-                return false;
+        let waits = wait >= FROM;
+        if waits {
+            self.waited_at = now;
+            if self.buckets.is_empty() {
+                self.buckets = vec![Bucket::default(); BUCKETS].into();
             }
-            self.buckets = vec![Bucket::default(); BUCKETS].into();
+        } else if self.buckets.is_empty() || now.since(self.waited_at) > FORGET {
+            self.buckets = Box::default();
+            self.untold_until = now;
+            return false;
         }
         let untold_until = self.untold_until;
-        let bucket = &mut self.buckets[flow % BUCKETS];
-        let leaked = now.since(bucket.at).as_nanos() * u128::from(RATE) / 1_000_000_000;
-        let kept = bucket.bytes.saturating_sub(u64::try_from(leaked).unwrap_or(u64::MAX));
-        // No fuller than what leaks away within seconds: whoever has become quiet is sparse again.
-        bucket.bytes = (kept + len as u64).min(2 * BURST);
+        let bucket = &mut self.buckets[place(flow)];
+        let elapsed = now.since(bucket.at).min(EMPTY_AFTER).as_nanos() as u64;
+        bucket.bytes = (bucket.bytes.saturating_sub(elapsed * RATE / 1_000_000_000) + len as u64).min(FULL);
         bucket.at = now;
         let last_queued = bucket.queued_at.max(untold_until);
-        let passes = wait >= FROM && bucket.bytes <= BURST && now.since(last_queued) > wait + SLACK;
+        let passes = waits && bucket.bytes <= BURST && now.since(last_queued) > wait + SLACK;
         if !passes {
             bucket.queued_at = now;
         }
@@ -67,10 +77,15 @@ impl SparseFlows {
 
     /// A packet that might have passed went the way of all.
     pub fn queued(&mut self, flow: usize, now: Nanos) {
-        if let Some(bucket) = self.buckets.get_mut(flow % BUCKETS) {
+        if let Some(bucket) = self.buckets.get_mut(place(flow)) {
             bucket.queued_at = now;
         }
     }
+}
+
+/// The bucket of a flow. Its lower bits have chosen the connection.
+fn place(flow: usize) -> usize {
+    (flow >> 16) % BUCKETS
 }
 
 #[cfg(test)]
@@ -86,18 +101,18 @@ mod tests {
     #[test]
     fn nobody_passes_where_nothing_waits() {
         let mut flows = SparseFlows::default();
-        assert!((0..1000).all(|ms| !flows.may_pass(1, 84, Duration::ZERO, at(ms))));
+        assert!((0..1000).all(|ms| !flows.may_pass(1 << 16, 84, Duration::ZERO, at(ms))));
         assert!(flows.buckets.is_empty(), "no memory is claimed");
     }
 
     #[test]
     fn a_ping_passes_and_a_bulk_transfer_waits() {
         let mut flows = SparseFlows::default();
-        assert!(!flows.may_pass(1, 84, Duration::ZERO, at(0)));
+        assert!(!flows.may_pass(1 << 16, 84, Duration::ZERO, at(0)));
         let (mut pings, mut bulk) = (0, 0);
         for ms in 10..1010 {
-            pings += u32::from(ms % 20 == 0 && flows.may_pass(1, 84, WAIT, at(ms)));
-            bulk += (0..10).filter(|_| flows.may_pass(2, 1400, WAIT, at(ms))).count();
+            pings += u32::from(ms % 20 == 0 && flows.may_pass(1 << 16, 84, WAIT, at(ms)));
+            bulk += (0..10).filter(|_| flows.may_pass(2 << 16, 1400, WAIT, at(ms))).count();
         }
         assert_eq!(pings, 50);
         assert!(bulk <= 2, "{bulk}");
@@ -107,22 +122,32 @@ mod tests {
     fn a_bulk_transfer_that_becomes_quiet_is_sparse_again() {
         let mut flows = SparseFlows::default();
         for ms in 0..100 {
-            flows.may_pass(1, 1400, WAIT, at(ms));
+            flows.may_pass(1 << 16, 1400, WAIT, at(ms));
         }
-        assert!(!flows.may_pass(1, 84, WAIT, at(110)));
-        assert!(flows.may_pass(1, 84, WAIT, at(1000)));
+        assert!(!flows.may_pass(1 << 16, 84, WAIT, at(110)));
+        assert!(flows.may_pass(1 << 16, 84, WAIT, at(1000)));
     }
 
     #[test]
     fn no_packet_passes_an_earlier_one_of_its_flow() {
         let mut flows = SparseFlows::default();
         // Packed while nothing waited, and may still be under way when something does.
-        assert!(!flows.may_pass(1, 84, Duration::ZERO, at(0)));
-        assert!(!flows.may_pass(1, 84, WAIT, at(4)));
+        assert!(!flows.may_pass(1 << 16, 84, Duration::ZERO, at(0)));
+        assert!(!flows.may_pass(1 << 16, 84, WAIT, at(4)));
         // That one waits too, as long as the record it is in.
-        assert!(!flows.may_pass(1, 84, WAIT, at(10)));
-        assert!(flows.may_pass(1, 84, WAIT, at(18)));
-        flows.queued(1, at(18));
-        assert!(!flows.may_pass(1, 84, WAIT, at(20)));
+        assert!(!flows.may_pass(1 << 16, 84, WAIT, at(10)));
+        assert!(flows.may_pass(1 << 16, 84, WAIT, at(21)));
+        flows.queued(1 << 16, at(21));
+        assert!(!flows.may_pass(1 << 16, 84, WAIT, at(25)));
+    }
+
+    #[test]
+    fn what_nothing_waits_for_is_forgotten() {
+        let mut flows = SparseFlows::default();
+        flows.may_pass(1 << 16, 84, WAIT, at(0));
+        flows.may_pass(1 << 16, 84, Duration::ZERO, at(100));
+        assert_eq!(flows.buckets.len(), BUCKETS);
+        flows.may_pass(1 << 16, 84, Duration::ZERO, at(6000));
+        assert!(flows.buckets.is_empty());
     }
 }

@@ -95,10 +95,12 @@ pub struct FlowId {
 }
 
 impl FlowId {
-    /// A number that spreads flows over connections; the same for both directions.
+    /// A number that spreads flows over connections and buckets; the same for both directions. All of its 32 bits
+    /// differ between flows that lie in the same place of different shards.
     #[must_use]
     pub fn spread(self) -> usize {
-        self.slot as usize
+        // Fibonacci hashing (Knuth, 6.4): the upper half of the product depends on all bits of the slot.
+        (u64::from(self.slot).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
     }
 }
 

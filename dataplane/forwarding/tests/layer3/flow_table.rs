@@ -1,5 +1,6 @@
 //! The flow table by itself: finding, ending and making room.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -283,6 +284,21 @@ fn a_table_can_be_filled_to_its_limit_and_every_flow_found() {
     assert_eq!(table.len(), table.limit());
     let found = (0..n).filter(|n| find(&table, &new_flow(*n, Protocol::TCP))[1].is_some()).count();
     assert_eq!(found, table.limit());
+}
+
+#[test]
+fn flows_are_spread_over_connections_and_buckets() {
+    let table = FlowTable::new(1 << 20, [1, 2]);
+    let spreads: Vec<usize> =
+        (0..256).map(|n| create(&table, &new_flow(n, Protocol::TCP), NOW).id.spread()).collect();
+    for connections in [2, 4, 8] {
+        let mut taken = vec![0; connections];
+        spreads.iter().for_each(|spread| taken[spread % connections] += 1);
+        let fair = spreads.len() / connections;
+        assert!(taken.iter().all(|flows| (fair / 2..fair * 2).contains(flows)), "{taken:?}");
+    }
+    let buckets: HashSet<usize> = spreads.iter().map(|spread| (spread >> 16) % 512).collect();
+    assert!(buckets.len() > 150, "{} of 512 buckets for 256 flows", buckets.len());
 }
 
 #[test]

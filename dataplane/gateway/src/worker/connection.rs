@@ -202,7 +202,9 @@ impl Connection {
                 return;
             }
             record.closed_at = now;
-            self.waiting.insert(self.behind_those_that_pass(), Outgoing { record, claimed: false });
+            // Behind earlier ones of its kind, which must keep their order.
+            let place = self.waiting.iter().take_while(|outgoing| !outgoing.claimed).count();
+            self.waiting.insert(place, Outgoing { record, claimed: false });
         }
     }
 
@@ -369,6 +371,7 @@ impl Connection {
         if self.sealed.is_empty() && self.records.close_notify(&mut last).is_ok() {
             drop(self.stream.write(last.sealed()));
         }
+        self.link.publish_oldest(None);
         let mut lost = Contents::default();
         for Outgoing { record, claimed } in self.sealed.drain(..).chain(self.waiting.drain(..)) {
             lost += record.contents();

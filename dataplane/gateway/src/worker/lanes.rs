@@ -51,18 +51,15 @@ impl Lane {
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
         let Packet { vnet, ref bytes, source } = *packet;
-        let (link, record) = (&self.link, &mut self.records[usize::from(passes)]);
         let vnet = frame::VnetId(vnet.0);
-        if let Some(current) = record {
+        if let Some(current) = &mut self.records[usize::from(passes)] {
             if current.push_packet(vnet, bytes, source).is_ok() {
                 return Ok(());
             }
             // Full: it goes, and the packet begins the next one.
-            if let Some(mut full) = record.take() {
-                full.closed_at = now;
-                outbox.push((link.clone(), full));
-            }
+            self.close(passes, now, outbox);
         }
+        let link = &self.link;
         if !link.claim(passes) {
             return Err(DropReason::QueueFull);
         }
@@ -76,8 +73,19 @@ impl Lane {
             return Err(DropReason::TooBig);
         }
         fresh.passes = passes;
-        *record = Some(fresh);
+        self.records[usize::from(passes)] = Some(fresh);
         Ok(())
+    }
+
+    /// Sends the record that passes and, unless only that is wanted, the other one. In this order: a flow that ceased
+    /// to be sparse has its earlier packets in the one that passes.
+    fn close(&mut self, only_passing: bool, now: Nanos, outbox: &mut Outbox) {
+        let [in_turn, passing] = &mut self.records;
+        let in_turn = if only_passing { None } else { in_turn.take() };
+        for mut record in passing.take().into_iter().chain(in_turn) {
+            record.closed_at = now;
+            outbox.push((self.link.clone(), record));
+        }
     }
 }
 
@@ -119,22 +127,25 @@ impl Lanes {
         let number = self.choose(peer, spread, epoch).ok_or(DropReason::PeerDown)?;
         let Self { node, lanes, open, .. } = self;
         let lane = &mut lanes[number];
-        let wait = lane.link.wait(now);
-        let mut passes = lane.sparse.may_pass(spread, bytes.len(), wait, now);
-        if !passes && lane.early_drop.signal(wait, now) {
-            if !mark(bytes) {
-                return Err(DropReason::EarlyDrop);
-            }
-            let received = if source == Source::Relayed { &counters.inbound } else { &counters.outbound };
-            received.ecn_marked.add(1);
-        }
+        let (wait, was_open) = (lane.link.wait(now), lane.is_open());
         let packet = Packet { vnet, bytes, source };
-        let was_open = lane.is_open();
-        if passes && lane.pack(node, &packet, true, now, outbox).is_err() {
-            lane.sparse.queued(spread, now);
-            passes = false;
-        }
-        if !passes {
+        let passed = lane.sparse.may_pass(spread, packet.bytes.len(), wait, now)
+            && match lane.pack(node, &packet, true, now, outbox) {
+                Ok(()) => true,
+                Err(_) => {
+                    lane.sparse.queued(spread, now);
+                    false
+                }
+            };
+        if !passed {
+            if lane.early_drop.signal(wait, now) {
+                if !mark(packet.bytes) {
+                    return Err(DropReason::EarlyDrop);
+                }
+                let relayed = source == Source::Relayed;
+                let received = if relayed { &counters.inbound } else { &counters.outbound };
+                received.ecn_marked.add(1);
+            }
             lane.pack(node, &packet, false, now, outbox)?;
         }
         if !was_open {
@@ -146,11 +157,7 @@ impl Lanes {
     /// Closes every record that has packets in it: a record never waits to fill.
     pub(crate) fn close_all(&mut self, now: Nanos, outbox: &mut Outbox) {
         for lane in self.open.drain(..) {
-            let Lane { link, records, .. } = &mut self.lanes[lane];
-            for mut record in records.iter_mut().filter_map(Option::take) {
-                record.closed_at = now;
-                outbox.push((link.clone(), record));
-            }
+            self.lanes[lane].close(false, now, outbox);
         }
     }
 

@@ -29,6 +29,8 @@ pub struct PingReport {
     pub received: u32,
     /// Round-trip times in order of arrival.
     pub rtts: Vec<Duration>,
+    /// Sequence number of the request that each of them is of, from 1.
+    pub sequences: Vec<u32>,
     /// Lines about ICMP errors, such as `From 10.1.0.1 icmp_seq=1 Destination Net Unreachable`, and local errors.
     pub errors: Vec<String>,
 }
@@ -187,7 +189,7 @@ impl PingReport {
 
 fn parse(stdout: &str, mut errors: Vec<String>) -> Result<PingReport> {
     let unreadable = |expected| LabError::Parse { tool: "ping", expected, output: stdout.to_owned() };
-    let mut rtts = Vec::new();
+    let (mut rtts, mut sequences) = (Vec::new(), Vec::new());
     let mut totals = None;
     for line in stdout.lines() {
         if let Some((_, rest)) = line.split_once(" time=") {
@@ -196,6 +198,9 @@ fn parse(stdout: &str, mut errors: Vec<String>) -> Result<PingReport> {
             }
             let ms = rest.split_whitespace().next().and_then(|ms| ms.parse::<f64>().ok());
             rtts.push(Duration::from_secs_f64(ms.ok_or_else(|| unreadable("time=… ms"))? / 1000.0));
+            let sequence = line.split_once(" icmp_seq=").and_then(|(_, rest)| rest.split_whitespace().next());
+            let sequence = sequence.and_then(|number| number.parse().ok());
+            sequences.push(sequence.ok_or_else(|| unreadable("icmp_seq=…"))?);
         } else if line.contains("packets transmitted") {
             let number = |part: &str| part.split_whitespace().next()?.parse::<u32>().ok();
             let mut parts = line.split(", ");
@@ -205,7 +210,7 @@ fn parse(stdout: &str, mut errors: Vec<String>) -> Result<PingReport> {
         }
     }
     let (sent, received) = totals.ok_or_else(|| unreadable("N packets transmitted, M received"))?;
-    Ok(PingReport { sent, received, rtts, errors })
+    Ok(PingReport { sent, received, rtts, sequences, errors })
 }
 
 #[cfg(test)]
@@ -224,6 +229,7 @@ mod tests {
         let report = parse(text, Vec::new()).unwrap();
         assert_eq!((report.sent, report.received), (3, 2));
         assert_eq!(report.rtts, [Duration::from_micros(500), Duration::from_micros(1500)]);
+        assert_eq!(report.sequences, [1, 3]);
         assert_eq!(report.errors, ["From 10.1.0.1 icmp_seq=2 Destination Net Unreachable"]);
         assert_eq!(report.quantile(0.5), Some(Duration::from_micros(500)));
         assert_eq!(report.quantile(0.99), Some(Duration::from_micros(1500)));
