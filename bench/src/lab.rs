@@ -8,7 +8,6 @@
 //! and mutual TLS, over the same links with the same iperf3 flags. The ratio is the median over the
 //! pairs. The gateways are pinned to different cores.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -73,12 +72,14 @@ pub(crate) fn run(quick: bool, kept: &Path) -> Result<()> {
 
 fn through(contender: Contender, lab: &Lab, duration: Duration) -> Result<f64> {
     let running = contender.start(lab)?;
-    let rate = tcp(lab, contender.target().into(), duration);
+    let rate = tcp(lab, contender, duration, 1);
     running.stop()?;
     rate
 }
 
-fn tcp(lab: &Lab, server: IpAddr, duration: Duration) -> Result<f64> {
+/// Mbit/s of so many TCP streams together, from h1 to h2.
+pub(crate) fn tcp(lab: &Lab, contender: Contender, duration: Duration, streams: u32) -> Result<f64> {
     let _server = Iperf3Server::start(lab.h2(), 5201)?;
-    Ok(Iperf3::tcp(server).duration(duration).run(lab.h1())?.mbps())
+    let client = Iperf3::tcp(contender.target()).duration(duration);
+    Ok(client.arg("-P").arg(&streams.to_string()).run(lab.h1())?.mbps())
 }

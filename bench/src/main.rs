@@ -45,13 +45,13 @@ enum What {
     },
     /// Round trips beside a TCP stream that fills a WAN of 200 Mbit/s, through two gateways and by kernel forwarding.
     Latency {
-        /// 8 s instead of 20.
+        /// 6 s instead of 8.
         #[arg(long)]
         quick: bool,
     },
     /// Gridway beside other tunnels and kernel forwarding: TCP, packet rates, round trips idle and under load.
     Peers {
-        /// Three short rounds instead of five.
+        /// Two short rounds instead of five.
         #[arg(long)]
         quick: bool,
     },

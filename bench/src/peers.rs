@@ -8,10 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gridway_lab::{Iperf3, Iperf3Server, Lab, Ping, PingReport, Rate, Shape};
+use gridway_lab::{Lab, Ping, PingReport, Rate, Shape};
 use serde::Serialize;
 
 use crate::contender::{Contender, Rival};
+use crate::lab::tcp;
 use crate::load::pattern::Sizes;
 use crate::load::trial::Traffic;
 use crate::machine::Machine;
@@ -21,7 +22,6 @@ use crate::report;
 use crate::search::search;
 use crate::statistics::{median, spread};
 
-const IPERF3_PORT: u16 = 5201;
 const STREAMS: u32 = 8;
 /// Echo requests while nothing else is sent, and the time between two of them.
 const IDLE_PINGS: u32 = 200;
@@ -89,7 +89,8 @@ struct RoundTrip {
 struct Loaded {
     mbps: f64,
     round_trip: RoundTrip,
-    /// Each of them: seconds at which the request was sent, milliseconds that it took.
+    /// Each of them, to be drawn: seconds at which the request was sent, milliseconds that it took.
+    #[serde(skip)]
     round_trips: Vec<(f64, f64)>,
 }
 
@@ -162,7 +163,7 @@ impl Figures {
         let running = contender.start(lab)?;
         // First, while no queue is left over from a transfer.
         let idle = Ping::new(contender.target()).count(IDLE_PINGS).interval(IDLE_INTERVAL).run(lab.h1())?;
-        let tcp = |streams| tcp(contender, lab, extent.tcp, streams);
+        let tcp = |streams| tcp(lab, contender, extent.tcp, streams);
         let (one, many) = (tcp(1)?, tcp(STREAMS)?);
         // While it runs, the WAN becomes narrow.
         lab.wan().set_shape(Some(Shape::new(Rate::mbit(WAN))))?;
@@ -189,17 +190,11 @@ impl Figures {
     }
 }
 
-fn tcp(contender: Contender, lab: &Lab, duration: Duration, streams: u32) -> Result<f64> {
-    let _server = Iperf3Server::start(lab.h2(), IPERF3_PORT)?;
-    let client = Iperf3::tcp(contender.target()).port(IPERF3_PORT).duration(duration);
-    Ok(client.arg("-P").arg(&streams.to_string()).run(lab.h1())?.mbps())
-}
-
 /// Echo requests beside TCP, through a contender at work.
 fn loaded(contender: Contender, lab: &Lab, duration: Duration, streams: u32) -> Result<Loaded> {
     let count = (duration.as_secs_f64() / LOADED_INTERVAL.as_secs_f64()) as u32;
     let (mbps, pings) = std::thread::scope(|scope| {
-        let stream = scope.spawn(|| tcp(contender, lab, duration, streams));
+        let stream = scope.spawn(|| tcp(lab, contender, duration, streams));
         let pings = Ping::new(contender.target()).count(count).interval(LOADED_INTERVAL).run(lab.h1());
         (stream.join().expect("iperf3's thread does not panic"), pings)
     });

@@ -100,8 +100,13 @@ impl End<'_> {
     }
 
     /// A file of this end in the laboratory's directory.
-    fn file(&self, name: &str) -> PathBuf {
-        self.lab.path().join(name)
+    fn file(&self, name: &str) -> String {
+        self.lab.path().join(name).display().to_string()
+    }
+
+    /// The files of a key and its certificate.
+    fn key_pair(&self, name: &str) -> [String; 2] {
+        ["key", "crt"].map(|kind| self.file(&format!("{name}.{kind}")))
     }
 
     /// What all templates may ask for.
@@ -123,9 +128,9 @@ impl End<'_> {
     }
 
     /// Writes a configuration that may hold a key.
-    fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+    fn write(&self, name: &str, text: &str) -> Result<String> {
         let file = self.file(name);
-        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::write(&file, text).with_context(|| format!("cannot write {file}"))?;
         Ok(file)
     }
 
@@ -154,9 +159,7 @@ impl End<'_> {
 fn openvpn(ends: &[End<'_>; 2], protocols: [&str; 2]) -> Result<Vec<Process>> {
     let mut fingerprints = Vec::new();
     for end in ends {
-        let [key, certificate] =
-            ["key", "crt"].map(|kind| end.file(&format!("openvpn-{}.{kind}", end.side.node())));
-        let [key, certificate] = [key, certificate].map(|file| file.display().to_string());
+        let [key, certificate] = end.key_pair(&format!("openvpn-{}", end.side.node()));
         if !std::path::Path::new(&certificate).exists() {
             let subject = format!("/CN={}", end.side.node());
             let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -sha256";
@@ -192,7 +195,7 @@ fn openvpn(ends: &[End<'_>; 2], protocols: [&str; 2]) -> Result<Vec<Process>> {
             ],
         )?;
         let file = end.write(&format!("openvpn-{}.conf", end.side.node()), &text)?;
-        processes.push(end.spawn(&["openvpn", "--config", &file.display().to_string()])?);
+        processes.push(end.spawn(&["openvpn", "--config", &file])?);
     }
     Ok(processes)
 }
@@ -220,7 +223,6 @@ fn wireguard(ends: &[End<'_>; 2], program: &[&str]) -> Result<Vec<Process>> {
         ];
         let file =
             end.write(&format!("wireguard-{}.conf", end.side.node()), &end.fill(WIREGUARD, &values)?)?;
-        let file = file.display().to_string();
         let configured = || {
             let set = end.lab.gateway(end.side).command("wg").args(["setconf", &device, &file]);
             Ok(set.run_unchecked()?.status.success().then_some(()))
@@ -238,14 +240,11 @@ fn wireguard(ends: &[End<'_>; 2], program: &[&str]) -> Result<Vec<Process>> {
 
 fn nebula(ends: &[End<'_>; 2]) -> Result<Vec<Process>> {
     let [a, _] = ends;
-    let [key, certificate] = ["key", "crt"].map(|kind| a.file(&format!("nebula-ca.{kind}")));
-    let [key, certificate] = [key, certificate].map(|file| file.display().to_string());
+    let [key, certificate] = a.key_pair("nebula-ca");
     if !std::path::Path::new(&certificate).exists() {
         a.run(&["nebula-cert", "ca", "-name", "laboratory", "-out-crt", &certificate, "-out-key", &key])?;
         for end in ends {
-            let [own_key, own] =
-                ["key", "crt"].map(|kind| end.file(&format!("nebula-{}.{kind}", end.side.node())));
-            let [own_key, own] = [own_key, own].map(|file| file.display().to_string());
+            let [own_key, own] = end.key_pair(&format!("nebula-{}", end.side.node()));
             let address = format!("{}/24", end.address());
             end.run(&[
                 "nebula-cert",
@@ -270,7 +269,7 @@ fn nebula(ends: &[End<'_>; 2]) -> Result<Vec<Process>> {
     ends.iter()
         .map(|end| {
             let file = end.write(&format!("nebula-{}.yml", end.side.node()), &end.fill(NEBULA, &[])?)?;
-            end.spawn(&["nebula", "-config", &file.display().to_string()])
+            end.spawn(&["nebula", "-config", &file])
         })
         .collect()
 }

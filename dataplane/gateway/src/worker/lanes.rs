@@ -45,12 +45,11 @@ impl Lane {
     fn pack(
         &mut self,
         node: &Node,
-        packet: &Packet<'_>,
+        (vnet, bytes, source): (VnetId, &[u8], Source),
         passes: bool,
         now: Nanos,
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
-        let Packet { vnet, ref bytes, source } = *packet;
         let vnet = frame::VnetId(vnet.0);
         if let Some(current) = &mut self.records[usize::from(passes)] {
             if current.push_packet(vnet, bytes, source).is_ok() {
@@ -128,9 +127,8 @@ impl Lanes {
         let Self { node, lanes, open, .. } = self;
         let lane = &mut lanes[number];
         let (wait, was_open) = (lane.link.wait(now), lane.is_open());
-        let packet = Packet { vnet, bytes, source };
-        let passed = lane.sparse.may_pass(spread, packet.bytes.len(), wait, now)
-            && match lane.pack(node, &packet, true, now, outbox) {
+        let passed = lane.sparse.may_pass(spread, bytes.len(), wait, now)
+            && match lane.pack(node, (vnet, bytes, source), true, now, outbox) {
                 Ok(()) => true,
                 Err(_) => {
                     lane.sparse.queued(spread, now);
@@ -139,14 +137,14 @@ impl Lanes {
             };
         if !passed {
             if lane.early_drop.signal(wait, now) {
-                if !mark(packet.bytes) {
+                if !mark(bytes) {
                     return Err(DropReason::EarlyDrop);
                 }
                 let relayed = source == Source::Relayed;
                 let received = if relayed { &counters.inbound } else { &counters.outbound };
                 received.ecn_marked.add(1);
             }
-            lane.pack(node, &packet, false, now, outbox)?;
+            lane.pack(node, (vnet, bytes, source), false, now, outbox)?;
         }
         if !was_open {
             open.push(number);
