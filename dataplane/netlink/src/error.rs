@@ -1,6 +1,7 @@
-//! Why following the kernel failed.
+//! Why following the kernel, or telling it something, failed.
 
 use std::io;
+use std::net::IpAddr;
 
 /// Failure to follow an interface over rtnetlink.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,14 @@ pub enum NetlinkError {
         /// The limit.
         limit: usize,
     },
+    /// What was to be read changed every time it was read.
+    #[error("cannot {action}: they changed {attempts} times while they were read")]
+    Unsettled {
+        /// What was being done.
+        action: &'static str,
+        /// How often it was tried.
+        attempts: usize,
+    },
 }
 
 impl NetlinkError {
@@ -57,4 +66,38 @@ impl NetlinkError {
             _ => None,
         }
     }
+}
+
+/// Failure to make or remove [`crate::LocalRoutes`].
+#[derive(Debug, thiserror::Error)]
+pub enum LocalRouteError {
+    /// Not an address that packets from other hosts can be for: unspecified, loopback, multicast, limited broadcast,
+    /// link-local IPv6 or IPv4-mapped IPv6.
+    #[error("{address} is no unicast address of more than one link, so it cannot have a local route")]
+    NotAHost {
+        /// The address asked for.
+        address: IpAddr,
+    },
+    /// Somebody else has a route to this address in the table `local`; nothing was changed.
+    #[error(
+        "{address} has a route in the table \"local\" already, by routing protocol {protocol} (2: the kernel, for an \
+         address of an interface)"
+    )]
+    Taken {
+        /// The address asked for.
+        address: IpAddr,
+        /// Who made the route: `rtm_protocol` (rtnetlink(7)).
+        protocol: u8,
+    },
+    /// The kernel refused to add or remove one route; those before it are done.
+    #[error("local route to {address}: {source}")]
+    Refused {
+        /// The address of the route.
+        address: IpAddr,
+        /// The kernel's answer.
+        source: NetlinkError,
+    },
+    /// The interface is not there, or the table could not be read.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
 }

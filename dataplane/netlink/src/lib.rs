@@ -20,10 +20,14 @@
 //! }
 //! # }
 //! ```
+//!
+//! [`LocalRoutes`] is the one thing told to the kernel rather than asked: addresses for which it shall take packets
+//! although they are not on the interface.
 
 mod error;
 mod events;
 mod link;
+mod local_routes;
 mod managed;
 mod neighbour;
 mod requests;
@@ -33,7 +37,8 @@ mod snapshot;
 mod watcher;
 mod wire;
 
-pub use error::NetlinkError;
+pub use error::{LocalRouteError, NetlinkError};
+pub use local_routes::LocalRoutes;
 pub use resolver::Resolver;
 pub use snapshot::{Snapshot, Via};
 pub use watcher::{Counters, Watcher};

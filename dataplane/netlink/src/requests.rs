@@ -5,15 +5,14 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::AddressMessage,
     link::{LinkAttribute, LinkExtentMask, LinkMessage},
-    neighbour::{NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourMessage},
-    route::{RouteAttribute, RouteHeader, RouteMessage},
+    neighbour::{NeighbourAttribute, NeighbourMessage},
+    route::{RouteAttribute, RouteMessage},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
@@ -22,17 +21,17 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::NetlinkError;
 use crate::wire::{Datagram, messages};
 
+mod changes;
+
+pub(crate) use changes::Keep;
+
 /// The kernel works on a request while it is sent, so an answer that takes this long (milliseconds) was lost.
 const PATIENCE: u16 = 5_000;
+/// An interface name has at most this many bytes (`IFNAMSIZ`, without the terminating zero).
+const NAME: usize = 15;
 
-/// How a neighbour entry is kept fresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// `NTF_EXT_MANAGED`: the kernel probes it for as long as it exists.
-    Managed,
-    /// `NTF_USE`: the kernel resolves it once, as if a packet had been sent; to be repeated.
-    Use,
-}
+/// Both families; the order of [`crate::Snapshot::routes`].
+pub(crate) const FAMILIES: [AddressFamily; 2] = [AddressFamily::Inet, AddressFamily::Inet6];
 
 /// A netlink socket for requests and their answers.
 pub(crate) struct Requests {
@@ -55,11 +54,15 @@ impl Requests {
         Ok(Self { socket, sequence: 0, datagram: Datagram::new(), malformed: 0 })
     }
 
-    /// The interface of this name.
-    pub(crate) fn link_named(&mut self, name: &str) -> Result<Option<LinkMessage>, NetlinkError> {
+    /// The interface of this name; that there is none is an error.
+    pub(crate) fn link_named(&mut self, name: &str) -> Result<LinkMessage, NetlinkError> {
+        let unknown = || NetlinkError::NoSuchInterface { name: name.to_owned() };
+        if name.is_empty() || name.len() > NAME || name.contains('\0') {
+            return Err(unknown());
+        }
         let mut link = LinkMessage::default();
         link.attributes.push(LinkAttribute::IfName(name.to_owned()));
-        self.link(link)
+        self.link(link)?.ok_or_else(unknown)
     }
 
     /// The interface of this index.
@@ -85,15 +88,16 @@ impl Requests {
         }
     }
 
-    /// Dumps the routes of the main table of one address family. False when the table changed meanwhile.
+    /// Dumps the routes of one table and address family. False when the table changed meanwhile.
     pub(crate) fn routes(
         &mut self,
         family: AddressFamily,
+        table: u8,
         mut each: impl FnMut(&RouteMessage),
     ) -> Result<bool, NetlinkError> {
         let mut route = RouteMessage::default();
         route.header.address_family = family;
-        route.attributes.push(RouteAttribute::Table(u32::from(RouteHeader::RT_TABLE_MAIN)));
+        route.attributes.push(RouteAttribute::Table(u32::from(table)));
         self.dump("dump the routes", RouteNetlinkMessage::GetRoute(route), |message| {
             if let RouteNetlinkMessage::NewRoute(route) = message {
                 each(&route);
@@ -133,33 +137,6 @@ impl Requests {
                 each(&address);
             }
         })
-    }
-
-    /// Has the kernel resolve a neighbour and keep it fresh.
-    pub(crate) fn add_neighbour(
-        &mut self,
-        interface: u32,
-        address: IpAddr,
-        keep: Keep,
-    ) -> Result<(), NetlinkError> {
-        let mut neighbour = entry(interface, address);
-        match keep {
-            Keep::Managed => {
-                neighbour.attributes.push(NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed));
-            }
-            Keep::Use => neighbour.header.flags = NeighbourFlags::Use,
-        }
-        let message = RouteNetlinkMessage::NewNeighbour(neighbour);
-        self.call("resolve a neighbour", message, NLM_F_ACK | NLM_F_CREATE, |_| ()).map(drop)
-    }
-
-    /// Deletes a neighbour entry; one that is not there is no error.
-    pub(crate) fn delete_neighbour(&mut self, interface: u32, address: IpAddr) -> Result<(), NetlinkError> {
-        let message = RouteNetlinkMessage::DelNeighbour(entry(interface, address));
-        match self.call("delete a neighbour", message, NLM_F_ACK, |_| ()) {
-            Err(error) if matches!(error.refusal(), Some(libc::ENOENT | libc::ENODEV)) => Ok(()),
-            other => other.map(drop),
-        }
     }
 
     fn dump(
@@ -269,14 +246,10 @@ fn retry(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
-/// A neighbour entry in state `NUD_NONE`, without a MAC address.
-fn entry(interface: u32, address: IpAddr) -> NeighbourMessage {
-    let mut neighbour = NeighbourMessage::default();
-    neighbour.header.family = match address {
+/// The address family of an address.
+pub(crate) fn family(address: IpAddr) -> AddressFamily {
+    match address {
         IpAddr::V4(_) => AddressFamily::Inet,
         IpAddr::V6(_) => AddressFamily::Inet6,
-    };
-    neighbour.header.ifindex = interface;
-    neighbour.attributes.push(NeighbourAttribute::Destination(address.into()));
-    neighbour
+    }
 }

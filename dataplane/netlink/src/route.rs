@@ -91,7 +91,8 @@ fn next_hop(interface: u32, mut output: Option<u32>, attributes: &[RouteAttribut
     if output == Some(interface) { via } else { Via::Elsewhere }
 }
 
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
+/// The address in an attribute of a route; none when it is not IP.
+pub(crate) fn ip(address: &RouteAddress) -> Option<IpAddr> {
     match address {
         RouteAddress::Inet(address) => Some((*address).into()),
         RouteAddress::Inet6(address) => Some((*address).into()),

@@ -27,8 +27,6 @@ const QUIET: Duration = Duration::from_millis(5);
 const BURST: Duration = Duration::from_millis(100);
 /// Longest wait at a stretch, in case a caller asks for eternity.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// An interface name has at most this many bytes (`IFNAMSIZ`, without the terminating zero).
-const NAME: usize = 15;
 
 /// What went wrong without stopping the watcher; each only grows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,10 +83,6 @@ impl Watcher {
     /// The interface is followed by index from then on: one that is renamed stays, one that is deleted and made anew
     /// does not come back.
     pub fn open(interface: &str) -> Result<Self, NetlinkError> {
-        let unknown = || NetlinkError::NoSuchInterface { name: interface.to_owned() };
-        if interface.is_empty() || interface.len() > NAME || interface.contains('\0') {
-            return Err(unknown());
-        }
         let poll_failed = |source| NetlinkError::Socket { action: "set up polling", source };
         let events = Events::subscribe()?;
         let poll = Poll::new().map_err(poll_failed)?;
@@ -97,7 +91,7 @@ impl Watcher {
             .map_err(poll_failed)?;
         let resolver = Resolver::new(Waker::new(poll.registry(), WAKER).map_err(poll_failed)?);
         let mut requests = Requests::open()?;
-        let link = Link::read(interface, &requests.link_named(interface)?.ok_or_else(unknown)?)?;
+        let link = Link::read(interface, &requests.link_named(interface)?)?;
         let now = Instant::now();
         let mut watcher = Self {
             name: interface.to_owned(),

@@ -194,6 +194,27 @@ impl Steer {
         sets::replace(&mut self.listeners, &KIND, &wanted)
     }
 
+    /// Adds one to the places where Layer 4 listens.
+    ///
+    /// # Errors
+    /// [`SteerError::Mapped`], [`SteerError::Map`] when it is full.
+    pub fn add_listener(&mut self, listener: &Listener) -> Result<(), SteerError> {
+        let key = keys::listener(listener)?;
+        self.listeners.insert(key, 1, 0).map_err(|source| SteerError::Map { map: maps::LISTENERS, source })
+    }
+
+    /// Removes one of the places where Layer 4 listens, if it is there.
+    ///
+    /// # Errors
+    /// [`SteerError::Mapped`], [`SteerError::Map`].
+    pub fn remove_listener(&mut self, listener: &Listener) -> Result<(), SteerError> {
+        let key = keys::listener(listener)?;
+        match self.listeners.remove(&key) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(source) => Err(SteerError::Map { map: maps::LISTENERS, source }),
+        }
+    }
+
     /// Frames by fate.
     ///
     /// # Errors

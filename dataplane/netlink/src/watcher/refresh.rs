@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use netlink_packet_route::AddressFamily;
+use netlink_packet_route::route::RouteHeader;
 
 use super::{Stale, Watcher, keeper};
 use crate::link::{Link, own_address};
+use crate::requests::FAMILIES;
 use crate::{NetlinkError, neighbour, route};
 
-/// Both families; the order of [`Snapshot::routes`].
-const FAMILIES: [AddressFamily; 2] = [AddressFamily::Inet, AddressFamily::Inet6];
 /// A full Internet table of both families, with room to spare (tens of megabytes).
 const ROUTES: usize = 2 << 20;
 
@@ -79,7 +78,7 @@ impl Watcher {
         let index = self.link.index;
         let (mut routes, mut consistent, mut excess) = (Vec::new(), true, false);
         for family in FAMILIES.into_iter().filter(|_| !self.link.gone) {
-            consistent &= self.requests.routes(family, |message| {
+            consistent &= self.requests.routes(family, RouteHeader::RT_TABLE_MAIN, |message| {
                 excess |= routes.len() >= ROUTES;
                 if !excess {
                     routes.extend(route::read(index, message));
