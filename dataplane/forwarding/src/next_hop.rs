@@ -1,7 +1,7 @@
 //! Where on the data link a local packet goes: a snapshot of the kernel's routes and neighbours.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use gridway_wire::mac::MacAddr;
@@ -27,7 +27,7 @@ pub enum NextHop {
     Mac(MacAddr),
     /// By this neighbour, whose link-layer address is not known yet.
     Unresolved(IpAddr),
-    /// The destination is this node's own data address.
+    /// The destination is this node's own data address, or that of a port forward.
     Own,
     /// Not through the data NIC.
     NoRoute,
@@ -39,6 +39,8 @@ pub struct NextHops {
     routes: PrefixTable<Via>,
     neighbours: HashMap<IpAddr, MacAddr, foldhash::fast::RandomState>,
     own: Vec<IpAddr>,
+    /// Addresses of port forwards: the kernel has them as its own, too.
+    forwards: BTreeSet<IpAddr>,
 }
 
 impl NextHops {
@@ -54,13 +56,25 @@ impl NextHops {
         routes.reverse();
         routes.sort_by_key(|(_, metric, _)| Reverse(*metric));
         let routes = routes.into_iter().map(|(prefix, _, via)| (prefix, via)).collect();
-        Self { routes, neighbours: neighbours.into_iter().collect(), own }
+        Self { routes, neighbours: neighbours.into_iter().collect(), own, forwards: BTreeSet::new() }
+    }
+
+    /// The same, with the addresses of port forwards.
+    #[must_use]
+    pub fn with_forwards(self, forwards: BTreeSet<IpAddr>) -> Self {
+        Self { forwards, ..self }
+    }
+
+    /// The addresses of port forwards.
+    #[must_use]
+    pub fn forwards(&self) -> &BTreeSet<IpAddr> {
+        &self.forwards
     }
 
     /// The way to `destination`.
     #[must_use]
     pub fn resolve(&self, destination: IpAddr) -> NextHop {
-        if self.own.contains(&destination) {
+        if self.own.contains(&destination) || self.forwards.contains(&destination) {
             return NextHop::Own;
         }
         let neighbour = match self.routes.longest(destination) {
@@ -131,6 +145,8 @@ mod tests {
         assert_eq!(hops.resolve(address("10.1.0.7")), NextHop::Unresolved(address("10.1.0.7")));
         assert_eq!(hops.resolve(address("10.9.3.4")), NextHop::Mac(mac));
         assert_eq!(hops.resolve(address("10.1.0.1")), NextHop::Own);
+        let hops = hops.with_forwards([address("10.1.0.80")].into());
+        assert_eq!(hops.resolve(address("10.1.0.80")), NextHop::Own);
         assert_eq!(hops.resolve(address("192.0.2.1")), NextHop::NoRoute);
         assert_eq!(hops.resolve(address("fd00::1")), NextHop::NoRoute);
     }

@@ -9,9 +9,11 @@ use gridway_config::Peer;
 use gridway_forwarding::ids::MAX_PEERS;
 use gridway_forwarding::{PeerId, Peers};
 use gridway_tunnel::arbiter::Claim;
-use gridway_tunnel::{Arbiter, ConnectionId, Verdict};
+use gridway_tunnel::{Arbiter, ConnectionId, PeerHello, Verdict};
+use gridway_wire::frame::ConnectionKind;
 use gridway_wire::time::Nanos;
 
+use crate::dialler::Place;
 use crate::link::Link;
 
 /// Connections that a peer may dial whatever is configured here.
@@ -29,7 +31,8 @@ pub(crate) struct Book {
 
 #[derive(Debug, Default)]
 struct Inner {
-    arbiter: Arbiter,
+    /// Of connections for packets and of those for streams.
+    arbiters: [Arbiter; 2],
     entries: HashMap<String, Entry>,
     refusals: VecDeque<Refusal>,
     next_connection: u64,
@@ -137,9 +140,19 @@ impl Book {
         Some(id)
     }
 
-    /// Whether the connection `index` with `peer` is up, so that dialling it is pointless.
-    pub(crate) fn holds(&self, peer: &str, index: u8) -> bool {
-        self.lock().arbiter.holds(peer, index)
+    /// Whether a connection is up, so that dialling it is pointless.
+    pub(crate) fn holds(&self, place: &Place) -> bool {
+        self.lock().arbiters[place.kind as usize].holds(&place.peer, place.index)
+    }
+
+    /// Whether a connection that was up has its place still.
+    pub(crate) fn has(&self, peer: &str, kind: ConnectionKind, id: ConnectionId) -> bool {
+        self.lock().arbiters[kind as usize].has(peer, id)
+    }
+
+    /// Connections for streams with `peer` that are up.
+    pub(crate) fn stream_connections(&self, peer: &str) -> usize {
+        self.lock().arbiters[ConnectionKind::Streams as usize].count(peer)
     }
 
     /// A dial attempt begins or ends.
@@ -153,22 +166,22 @@ impl Book {
     pub(crate) fn claim(
         &self,
         peer: &str,
+        hello: &PeerHello,
         claim: Claim,
-        mtu: u16,
         address: String,
         link: &Arc<Link>,
         now: Nanos,
     ) -> Option<Verdict> {
         let mut inner = self.lock();
-        let Inner { arbiter, entries, .. } = &mut *inner;
+        let Inner { arbiters, entries, .. } = &mut *inner;
         let entry = entries.get_mut(peer)?;
         entry.unclaimed.retain(|id| *id != link.id);
         // The ends may differ in how many connections they mean to have, within reason.
         if claim.index >= entry.config.connections.max(CONNECTIONS) {
             return Some(Verdict::Refuse);
         }
-        let verdict = arbiter.claim(peer, link.id, claim);
-        if let Verdict::Keep { close } = &verdict {
+        let verdict = arbiters[hello.kind as usize].claim(peer, link.id, claim);
+        if let (ConnectionKind::Packets, Verdict::Keep { close }) = (hello.kind, &verdict) {
             let slot = &self.links[entry.id.index()];
             let mut links = slot.load().as_ref().clone();
             links.retain(|other| !close.contains(&other.id));
@@ -181,7 +194,7 @@ impl Book {
             entry.reason = None;
             entry.instance = Some(claim.instance);
             entry.address = Some(address);
-            self.peers.set_mtu(entry.id, mtu);
+            self.peers.set_mtu(entry.id, hello.data_mtu);
             self.peers.set_up(entry.id, true);
             self.peers.start_epoch();
         }
@@ -189,10 +202,16 @@ impl Book {
     }
 
     /// A connection has ended for `reason`.
-    pub(crate) fn ended(&self, peer: &str, link: &Arc<Link>, reason: &str, now: Nanos) {
+    pub(crate) fn ended(&self, peer: &str, kind: ConnectionKind, link: &Arc<Link>, reason: &str, now: Nanos) {
         link.mark_closed();
         let mut inner = self.lock();
-        inner.arbiter.forget(peer, link.id);
+        inner.arbiters[kind as usize].forget(peer, link.id);
+        if kind == ConnectionKind::Streams {
+            if let Some(entry) = inner.entries.get_mut(peer) {
+                entry.unclaimed.retain(|id| *id != link.id);
+            }
+            return;
+        }
         let slot = &self.links[link.peer.index()];
         let mut links = slot.load().as_ref().clone();
         let before = links.len();
@@ -272,8 +291,15 @@ mod tests {
         assert_eq!(book.admit("gw-z"), None, "nobody knows it");
         let link = |id| Arc::new(Link::new(id, PeerId(0), 0, 0, 1));
         let claim = Claim { instance: [0; 16], index: 0, dialled_by_smaller: true };
-        book.claim("gw-b", claim, 1500, String::new(), &link(admitted[0]), NOW);
-        book.ended("gw-b", &link(admitted[1]), "no hello", NOW);
+        let hello = PeerHello {
+            node: "gw-b".to_owned(),
+            instance: [0; 16],
+            index: 0,
+            kind: ConnectionKind::Packets,
+            data_mtu: 1500,
+        };
+        book.claim("gw-b", &hello, claim, String::new(), &link(admitted[0]), NOW);
+        book.ended("gw-b", ConnectionKind::Packets, &link(admitted[1]), "no hello", NOW);
         assert!(book.admit("gw-b").is_some(), "one said hello");
         assert!(book.admit("gw-b").is_some(), "one ended");
         assert_eq!(book.admit("gw-b"), None);

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use caps::{CapSet, Capability};
 use gridway_config::{Config, InterfaceName};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Oldest kernel that has what the data path needs.
 const OLDEST_KERNEL: (u32, u32) = (6, 1);
@@ -82,6 +83,31 @@ pub(crate) fn receive_queues(interface: &str) -> u32 {
         entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("rx-")).count()
     });
     u32::try_from(count.unwrap_or(1)).unwrap_or(1).max(1)
+}
+
+/// Descriptors that a node needs beside those of its sessions.
+const DESCRIPTORS: u64 = 1024;
+
+/// Lets the process have a descriptor for each of `sessions` Layer 4 sessions, or as many as it may.
+pub(crate) fn raise_descriptors(sessions: u32) {
+    let wanted = u64::from(sessions) + DESCRIPTORS;
+    let limit = getrlimit(Resource::Nofile);
+    // No limit at all is enough.
+    let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    if soft >= wanted {
+        return;
+    }
+    let raised = |to: u64| Rlimit { current: Some(to.min(wanted)), maximum: Some(to) };
+    let set = setrlimit(Resource::Nofile, raised(hard.max(wanted)))
+        .or_else(|_| setrlimit(Resource::Nofile, raised(hard)));
+    let got = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if set.is_err() || got < wanted {
+        tracing::warn!(
+            descriptors = got,
+            wanted,
+            "fewer Layer 4 sessions than limits.sessions are possible: raise LimitNOFILE in the service's unit"
+        );
+    }
 }
 
 /// Gives up every privilege that is not needed any more. Threads started later inherit what is left.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use gridway_config::{Config, DialTarget};
+use gridway_config::{Config, HostPort, Peer};
+use gridway_wire::frame::ConnectionKind;
 use gridway_wire::time::Nanos;
 
 use crate::link::Link;
@@ -28,19 +29,26 @@ const LOOK: Duration = Duration::from_millis(100);
 /// One attempt to dial.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
-    pub(crate) peer: String,
-    pub(crate) index: u8,
+    pub(crate) place: Place,
     pub(crate) address: SocketAddr,
+}
+
+/// A connection that this node means to hold.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) peer: String,
+    pub(crate) kind: ConnectionKind,
+    pub(crate) index: u8,
 }
 
 /// The answer of a resolver thread.
 pub(crate) struct Resolved {
-    place: (String, u8),
+    place: Place,
     result: std::io::Result<Vec<SocketAddr>>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Progress {
     next: Nanos,
     failures: u32,
     state: State,
@@ -59,7 +67,7 @@ enum State {
 /// Every connection that this node dials.
 pub(crate) struct Dialler {
     node: Arc<Node>,
-    places: HashMap<(String, u8), Place>,
+    places: HashMap<Place, Progress>,
     answers: Receiver<Resolved>,
     answer: Sender<Resolved>,
     waker: Arc<mio::Waker>,
@@ -85,8 +93,8 @@ impl Dialler {
 
     /// When [`Self::poll`] should be called at the latest.
     pub(crate) fn next_attempt(&self, now: Nanos) -> Option<Nanos> {
-        let due = |place: &Place| match place.state {
-            State::Waiting => Some(place.next.max(now + Duration::from_millis(20))),
+        let due = |progress: &Progress| match progress.state {
+            State::Waiting => Some(progress.next.max(now + Duration::from_millis(20))),
             State::Connected(..) => Some(now + LOOK),
             State::Resolving | State::Dialling => None,
         };
@@ -99,22 +107,22 @@ impl Dialler {
             self.take_answer(answer, now);
         }
         let mut due = Vec::new();
-        for ((peer, index), place) in &mut self.places {
-            if let State::Connected(link, since) = &place.state
+        for (place, progress) in &mut self.places {
+            if let State::Connected(link, since) = &progress.state
                 && link.is_closed()
             {
                 // A connection that held for a while was fine; one that ended at once was refused.
                 let held = now.since(*since) > Duration::from_secs(5);
-                place.failures = if held { 0 } else { place.failures + 1 };
-                place.next = now + wait(place.failures);
-                place.state = State::Waiting;
+                progress.failures = if held { 0 } else { progress.failures + 1 };
+                progress.next = now + wait(progress.failures);
+                progress.state = State::Waiting;
             }
-            if matches!(place.state, State::Waiting) && place.next <= now {
-                if self.node.book.holds(peer, *index) {
+            if matches!(progress.state, State::Waiting) && progress.next <= now {
+                if self.node.book.holds(place) {
                     // The peer has dialled; look again later.
-                    place.next = now + LOOK;
+                    progress.next = now + LOOK;
                 } else {
-                    due.push((peer.clone(), *index));
+                    due.push(place.clone());
                 }
             }
         }
@@ -127,15 +135,19 @@ impl Dialler {
         if self.followed.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, &config)) {
             return;
         }
-        let wanted = config
-            .peers
-            .iter()
-            .filter(|peer| !peer.dial.is_empty())
-            .flat_map(|peer| (0..peer.connections).map(|index| (peer.name.as_str().to_owned(), index)));
+        let wanted = config.peers.iter().filter(|peer| !peer.dial.is_empty()).flat_map(|peer| {
+            // Connections for streams only where there are any.
+            let streams = config.streams_with(&peer.name).then_some(ConnectionKind::Streams);
+            let kinds = [Some(ConnectionKind::Packets), streams].into_iter().flatten();
+            kinds.flat_map(move |kind| {
+                let place = move |index| Place { peer: peer.name.to_string(), kind, index };
+                (0..connections(peer, kind)).map(place)
+            })
+        });
         let wanted: std::collections::HashSet<_> = wanted.collect();
         self.places.retain(|place, _| wanted.contains(place));
         for place in wanted {
-            self.places.entry(place).or_insert(Place {
+            self.places.entry(place).or_insert(Progress {
                 next: now,
                 failures: 0,
                 state: State::Waiting,
@@ -146,18 +158,18 @@ impl Dialler {
     }
 
     /// Starts an attempt: at once for an address, by way of a resolver thread for a name.
-    fn begin(&mut self, place: (String, u8)) {
+    fn begin(&mut self, place: Place) {
         let config = self.node.config.load();
-        let Some(peer) = config.peer(&place.0) else { return };
+        let Some(peer) = config.peer(&place.peer) else { return };
         let Some(state) = self.places.get_mut(&place) else { return };
         // The configuration may have changed since the place was made.
         let Some(target) = peer.dial.get(state.target % peer.dial.len().max(1)).cloned() else { return };
         state.target = state.target.wrapping_add(1);
-        self.node.book.set_connecting(&place.0, true);
+        self.node.book.set_connecting(&place.peer, true);
         if let Ok(address) = target.host.parse::<IpAddr>() {
             state.state = State::Dialling;
             let address = SocketAddr::new(address, target.port);
-            self.ready.push(Attempt { peer: place.0, index: place.1, address });
+            self.ready.push(Attempt { place, address });
             return;
         }
         state.state = State::Resolving;
@@ -177,51 +189,60 @@ impl Dialler {
     }
 
     fn take_answer(&mut self, answer: Resolved, now: Nanos) {
-        let Some(place) = self.places.get_mut(&answer.place) else {
-            self.node.book.set_connecting(&answer.place.0, false);
+        let Resolved { place, result } = answer;
+        let Some(progress) = self.places.get_mut(&place) else {
+            self.node.book.set_connecting(&place.peer, false);
             return;
         };
-        let (peer, index) = answer.place;
-        let first = answer.result.and_then(|addresses| {
+        let first = result.and_then(|addresses| {
             // Addresses of a name take turns, as targets do.
-            let turn = place.failures as usize % addresses.len().max(1);
+            let turn = progress.failures as usize % addresses.len().max(1);
             addresses.get(turn).copied().ok_or_else(|| std::io::Error::other("the name has no address"))
         });
         match first {
             Ok(address) => {
-                place.state = State::Dialling;
-                self.ready.push(Attempt { peer, index, address });
+                progress.state = State::Dialling;
+                self.ready.push(Attempt { place, address });
             }
             Err(error) => {
-                place.failures += 1;
-                place.next = now + wait(place.failures);
-                place.state = State::Waiting;
-                self.node.book.set_connecting(&peer, false);
-                self.node.book.refused(&peer, &format!("cannot resolve: {error}"), now);
+                progress.failures += 1;
+                progress.next = now + wait(progress.failures);
+                progress.state = State::Waiting;
+                self.node.book.set_connecting(&place.peer, false);
+                self.node.book.refused(&place.peer, &format!("cannot resolve: {error}"), now);
             }
         }
     }
 
     /// The attempt has come to nothing.
     pub(crate) fn failed(&mut self, attempt: &Attempt, now: Nanos) {
-        self.node.book.set_connecting(&attempt.peer, false);
-        if let Some(place) = self.places.get_mut(&(attempt.peer.clone(), attempt.index)) {
-            place.failures = place.failures.saturating_add(1);
-            place.next = now + wait(place.failures);
-            place.state = State::Waiting;
+        self.node.book.set_connecting(&attempt.place.peer, false);
+        if let Some(progress) = self.places.get_mut(&attempt.place) {
+            progress.failures = progress.failures.saturating_add(1);
+            progress.next = now + wait(progress.failures);
+            progress.state = State::Waiting;
         }
     }
 
     /// The attempt has become a connection.
     pub(crate) fn connected(&mut self, attempt: &Attempt, link: Arc<Link>, now: Nanos) {
-        self.node.book.set_connecting(&attempt.peer, false);
-        if let Some(place) = self.places.get_mut(&(attempt.peer.clone(), attempt.index)) {
-            place.state = State::Connected(link, now);
+        self.node.book.set_connecting(&attempt.place.peer, false);
+        if let Some(progress) = self.places.get_mut(&attempt.place) {
+            progress.state = State::Connected(link, now);
         }
     }
 }
 
-fn resolve(target: &DialTarget) -> std::io::Result<Vec<SocketAddr>> {
+/// Connections of a kind that are held with a peer. For streams there are two at least: what is short need not wait behind
+/// what is long.
+pub(crate) fn connections(peer: &Peer, kind: ConnectionKind) -> u8 {
+    match kind {
+        ConnectionKind::Packets => peer.connections,
+        ConnectionKind::Streams => peer.connections.max(2),
+    }
+}
+
+fn resolve(target: &HostPort) -> std::io::Result<Vec<SocketAddr>> {
     Ok((target.host.as_str(), target.port).to_socket_addrs()?.collect())
 }
 

@@ -5,6 +5,7 @@ mod checks;
 mod clock;
 mod control;
 mod dialler;
+mod doors;
 mod handshakes;
 mod held;
 mod layout;
@@ -92,6 +93,7 @@ fn run(config: Config, file: &Path) -> Result<bool> {
     let mut watch = IdentityWatch::new(&config.identity);
     let socket = config.control.socket.clone();
     let mut running = start::start(config)?;
+    running.doors.follow(&running.node);
     announce(&running);
     let notifier = Notifier::new();
     notifier.tell(NotifyState::Ready);
@@ -102,6 +104,7 @@ fn run(config: Config, file: &Path) -> Result<bool> {
                 SIGHUP => {
                     notifier.tell(NotifyState::Reloading);
                     reload::reload(&running.node, file, &mut running.registry);
+                    running.doors.follow(&running.node);
                     notifier.tell(NotifyState::Ready);
                 }
                 _ => break 'wait true,
@@ -111,6 +114,7 @@ fn run(config: Config, file: &Path) -> Result<bool> {
             break false;
         }
         watch.check(&running.node);
+        running.doors.follow(&running.node);
         running.node.free_retired();
     };
     notifier.tell(NotifyState::Stopping);

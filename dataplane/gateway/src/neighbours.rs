@@ -66,7 +66,8 @@ pub(crate) fn own_addresses(snapshot: &Snapshot) -> Vec<IpAddr> {
 }
 
 fn publish(node: &Node, snapshot: &Snapshot) {
-    node.next_hops.store(Arc::new(next_hops(snapshot)));
+    let forwards = crate::doors::forwards(&node.plan.load());
+    node.next_hops.store(Arc::new(next_hops(snapshot).with_forwards(forwards)));
     // Packets may wait for just this news.
     node.workers.iter().filter(|worker| worker.has_queues).for_each(crate::node::WorkerHandle::wake);
     let set = node.lock_steer().map(|mut steer| steer.set_own_addresses(&own_addresses(snapshot)));

@@ -13,17 +13,19 @@ use gridway_forwarding::monitor::Monitors;
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
-use gridway_forwarding::{Counters, Peers, VnetId};
+use gridway_forwarding::{Counters, PeerId, Peers, VnetId};
 use gridway_netlink::Resolver;
+use gridway_proxy::{Listener, Plan, SessionBook};
 use gridway_steer::Steer;
 use gridway_tunnel::{ConnectionId, Credentials, RecordBuffer};
 use gridway_wire::frame::{self, CloseReason};
 
 use crate::book::Book;
 use crate::clock::Clock;
+use crate::doors::OpenDoors;
 use crate::link::Link;
 use crate::pool::{Chunk, Pools};
-use crate::worker::connection::NewConnection;
+use crate::worker::connection::{Connection, NewConnection};
 
 /// State that outlives a reload, reachable from every thread.
 pub(crate) struct Node {
@@ -53,6 +55,10 @@ pub(crate) struct Node {
     pub(crate) stopping: AtomicBool,
     pub(crate) last_reload_error: Mutex<Option<String>>,
     pub(crate) handshakes: HandshakeCounters,
+    /// Layer 4: what is configured, and what goes on.
+    pub(crate) plan: ArcSwap<Plan>,
+    pub(crate) sessions: Arc<SessionBook>,
+    pub(crate) doors: OpenDoors,
 }
 
 /// The data NIC as it was opened.
@@ -108,13 +114,17 @@ pub(crate) struct PortNumbers {
 pub(crate) enum Control {
     /// A connection whose handshake is complete.
     Adopt(Box<NewConnection>),
+    /// A connection for streams that is this worker's to keep.
+    Settle(Box<Connection>),
     /// Connections that lost their place.
     Close(Vec<ConnectionId>, CloseReason, String),
     /// The vnets to announce have changed.
     Announce(Vec<(frame::VnetId, String)>),
     /// Certificates or revocations have changed: judge every connection again.
     Rejudge,
-    /// The configuration of peers has changed: connections of others must go.
+    /// End the Layer 4 sessions with these ids.
+    EndSessions(Vec<u64>),
+    /// The configuration has changed: connections and sessions that it does not want must go.
     Reconfigured,
     /// End: tell the peers, and stop.
     Stop,
@@ -139,6 +149,24 @@ impl WorkerHandle {
 }
 
 impl Node {
+    /// The worker that owns everything of the streams with `peer`.
+    pub(crate) fn streams_owner(&self, peer: PeerId) -> usize {
+        let owners = || (0..self.workers.len()).filter(|index| self.workers[*index].has_tunnels);
+        let turn = peer.index() % owners().count().max(1);
+        owners().nth(turn).expect("some worker owns connections")
+    }
+
+    /// The plan in force, and the listeners of it that `worker` owns.
+    pub(crate) fn plan_of(&self, worker: usize) -> (Arc<Plan>, Vec<Arc<Listener>>) {
+        let plan = self.plan.load_full();
+        let owns = |listener: &&Arc<Listener>| {
+            let peer = self.book.find(listener.connector.peer.as_str());
+            peer.is_some_and(|(peer, _)| self.streams_owner(peer) == worker)
+        };
+        let mine = plan.listeners().iter().filter(owns).cloned().collect();
+        (plan, mine)
+    }
+
     /// Sends a rare message to every worker.
     pub(crate) fn tell_all(&self, message: impl Fn() -> Control) {
         self.workers.iter().for_each(|worker| worker.tell(message()));
@@ -154,6 +182,9 @@ impl Node {
         self.egress.set_mbps(config.throttle.egress_mbps);
         self.ingress.set_mbps(config.throttle.ingress_mbps);
         self.monitors.configure(&policy, &self.peers, &mut rand::rng(), self.clock.now());
+        let plan = Plan::new(config.clone());
+        self.sessions.keep(|side, name| plan.names(side, name));
+        self.plan.store(Arc::new(plan));
         self.config.store(config);
         let old = self.policy.swap(policy);
         self.lock_retired().push(old);

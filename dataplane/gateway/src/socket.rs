@@ -9,6 +9,8 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 /// Bytes not yet sent at which the kernel calls a socket full: what waits longer waits with us, where
 /// the queue is measured and kept short.
 const NOTSENT_LOWAT: u32 = 32 * 1024;
+/// Of connections for streams, whose turns are taken only when a record is written.
+const NOTSENT_LOWAT_STREAMS: u32 = 16 * 1024;
 const CONGESTION: &[u8] = b"bbr";
 const BACKLOG: i32 = 1024;
 /// Unacknowledged data ends a connection after this; pings notice earlier.
@@ -55,4 +57,9 @@ pub(crate) fn tune(stream: &mio::net::TcpStream) -> io::Result<()> {
         tracing::debug!(%error, "BBR is not available; the kernel's default congestion control stays");
     }
     Ok(())
+}
+
+/// Tunes a tunnel socket further that carries streams.
+pub(crate) fn tune_for_streams(stream: &mio::net::TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_notsent_lowat(NOTSENT_LOWAT_STREAMS)
 }

@@ -18,12 +18,14 @@ use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
 use gridway_forwarding::{Peers, Registry};
 use gridway_netlink::Watcher;
+use gridway_proxy::{Plan, SessionBook};
 use gridway_steer::{Steer, SteerOptions};
 use gridway_xsk::{Pages, Port, PortOptions, RingMode};
 use mio::{Poll, Waker};
 
 use crate::book::Book;
 use crate::clock::Clock;
+use crate::doors::{self, OpenDoors};
 use crate::handshakes::{self, Handshakes};
 use crate::layout::{self, Part};
 use crate::node::{DataPort, HandshakeCounters, Node, PortNumbers, WorkerHandle};
@@ -43,6 +45,7 @@ pub(crate) struct Running {
     pub(crate) workers: Vec<JoinHandle<()>>,
     pub(crate) others: Vec<JoinHandle<()>>,
     pub(crate) handshake_waker: Arc<Waker>,
+    pub(crate) doors: doors::Keeper,
 }
 
 /// What the data NIC gave.
@@ -130,11 +133,15 @@ pub(crate) fn start(config: Config) -> Result<Running> {
         stopping: AtomicBool::new(false),
         last_reload_error: Mutex::default(),
         handshakes: HandshakeCounters::default(),
+        plan: ArcSwap::from_pointee(Plan::new(config.clone())),
+        doors: OpenDoors::default(),
+        sessions: Arc::new(SessionBook::new(config.limits.sessions.into())),
         config: ArcSwap::new(config.clone()),
     });
     node.book.configure(peers_configured, clock.now());
     node.apply(config, policy);
 
+    checks::raise_descriptors(node.config.load().limits.sessions);
     checks::drop_privileges()?;
     spawn_all(node, registry, starts, ports, listener, control, watcher)
 }
@@ -247,7 +254,8 @@ fn spawn_all(
         control::serve(&shared, &control);
         Ok(())
     })?;
-    Ok(Running { node, registry, workers, others, handshake_waker: waker })
+    let doors = doors::Keeper::open(node.data.as_ref().map(|data| data.interface.as_str()))?;
+    Ok(Running { node, registry, workers, others, handshake_waker: waker, doors })
 }
 
 /// Starts a thread whose failure stops the node: half a node would only look alive.

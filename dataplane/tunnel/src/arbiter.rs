@@ -76,6 +76,19 @@ impl Arbiter {
         }
     }
 
+    /// Whether the connection `id` has a place of `peer`.
+    #[must_use]
+    pub fn has(&self, peer: &str, id: ConnectionId) -> bool {
+        let has = |entry: &Peer| entry.connections.values().any(|(held, _)| *held == id);
+        self.peers.get(peer).is_some_and(has)
+    }
+
+    /// Connections that `peer` holds.
+    #[must_use]
+    pub fn count(&self, peer: &str) -> usize {
+        self.peers.get(peer).map_or(0, |entry| entry.connections.len())
+    }
+
     /// Whether the place `index` of `peer` is taken, so that dialling it is pointless.
     #[must_use]
     pub fn holds(&self, peer: &str, index: u8) -> bool {

@@ -3,7 +3,7 @@
 //! A connection lives in two stages. A [`Handshake`] turns received bytes into bytes to send until
 //! both certificates are verified. It becomes an [`Established`] connection: TLS 1.3 record
 //! protection ([`record`]) and the [`Session`] protocol on top of it (hello, vnet map, packets,
-//! liveness). `docs/protocol.md` holds the byte layout.
+//! liveness, [`streams`]). `docs/protocol.md` holds the byte layout.
 
 pub mod aqm;
 pub mod arbiter;
@@ -14,6 +14,7 @@ pub mod identity;
 pub mod record;
 pub mod session;
 pub mod sparse;
+pub mod streams;
 
 pub use arbiter::{Arbiter, ConnectionId, Verdict};
 pub use buffer::{Contents, RecordBuffer, Source};

@@ -10,6 +10,7 @@ use gridway_wire::frame::{
 use gridway_wire::time::Nanos;
 
 use crate::buffer::RecordBuffer;
+use crate::streams::StreamError;
 
 /// How long a peer may take from the end of the handshake to its hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,8 +27,10 @@ pub struct SessionOptions {
     pub dialled: bool,
     /// Index of a dialled connection among those with the peer.
     pub index: u8,
-    /// Connections that a dialler means to have with the peer.
+    /// Connections of this kind that a dialler means to have with the peer.
     pub count: u8,
+    /// What a dialled connection carries; an acceptor learns it from the hello.
+    pub kind: ConnectionKind,
     /// MTU of the data NIC, in bytes.
     pub data_mtu: u16,
     /// Time between pings.
@@ -94,6 +97,9 @@ pub enum Closed {
     /// The peer's frames come in an order that makes no sense.
     #[error("peer broke the protocol: {0}")]
     Order(&'static str),
+    /// The peer does with streams what it cannot mean.
+    #[error("peer broke the protocol: {0}")]
+    Stream(#[from] StreamError),
 }
 
 impl Closed {
@@ -103,7 +109,9 @@ impl Closed {
         match self {
             Self::Dead(_) | Self::ByPeer { .. } => None,
             Self::Version { .. } => Some(CloseReason::VersionMismatch),
-            Self::NoHello | Self::Frame(_) | Self::Order(_) => Some(CloseReason::ProtocolError),
+            Self::NoHello | Self::Frame(_) | Self::Order(_) | Self::Stream(_) => {
+                Some(CloseReason::ProtocolError)
+            }
         }
     }
 }
@@ -166,6 +174,12 @@ impl Session {
         self.up
     }
 
+    /// What the connection carries, known when the peer's hello was seen or this node dialled.
+    #[must_use]
+    pub fn kind(&self) -> ConnectionKind {
+        self.options.kind
+    }
+
     /// The owner accepts the peer.
     pub fn accept(&mut self) {
         self.up = true;
@@ -178,6 +192,9 @@ impl Session {
 
     /// Announces vnets anew, after a change of configuration.
     pub fn announce(&mut self, vnets: Vec<(VnetId, String)>) {
+        if self.options.kind == ConnectionKind::Streams {
+            return;
+        }
         // A map that was begun must end first: the peer would take both for one.
         let owed = &mut self.owed;
         *if owed.vnets_begun { &mut owed.next_vnets } else { &mut owed.vnets } = Some(vnets);
@@ -205,7 +222,7 @@ impl Session {
         std::mem::take(&mut self.unknown_frames)
     }
 
-    /// Handles the control frames of an opened record; packets frames are the data worker's.
+    /// Handles the control frames of an opened record; packets are the data worker's, streams the owner's.
     ///
     /// # Errors
     /// [`Closed`]: the connection must end.
@@ -223,13 +240,17 @@ impl Session {
             Frame::Hello(_) if self.hello_seen => Err(Closed::Order("a second hello")),
             Frame::Hello(hello) => {
                 self.hello_seen = true;
-                if self.options.dialled && hello.connection_index != self.options.index {
+                let expected = (self.options.index, self.options.kind);
+                if self.options.dialled && (hello.connection_index, hello.connection_kind) != expected {
                     return Err(Closed::Order("a hello for another connection"));
                 }
                 if !self.options.dialled {
-                    (self.options.index, self.options.count) =
-                        (hello.connection_index, hello.connection_count);
+                    (self.options.index, self.options.count, self.options.kind) =
+                        (hello.connection_index, hello.connection_count, hello.connection_kind);
                     self.owed.hello = true;
+                }
+                if self.options.kind == ConnectionKind::Streams {
+                    self.owed.vnets = None;
                 }
                 self.events.push_back(Event::Hello(PeerHello {
                     node: hello.node.to_ascii_lowercase(),
@@ -263,6 +284,14 @@ impl Session {
                 self.events.push_back(Event::RoundTrip(now.since(Nanos(token))));
                 Ok(())
             }
+            Frame::Packets(_) if self.options.kind == ConnectionKind::Streams => {
+                Err(Closed::Order("packets on a connection for streams"))
+            }
+            Frame::Stream(_) if self.options.kind == ConnectionKind::Packets => {
+                Err(Closed::Order("a stream on a connection for packets"))
+            }
+            // The owner's.
+            Frame::Stream(_) => Ok(()),
             Frame::Packets(packets) => {
                 self.received.0 += packets.len() as u64;
                 self.received.1 += packets.iter().map(|packet| packet.len() as u64).sum::<u64>();
@@ -322,7 +351,7 @@ impl Session {
                     instance: options.instance,
                     connection_index: options.index,
                     connection_count: options.count,
-                    connection_kind: ConnectionKind::Packets,
+                    connection_kind: options.kind,
                     data_mtu: options.data_mtu,
                     node: &options.node,
                 })?;

@@ -9,6 +9,7 @@ mod header;
 mod hello;
 mod packets;
 mod reader;
+mod stream;
 mod vnet_map;
 mod writer;
 
@@ -21,6 +22,10 @@ pub use packets::{
     PacketsFrame, PacketsFrameMut,
 };
 pub use reader::{Frame, FrameMut, FrameReader, FrameReaderMut};
+pub use stream::{
+    INITIAL_CREDIT, ResetReason, STREAM_DATA_HEADER_LEN, StreamFrame, StreamId, StreamOpen, StreamProtocol,
+    StreamTarget,
+};
 pub use vnet_map::{MAX_VNET_MAP_ENTRIES, VNET_MAP_MORE, VnetMap, VnetMapEntry, VnetMapIter};
 pub use writer::FrameWriter;
 

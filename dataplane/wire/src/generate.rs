@@ -8,7 +8,7 @@ mod packet;
 mod strategy;
 
 pub use address::{ipv4_address, ipv6_address};
-pub use frame::{OwnedFrame, frames, label};
+pub use frame::{OwnedFrame, OwnedTarget, frames, label};
 pub use judge::judge;
 pub use packet::{Content, PacketSpec};
 pub use strategy::{any_content, error_packet, ipv4_packet, ipv6_packet, packet, rewrite_for};

@@ -2,7 +2,7 @@
 
 use gridway_wire::frame::{
     FrameError, FrameMut, FrameReader, FrameReaderMut, FrameType, FrameWriter, Full, MAX_PACKET_LEN,
-    MAX_RECORD_LEN, MAX_VNET_MAP_ENTRIES, PacketsBuilder, VnetId, VnetMapEntry,
+    MAX_RECORD_LEN, MAX_VNET_MAP_ENTRIES, PacketsBuilder, StreamId, VnetId, VnetMapEntry,
 };
 use gridway_wire::generate::{OwnedFrame, frames};
 use proptest::collection::vec;
@@ -157,12 +157,57 @@ fn the_byte_layout_is_that_of_the_protocol() {
 }
 
 #[test]
+fn the_layout_of_streams_is_fixed() {
+    use gridway_wire::frame::StreamProtocol::Ftp;
+    use gridway_wire::generate::OwnedTarget;
+    let client = "10.1.0.2:4660".parse().unwrap();
+    let host = OwnedTarget::Host("db".into(), 5432);
+    let open = OwnedFrame::StreamOpen(7, Ftp, [Some(client), None], host);
+    let mut expected = vec![16, 0, 0, 21, 0, 0, 0, 7, 2, 1];
+    expected.extend([4, 0x12, 0x34, 10, 1, 0, 2]);
+    expected.extend([0, 0, 0, 2, b'd', b'b', 0x15, 0x38]);
+    assert_eq!(write(&[open]), expected);
+    for (frame, expected) in [
+        (OwnedFrame::StreamData(7, vec![1, 2]), &[17, 0, 0, 6, 0, 0, 0, 7, 1, 2][..]),
+        (OwnedFrame::StreamWindow(7, 258, true), &[18, 1, 0, 8, 0, 0, 0, 7, 0, 0, 1, 2]),
+        (OwnedFrame::StreamFinish(7), &[19, 0, 0, 4, 0, 0, 0, 7]),
+        (OwnedFrame::StreamReset(7, 3), &[20, 0, 0, 6, 0, 0, 0, 7, 0, 3]),
+    ] {
+        assert_eq!(write(&[frame]), expected);
+    }
+}
+
+#[test]
+fn stream_data_is_read_into_the_record() {
+    let mut record = [0; 16];
+    let mut writer = FrameWriter::new(&mut record);
+    let room = |limit: usize, taken: usize| {
+        move |room: &mut [u8]| {
+            assert_eq!(room.len(), limit);
+            room.fill(9);
+            taken
+        }
+    };
+    writer.stream_data(StreamId(1), 3, room(3, 0));
+    assert!(writer.is_empty(), "no bytes, no frame");
+    writer.stream_data(StreamId(1), usize::MAX, room(8, 2));
+    assert_eq!(writer.len(), 10);
+    writer.stream_data(StreamId(2), 1, |_| unreachable!("there is no room"));
+    assert_eq!(read(&record[..10]), Ok(vec![OwnedFrame::StreamData(1, vec![9, 9])]));
+}
+
+#[test]
 fn unknown_frames_and_extensions_are_skipped() {
     let mut record = vec![200, 9, 0, 1, 0xff, 4, 0, 0, 9];
     record.extend([0, 0, 0, 0, 0, 0, 0, 5, 0xee]);
-    record.extend([16, 0, 0, 0]);
-    let expected =
-        [OwnedFrame::Other(200, 9, vec![0xff]), OwnedFrame::Ping(5), OwnedFrame::Other(16, 0, Vec::new())];
+    record.extend([7, 0, 0, 0]);
+    record.extend([19, 0xff, 0, 5, 0, 0, 0, 3, 0xee]);
+    let expected = [
+        OwnedFrame::Other(200, 9, vec![0xff]),
+        OwnedFrame::Ping(5),
+        OwnedFrame::Other(7, 0, Vec::new()),
+        OwnedFrame::StreamFinish(3),
+    ];
     assert_eq!(read(&record).unwrap(), expected);
     assert_eq!(FrameType::from_u8(200), FrameType::Unknown(200));
     assert_eq!(FrameType::from_u8(16), FrameType::StreamOpen);
@@ -204,6 +249,23 @@ fn each_fault_has_its_error() {
         (&[6, 0, 0, 2, 0, 1], truncated(FrameType::Close)),
         (&[6, 0, 0, 3, 0, 1, 1], truncated(FrameType::Close)),
         (&[6, 0, 0, 4, 0, 1, 1, 0xff], FrameError::BadText),
+        (&[16, 0, 0, 4, 0, 0, 0, 1], truncated(FrameType::StreamOpen)),
+        (&[16, 0, 0, 9, 0, 0, 0, 1, 9, 0, 0, 0, 0], FrameError::BadStreamProtocol { found: 9 }),
+        (&[16, 0, 0, 9, 0, 0, 0, 1, 0, 0, 5, 0, 0], FrameError::BadAddressFamily { found: 5 }),
+        (&[16, 0, 0, 9, 0, 0, 0, 1, 0, 0, 4, 0, 0], truncated(FrameType::StreamOpen)),
+        (&[16, 0, 0, 12, 0, 0, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0], FrameError::BadStreamTargetKind { found: 9 }),
+        (
+            &[16, 0, 0, 14, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, b'-'],
+            FrameError::BadName { frame_type: FrameType::StreamOpen },
+        ),
+        (&[16, 0, 0, 16, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'h', 0, 0], FrameError::BadStreamTarget),
+        (&[16, 0, 0, 16, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'/', 0, 1], FrameError::BadStreamTarget),
+        (&[16, 0, 0, 18, 0, 0, 0, 1, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], FrameError::BadStreamId),
+        (&[17, 0, 0, 4, 0, 0, 0, 1], truncated(FrameType::StreamData)),
+        (&[17, 0, 0, 5, 0, 0, 0, 0, 1], FrameError::BadStreamId),
+        (&[18, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0], truncated(FrameType::StreamWindow)),
+        (&[19, 0, 0, 3, 0, 0, 0], truncated(FrameType::StreamFinish)),
+        (&[20, 0, 0, 5, 0, 0, 0, 1, 0], truncated(FrameType::StreamReset)),
     ] {
         assert_eq!(read(record), Err(error), "{record:?}");
         assert_eq!(read_mut(&mut record.to_vec()), Err(error), "{record:?}");

@@ -126,6 +126,12 @@ pub(crate) enum LiveCommand {
     Routes(Reading),
     /// Live flows; every filter given must match.
     Flows(Box<FlowsArgs>),
+    /// Live Layer 4 sessions.
+    Sessions(SessionsArgs),
+    /// Connectors and port forwards.
+    Connectors(Reading),
+    /// Services and service ranges.
+    Services(Reading),
     /// Packets by fate, and drops by reason.
     Counters(Reading),
     /// NAT entries and their hits.
@@ -144,7 +150,7 @@ pub(crate) struct FlowsArgs {
     #[command(flatten)]
     filter: Filter,
     /// Most flows shown.
-    #[arg(long, default_value_t = Request::DEFAULT_FLOW_LIMIT)]
+    #[arg(long, default_value_t = Request::DEFAULT_LIMIT)]
     limit: u32,
     #[command(flatten)]
     reading: Reading,
@@ -156,6 +162,30 @@ enum FlowsCommand {
     Kill {
         #[command(flatten)]
         filter: KillFilter,
+        #[command(flatten)]
+        reading: Reading,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct SessionsArgs {
+    #[command(subcommand)]
+    command: Option<SessionsCommand>,
+    /// Most sessions shown.
+    #[arg(long, default_value_t = Request::DEFAULT_LIMIT)]
+    limit: u32,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+#[derive(Debug, Subcommand)]
+enum SessionsCommand {
+    /// End live sessions.
+    Kill {
+        /// Numbers of the sessions.
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<u64>,
         #[command(flatten)]
         reading: Reading,
     },
@@ -176,6 +206,14 @@ impl LiveCommand {
                     (Request::Flows { filter: filter.into(), limit }, reading)
                 }
             },
+            Self::Sessions(SessionsArgs {
+                command: Some(SessionsCommand::Kill { ids, reading }), ..
+            }) => (Request::KillSessions { ids }, reading),
+            Self::Sessions(SessionsArgs { command: None, limit, reading }) => {
+                (Request::Sessions { limit }, reading)
+            }
+            Self::Connectors(reading) => (Request::Connectors, reading),
+            Self::Services(reading) => (Request::Services, reading),
             Self::Counters(reading) => (Request::Counters, reading),
             Self::Nat(reading) => (Request::Nat, reading),
             Self::Acl(reading) => (Request::Acl, reading),

@@ -29,6 +29,9 @@ pub(crate) enum CliError {
     /// There is nothing that a command could have been done to.
     #[error("no flow matches")]
     NoFlow,
+    /// As [`Self::NoFlow`], of sessions.
+    #[error("there is no such session")]
+    NoSession,
     /// The node did not answer, or refused.
     #[error("{0}")]
     Node(#[from] ClientError),
@@ -56,7 +59,7 @@ impl CliError {
             Self::NoSocket { .. } | Self::SeveralSockets { .. } | Self::NoFilter => 2,
             Self::Node(ClientError::Refused(_)) => 1,
             Self::Node(_) => 3,
-            Self::NoFlow => 1,
+            Self::NoFlow | Self::NoSession => 1,
             Self::Config(_) | Self::Check(_) | Self::NotToml(_) | Self::Pki(_) | Self::Output(_) => 1,
         }
     }

@@ -131,6 +131,11 @@ fn wrong_usage_is_status_2() {
         &["flows", "kill", "--limit", "5", "--vnet", "corp"],
         &["flows", "kill", "--all", "--vnet", "corp"],
         &["flows", "--vnet", "corp", "kill", "--all"],
+        &["sessions", "kill"],
+        &["sessions", "kill", "-1"],
+        &["sessions", "kill", "all"],
+        &["sessions", "--limit", "5", "kill", "1"],
+        &["connectors", "db"],
     ] {
         let output = gridway(folder.path(), args);
         assert_eq!(status(&output), 2, "{args:?}");
@@ -144,7 +149,19 @@ fn a_node_that_cannot_be_reached_is_status_3() {
     let folder = tempfile::tempdir().unwrap();
     // A socket nobody listens at any more.
     drop(UnixListener::bind(folder.path().join("dead.sock")).unwrap());
-    for command in ["status", "peers", "routes", "flows", "counters", "nat", "acl", "limits"] {
+    for command in [
+        "status",
+        "peers",
+        "routes",
+        "flows",
+        "sessions",
+        "connectors",
+        "services",
+        "counters",
+        "nat",
+        "acl",
+        "limits",
+    ] {
         for socket in ["none.sock", "dead.sock"] {
             let output = gridway(folder.path(), &[command, "--json", "--socket", socket]);
             assert_eq!(status(&output), 3, "{command}");

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use crate::error::{ConfigError, ConfigErrors, Problem};
 use crate::model::{
-    Control, Data, FlowTimeouts, Identity, Limits, Log, Management, Node, Object, Peer, Throttle, Tunnel,
-    Vnet, Workers,
+    Connector, Control, Data, FlowTimeouts, Identity, Limits, Log, Management, Node, Object, Peer, Service,
+    ServiceRange, Throttle, Tunnel, Vnet, Workers,
 };
+use crate::name::{NodeName, VnetName};
 use crate::read;
 use crate::warning::ConfigWarning;
 
@@ -21,7 +22,7 @@ pub struct Config {
     pub node: Node,
     /// Its credentials.
     pub identity: Identity,
-    /// The NIC of local hosts. Always there on a gateway.
+    /// The NIC of local hosts. Always there on a gateway and where there are vnets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Data>,
     /// The NIC of tunnels.
@@ -49,6 +50,15 @@ pub struct Config {
     /// Virtual networks; names are unique and selectors disjoint.
     #[serde(rename = "vnet", skip_serializing_if = "Vec::is_empty")]
     pub vnets: Vec<Vnet>,
+    /// Targets that peers may reach by name; names are unique.
+    #[serde(rename = "service", skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
+    /// Targets that peers may name as `host:port`.
+    #[serde(rename = "service_range", skip_serializing_if = "Vec::is_empty")]
+    pub service_ranges: Vec<ServiceRange>,
+    /// Listeners at addresses of the node; see [`Config::listeners`].
+    #[serde(rename = "connector", skip_serializing_if = "Vec::is_empty")]
+    pub connectors: Vec<Connector>,
 }
 
 impl Config {
@@ -113,5 +123,23 @@ impl Config {
     #[must_use]
     pub fn peer(&self, name: &str) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.name.as_str() == name)
+    }
+
+    /// Connectors and port forwards, these with their vnet. Names are unique among all.
+    pub fn listeners(&self) -> impl Iterator<Item = (Option<&VnetName>, &Connector)> {
+        let forwards = self
+            .vnets
+            .iter()
+            .flat_map(|vnet| vnet.port_forwards.iter().map(|forward| (Some(&vnet.name), forward)));
+        self.connectors.iter().map(|connector| (None, connector)).chain(forwards)
+    }
+
+    /// Whether streams may be needed between this node and that peer: a connector or port forward leads to it, or there
+    /// are services. Those that are not for this peer count too: it is told so, instead of finding nobody.
+    #[must_use]
+    pub fn streams_with(&self, peer: &NodeName) -> bool {
+        !self.services.is_empty()
+            || !self.service_ranges.is_empty()
+            || self.listeners().any(|(_, connector)| connector.peer == *peer)
     }
 }

@@ -180,10 +180,18 @@ pub enum Problem {
         /// The names, `a -> b -> a`.
         cycle: String,
     },
-    /// A function that this version does not have.
-    #[error("not supported yet: {what}")]
-    NotSupportedYet {
-        /// The function.
-        what: &'static str,
+    /// Two listeners of the node at one address and port.
+    #[error(
+        "found {found}, which {other} of {other_field} in line {line} takes, expected another address or port"
+    )]
+    Taken {
+        /// The address and port as found.
+        found: String,
+        /// Those that take it: the same, or one of them a wildcard address.
+        other: String,
+        /// Field of the other.
+        other_field: String,
+        /// Line of that field.
+        line: usize,
     },
 }

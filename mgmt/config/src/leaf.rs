@@ -10,7 +10,8 @@ use toml::de::DeValue;
 
 use crate::error::Problem;
 use crate::model::{
-    Attach, DialTarget, LogFormat, LogLevel, Polling, Rings, Role, Roles, Tunnel, parse_duration,
+    Attach, HostPort, Layer4Protocol, LogFormat, LogLevel, Polling, Rings, Role, Roles, ServiceRef, Tunnel,
+    parse_duration,
 };
 use crate::name::{Domain, InterfaceName, NodeName, ObjectName, ServiceName, VnetName};
 
@@ -77,7 +78,18 @@ text_leaf! {
     VnetName, VnetName::EXPECTED, |text| Self::new(text).ok();
     ServiceName, ServiceName::EXPECTED, |text| Self::new(text).ok();
     ObjectName, ObjectName::EXPECTED, |text| Self::new(text).ok();
-    DialTarget, DialTarget::EXPECTED, |text| text.parse().ok();
+    HostPort, HostPort::EXPECTED, |text| text.parse().ok();
+    DialTarget, "host:port, such as 192.0.2.2:8443, [2001:db8::2]:8443 or gw.example:8443", |text| {
+        HostPort::parse(text, Some(Tunnel::DEFAULT_PORT)).map(Self)
+    };
+    ServiceRef, ServiceRef::EXPECTED, |text| text.parse().ok();
+    Layer4Protocol, "\"tcp\", \"udp\", \"ftp\" or \"tftp\"", |text| match text {
+        "tcp" => Some(Self::Tcp),
+        "udp" => Some(Self::Udp),
+        "ftp" => Some(Self::Ftp),
+        "tftp" => Some(Self::Tftp),
+        _ => None,
+    };
     IpAddr, "an IP address", |text| text.parse().ok();
     SocketAddr, "address:port, such as 10.1.0.1:443 or [2001:db8::1]:443", |text| {
         text.parse().ok().filter(|address: &Self| address.port() != 0)
@@ -136,6 +148,9 @@ text_leaf! {
 
 /// Where tunnels are accepted; the port may be left out.
 pub(crate) struct ListenAddress(pub(crate) SocketAddr);
+
+/// Where a tunnel is dialled; the port may be left out.
+pub(crate) struct DialTarget(pub(crate) HostPort);
 
 /// One port or a range.
 pub(crate) struct Ports(pub(crate) RangeInclusive<u16>);

@@ -24,10 +24,11 @@ pub use config::Config;
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use key_file::{KeyFileError, check_private_key};
 pub use model::{
-    AclAction, AclRule, AddressMatch, Attach, Control, Cpus, Data, DialTarget, FlowTimeouts, Identity,
-    InsideNat, Limits, Log, LogFormat, LogLevel, Management, Monitor, MonitorProtocol, Node, Object,
-    OutsideNat, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Peer, Polling, RemoteHosts, Rings, Role, Roles,
-    Route, Throttle, Tunnel, Vnet, Workers, format_duration, parse_duration,
+    AclAction, AclRule, AddressMatch, Attach, Connector, Control, Cpus, Data, FlowTimeouts, HostPort,
+    Identity, InsideNat, Layer4Protocol, Limits, Log, LogFormat, LogLevel, Management, Monitor,
+    MonitorProtocol, Node, Object, OutsideNat, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Peer, Polling,
+    RemoteHosts, Rings, Role, Roles, Route, Service, ServiceRange, ServiceRef, Throttle, Tunnel, Vnet,
+    Workers, format_duration, parse_duration,
 };
 pub use name::{Domain, InterfaceName, NameError, NodeName, ObjectName, ServiceName, VnetName};
 pub use show::Detail;

@@ -33,6 +33,7 @@ impl Config {
             ("limits.held_packets", old.limits.held_packets != new.limits.held_packets),
             ("limits.fragments", old.limits.fragments != new.limits.fragments),
             ("limits.handshakes", old.limits.handshakes != new.limits.handshakes),
+            ("limits.sessions", old.limits.sessions != new.limits.sessions),
             ("limits.control_clients", old.limits.control_clients != new.limits.control_clients),
             ("log.format", old.log.format != new.log.format),
             ("log.level", old.log.level != new.log.level),

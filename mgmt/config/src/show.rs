@@ -5,8 +5,8 @@ use toml::{Table, Value};
 
 use crate::config::Config;
 use crate::model::{
-    Attach, Control, FlowTimeouts, Limits, Log, Monitor, Rings, Route, Throttle, Tunnel, Workers,
-    format_duration,
+    Attach, Connector, Control, FlowTimeouts, Limits, Log, Monitor, Rings, Route, Service, Throttle, Tunnel,
+    Workers, format_duration,
 };
 
 /// How much of the configuration is shown.
@@ -76,6 +76,27 @@ impl Config {
             });
             each(section, "acl", |section| remove(section, &acl));
         });
+        self.remove_layer4_defaults(config);
+    }
+
+    fn remove_layer4_defaults(&self, config: &mut Table) {
+        let mut peers: Vec<&str> = self.peers.iter().map(|peer| peer.name.as_str()).collect();
+        peers.sort_unstable();
+        let range = Table::from_iter([("peers".to_owned(), Value::from(peers))]);
+        let mut service = range.clone();
+        let timeout = format_duration(Service::DEFAULT_CONNECT_TIMEOUT);
+        service.insert("connect_timeout".to_owned(), Value::from(timeout));
+        service.insert("proxy_protocol".to_owned(), Value::from(false));
+        let connector = Table::from_iter([
+            ("max_mbps".to_owned(), Value::from(0)),
+            ("idle".to_owned(), Value::from(format_duration(Connector::DEFAULT_IDLE))),
+        ]);
+        let mut forward = connector.clone();
+        forward.insert("protocol".to_owned(), Value::from(Connector::DEFAULT_PROTOCOL.as_str()));
+        each(config, "service", |section| remove(section, &service));
+        each(config, "service_range", |section| remove(section, &range));
+        each(config, "connector", |section| remove(section, &connector));
+        each(config, "vnet", |section| each(section, "port_forward", |section| remove(section, &forward)));
     }
 }
 

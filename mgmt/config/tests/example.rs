@@ -3,10 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gridway_config::{AclAction, Config, Cpus, Detail, Limits, MonitorProtocol, Rings, Role};
+use gridway_config::{
+    AclAction, Config, Cpus, Detail, Layer4Protocol, Limits, MonitorProtocol, Rings, Role, ServiceRef,
+    VnetName,
+};
 
 fn example() -> Config {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway.toml");
+    load("gateway.toml")
+}
+
+fn load(name: &str) -> Config {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     Config::load(&file).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
@@ -77,6 +84,44 @@ fn routes_have_monitors() {
 }
 
 #[test]
+fn services_are_offered_and_listeners_lead_to_those_of_peers() {
+    let config = example();
+    let [db, dns] = config.services.as_slice() else { panic!("two services") };
+    assert_eq!((db.target.to_string().as_str(), db.peers[0].as_str()), ("10.1.0.2:5432", "edge-c"));
+    assert!(db.proxy_protocol && db.source_interface.is_some());
+    assert_eq!((dns.protocol, dns.peers.len()), (Layer4Protocol::Udp, 2));
+    assert_eq!(config.service_ranges[0].ports, 1..=1023);
+    let listeners: Vec<_> = config
+        .listeners()
+        .map(|(vnet, of)| (vnet.map(VnetName::as_str), of.name.as_str(), of.protocol, of.idle.as_secs()))
+        .collect();
+    let expected = [
+        (None, "files", Layer4Protocol::Ftp, 0),
+        (None, "boot", Layer4Protocol::Tftp, 30),
+        (Some("corp"), "web", Layer4Protocol::Tcp, 0),
+    ];
+    assert_eq!(listeners, expected);
+    assert_eq!(config.connectors[0].service, ServiceRef::Target("10.3.0.2:21".parse().unwrap()));
+    assert!(config.connectors[0].allows("10.1.0.9".parse().unwrap()));
+}
+
+#[test]
+fn an_edge_has_one_nic_and_layer_4_alone() {
+    let config = load("edge.toml");
+    assert!(config.data.is_none() && config.vnets.is_empty());
+    assert!(config.streams_with(&"gw-a".parse().unwrap()));
+    let shown = config.to_toml(Detail::Changed);
+    assert_eq!(Config::parse(&shown, Path::new("shown.toml")).unwrap(), config, "{shown}");
+    for default in ["connect_timeout", "proxy_protocol", "peers", "max_mbps", "idle"] {
+        assert!(!shown.contains(default), "{default}\n{shown}");
+    }
+    let all = config.to_toml(Detail::All);
+    assert!(all.contains("connect_timeout = \"5s\"") && all.contains("peers = [\"gw-a\"]"), "{all}");
+    // A connector of TCP has no idle limit, not even when everything is shown.
+    assert!(!all.contains("idle"), "{all}");
+}
+
+#[test]
 fn selectors_are_the_local_sides_or_else_cidr_and_routes() {
     let config = example();
     let selectors = |vnet: &str| {
@@ -118,17 +163,28 @@ fn changes_that_need_a_restart_are_named() {
     let mut new = old.clone();
     new.vnets.clear();
     new.peers.clear();
+    new.services.clear();
+    new.service_ranges.clear();
+    new.connectors.clear();
     new.tunnel.dead_after = Duration::from_secs(9);
     assert_eq!(Config::restart_fields(&old, &new), Vec::<&str>::new());
     new.workers.cpus = Cpus::List(vec![0, 0]);
     new.limits.flows = 1;
     new.limits.fragments = 1;
+    new.limits.sessions = 1;
     new.throttle.egress_mbps = 1;
     new.tunnel.listen = None;
     new.data.as_mut().unwrap().interface = "data1".parse().unwrap();
     assert_eq!(
         Config::restart_fields(&old, &new),
-        ["data.interface", "workers.cpus", "tunnel.listen", "limits.flows", "limits.fragments"]
+        [
+            "data.interface",
+            "workers.cpus",
+            "tunnel.listen",
+            "limits.flows",
+            "limits.fragments",
+            "limits.sessions"
+        ]
     );
     new = old.clone();
     new.data = None;

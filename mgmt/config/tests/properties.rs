@@ -153,7 +153,69 @@ fn translated() -> impl Strategy<Value = (String, usize)> {
     )
 }
 
+/// Services, ranges, connectors and port forwards that are good, and how many listen.
+fn layer4() -> impl Strategy<Value = (String, usize)> {
+    let protocol = || prop::sample::select(&["tcp", "udp", "ftp", "tftp"][..]);
+    let peers =
+        || prop::sample::select(&["", "peers = [\"gw-b\"]\n", "peers = [\"gw-b\", \"edge-c\"]\n"][..]);
+    let time = || proptest::option::of(1..=120_000u64);
+    let host = || prop::sample::select(&["10.2.0.2", "[fd00::2]", "db.example"][..]);
+    let service = (protocol(), host(), 1..=u16::MAX, time(), peers(), any::<bool>());
+    let range = (prefix(), any::<[u16; 2]>(), peers());
+    let name = prop_oneof![Just(None), (host(), 1..=u16::MAX).prop_map(Some)];
+    let listener = (protocol(), any::<bool>(), name, any::<bool>(), 0..=1_000_000u32, time());
+    let lists = (
+        proptest::collection::vec(service, 0..4),
+        proptest::collection::vec(range, 0..4),
+        proptest::collection::vec(listener, 0..6),
+    );
+    lists.prop_map(|(services, ranges, listeners)| {
+        let head = EXAMPLE.split("[[vnet]]").next().unwrap();
+        let mut text = format!("{head}[[vnet]]\nname = \"generated\"\ncidr = \"10.0.0.0/8\"\n");
+        let mut connectors = String::new();
+        let count = listeners.len();
+        for (index, (protocol, forward, service, allow, mbps, idle)) in listeners.into_iter().enumerate() {
+            let (table, to) = if forward { ("vnet.port_forward", &mut text) } else { ("connector", &mut connectors) };
+            let service = service.map_or("db".to_owned(), |(host, port)| format!("{host}:{port}"));
+            *to += &format!(
+                "[[{table}]]\nname = \"l{index}\"\nprotocol = \"{protocol}\"\nlisten = \"10.1.0.{index}:21\"\npeer = \"gw-b\"\nservice = \"{service}\"\nmax_mbps = {mbps}\n"
+            );
+            if allow {
+                *to += "allow = [\"10.0.0.0/8\", \"0.0.0.0/0\"]\n";
+            }
+            if let Some(idle) = idle.filter(|_| ["udp", "tftp"].contains(&protocol)) {
+                *to += &format!("idle = \"{idle}ms\"\n");
+            }
+        }
+        text += &connectors;
+        for (index, (protocol, host, port, timeout, peers, proxy)) in services.into_iter().enumerate() {
+            let proxy = proxy && protocol == "tcp";
+            text += &format!(
+                "[[service]]\nname = \"s{index}\"\nprotocol = \"{protocol}\"\ntarget = \"{host}:{port}\"\nproxy_protocol = {proxy}\n{peers}"
+            );
+            if let Some(timeout) = timeout {
+                text += &format!("connect_timeout = \"{timeout}ms\"\n");
+            }
+        }
+        for (prefix, [a, b], peers) in ranges {
+            let (first, last) = (a.min(b), a.max(b));
+            text += &format!(
+                "[[service_range]]\nprefixes = [\"{prefix}\"]\nports = \"{first}-{last}\"\n{peers}"
+            );
+        }
+        (text, count)
+    })
+}
+
 proptest! {
+    #[test]
+    fn generated_services_and_listeners_are_shown_as_they_were_read((text, count) in layer4()) {
+        let config = parse(&text).map_err(|errors| TestCaseError::fail(format!("{errors}\n{text}")))?;
+        prop_assert_eq!(config.listeners().count(), count);
+        prop_assert_eq!(config.services.len(), text.matches("[[service]]").count());
+        judge(&text)?;
+    }
+
     #[test]
     fn a_generated_translation_is_shown_as_it_was_read((text, many) in translated()) {
         let config = parse(&text).map_err(|errors| TestCaseError::fail(format!("{errors}\n{text}")))?;

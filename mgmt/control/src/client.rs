@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::codec::{CodecError, MAX_REPLY, decode_reply, encode_request};
-use crate::message::{Failure, Reply, Request};
+use crate::message::{Failure, Killed, Reply, Request};
 
 /// Longest silence of the node while it is expected to read or to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -94,7 +94,11 @@ fn fits(request: &Request, reply: &Reply) -> bool {
             | (Request::Peers, Reply::Peers(_))
             | (Request::Routes, Reply::Routes(_))
             | (Request::Flows { .. }, Reply::Flows(_))
-            | (Request::KillFlows { .. }, Reply::Killed { .. })
+            | (Request::KillFlows { .. }, Reply::Killed(Killed::Flows(_)))
+            | (Request::Sessions { .. }, Reply::Sessions(_))
+            | (Request::KillSessions { .. }, Reply::Killed(Killed::Sessions(_)))
+            | (Request::Connectors, Reply::Connectors(_))
+            | (Request::Services, Reply::Services(_))
             | (Request::Counters, Reply::Counters(_))
             | (Request::Nat, Reply::Nat(_))
             | (Request::Acl, Reply::Acl(_))

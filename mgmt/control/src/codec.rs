@@ -148,7 +148,7 @@ mod tests {
         assert!(decode_request(b"{\"request\":\"flows\",\"limits\":1}").is_err());
         assert!(decode_request(b"{\"request\":\"kill_flows\",\"filter\":{\"prto\":6}}").is_err());
         let plain = decode_request(b"{\"request\":\"flows\"}").unwrap();
-        assert!(matches!(plain, Request::Flows { limit: Request::DEFAULT_FLOW_LIMIT, .. }));
+        assert!(matches!(plain, Request::Flows { limit: Request::DEFAULT_LIMIT, .. }));
     }
 
     #[test]
@@ -156,6 +156,7 @@ mod tests {
         assert!(decode_request(b"{\"request\":\"kill_flows\"}").is_err());
         let all = decode_request(b"{\"request\":\"kill_flows\",\"filter\":{}}").unwrap();
         assert!(matches!(all, Request::KillFlows { filter } if filter.is_empty()));
+        assert!(decode_request(b"{\"request\":\"kill_sessions\"}").is_err());
     }
 
     proptest! {

@@ -11,6 +11,7 @@ mod filter;
 mod flow;
 mod message;
 mod policy;
+mod session;
 mod status;
 
 pub use client::{Client, ClientError};
@@ -21,6 +22,9 @@ pub use codec::{
 pub use counters::{Counters, Drops, InboundCounters, OutboundCounters};
 pub use filter::FlowFilter;
 pub use flow::{FlowRow, Flows, Side, Traffic, Translation, Tuple};
-pub use message::{ConfigText, Failure, FailureKind, Reply, Request};
+pub use message::{ConfigText, Failure, FailureKind, Killed, Reply, Request};
 pub use policy::{AclRow, MonitorRow, NatDirection, NatKind, NatRow, RouteRow};
+pub use session::{
+    ConnectorRow, ConnectorState, Refusals, ServiceRow, SessionRow, SessionSide, SessionState, Sessions,
+};
 pub use status::{DataStatus, LimitRow, PeerRow, PeerState, Status, WorkerStatus};

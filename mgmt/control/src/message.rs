@@ -6,6 +6,7 @@ use crate::counters::Counters;
 use crate::filter::FlowFilter;
 use crate::flow::Flows;
 use crate::policy::{AclRow, NatRow, RouteRow};
+use crate::session::{ConnectorRow, ServiceRow, Sessions};
 use crate::status::{LimitRow, PeerRow, Status};
 
 /// What a client asks. On the wire: `{"request":"flows","filter":{…},"limit":100}`.
@@ -32,6 +33,21 @@ pub enum Request {
         /// Fields to match. Must be given: `{}` ends all flows.
         filter: FlowFilter,
     },
+    /// Live Layer 4 sessions.
+    Sessions {
+        /// Most rows wanted; the node may return fewer and says how many there are.
+        #[serde(default = "default_limit")]
+        limit: u32,
+    },
+    /// Ends Layer 4 sessions; the client and the target are told, where the protocol can.
+    KillSessions {
+        /// Their numbers; those that do not exist are passed over.
+        ids: Vec<u64>,
+    },
+    /// Connectors and port forwards.
+    Connectors,
+    /// Services and service ranges.
+    Services,
     /// Packet counters and drops.
     Counters,
     /// NAT entries and their hits.
@@ -49,12 +65,12 @@ pub enum Request {
 }
 
 impl Request {
-    /// Rows of a flow list that names no limit.
-    pub const DEFAULT_FLOW_LIMIT: u32 = 1000;
+    /// Rows of a list of flows or sessions that names no limit.
+    pub const DEFAULT_LIMIT: u32 = 1000;
 }
 
 fn default_limit() -> u32 {
-    Request::DEFAULT_FLOW_LIMIT
+    Request::DEFAULT_LIMIT
 }
 
 /// What the node answers. On the wire: `{"reply":"peers","value":[…]}`.
@@ -69,11 +85,14 @@ pub enum Reply {
     Routes(Vec<RouteRow>),
     /// To [`Request::Flows`].
     Flows(Flows),
-    /// To [`Request::KillFlows`].
-    Killed {
-        /// Flows that were ended.
-        flows: u64,
-    },
+    /// To [`Request::KillFlows`] and [`Request::KillSessions`].
+    Killed(Killed),
+    /// To [`Request::Sessions`].
+    Sessions(Sessions),
+    /// To [`Request::Connectors`].
+    Connectors(Vec<ConnectorRow>),
+    /// To [`Request::Services`].
+    Services(Vec<ServiceRow>),
     /// To [`Request::Counters`].
     Counters(Box<Counters>),
     /// To [`Request::Nat`].
@@ -86,6 +105,16 @@ pub enum Reply {
     Limits(Vec<LimitRow>),
     /// To a request that was not served.
     Error(Failure),
+}
+
+/// How many were ended. On the wire: `{"flows":3}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Killed {
+    /// Flows.
+    Flows(u64),
+    /// Layer 4 sessions.
+    Sessions(u64),
 }
 
 /// The configuration in force, as a file that would be accepted again.

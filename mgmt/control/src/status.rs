@@ -78,8 +78,10 @@ pub struct PeerRow {
     pub reason: Option<String>,
     /// Smoothed round-trip time within the tunnel, microseconds.
     pub rtt_us: Option<u64>,
-    /// Connections that are up.
+    /// Connections that are up and carry packets.
     pub connections: u32,
+    /// Connections that are up and carry Layer 4 streams.
+    pub stream_connections: u32,
     /// Bytes of packets sent to the peer.
     pub tx_bytes: u64,
     /// Bytes of packets received from the peer.

@@ -7,6 +7,7 @@
 
 pub mod configuration;
 pub mod frame;
+pub mod ftp;
 pub mod packet;
 pub mod pipeline;
 
@@ -17,6 +18,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("configuration", configuration::run),
     ("frame", frame::run),
+    ("ftp", ftp::run),
     ("packet", packet::run),
     ("pipeline", pipeline::run),
 ];

@@ -1,8 +1,10 @@
 //! From a validated configuration to a policy.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use gridway_config::{AclRule, Config};
+use ipnet::IpNet;
 
 use super::acl::Acl;
 use super::hits::Hits;
@@ -64,6 +66,9 @@ fn compile_vnet(
         .map(|nat| NatRule::new(nat.local, gridway_config::RemoteHosts::Prefix(nat.virtual_prefix), false));
     let outside =
         raw.outside_nat.iter().map(|nat| NatRule::new(nat.local, nat.remote.clone(), nat.is_many_to_one()));
+    // The kernel answers ARP for a port forward, which it has a route to; of IPv6 it answers for interfaces only.
+    let forwards = raw.port_forwards.iter().map(|forward| forward.listen.ip());
+    let forwards = forwards.filter(IpAddr::is_ipv6).map(IpNet::from);
     let mut probes = Vec::new();
     let mut routes = Vec::with_capacity(raw.routes.len());
     for route in &raw.routes {
@@ -94,7 +99,13 @@ fn compile_vnet(
         acl: Acl::new(raw.acl.iter().map(|rule| (rule.clone(), acl_hits(rule, old))).collect()),
         routes: Routes::new(routes),
         probes,
-        proxied: raw.outside_nat.iter().filter(|nat| nat.proxy_arp).map(|nat| nat.local).collect(),
+        proxied: raw
+            .outside_nat
+            .iter()
+            .filter(|nat| nat.proxy_arp)
+            .map(|nat| nat.local)
+            .chain(forwards)
+            .collect(),
     })
 }
 

@@ -18,12 +18,12 @@ use gridway_forwarding::PeerId;
 use gridway_tunnel::{
     ConnectionId, Established, Handshake, PeerIdentity, RecordBuffer, Session, SessionOptions,
 };
-use gridway_wire::frame::{Close, CloseReason};
+use gridway_wire::frame::{Close, CloseReason, ConnectionKind};
 use gridway_wire::time::Nanos;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use crate::dialler::{Attempt, Dialler};
+use crate::dialler::{Attempt, Dialler, connections};
 use crate::link::Link;
 use crate::node::{Control, Node};
 use crate::socket;
@@ -151,7 +151,7 @@ impl Handshakes {
 
     fn dial(&mut self, now: Nanos) {
         while let Some(attempt) = self.dialler.poll(now) {
-            let dns_name = format!("{}.{}", attempt.peer, self.node.config.load().node.domain);
+            let dns_name = format!("{}.{}", attempt.place.peer, self.node.config.load().node.domain);
             let device = self.node.config.load().management.interface.as_str().to_owned();
             let begun = Handshake::dial(&self.node.credentials.load(), &dns_name)
                 .map_err(Failure::from)
@@ -162,7 +162,11 @@ impl Handshakes {
                     self.begin(stream, address, handshake, Some(attempt), now);
                 }
                 Err(failure) => {
-                    self.node.book.refused(&attempt.peer, &format!("{}: {failure}", attempt.address), now);
+                    self.node.book.refused(
+                        &attempt.place.peer,
+                        &format!("{}: {failure}", attempt.address),
+                        now,
+                    );
                     self.dialler.failed(&attempt, now);
                 }
             }
@@ -217,7 +221,7 @@ impl Handshakes {
     fn complete(&mut self, token: Token, now: Nanos) {
         let Some(pending) = self.pending.get_mut(&token) else { return };
         let Some(established) = pending.established.take() else { return };
-        let expected = pending.attempt.as_ref().map(|attempt| attempt.peer.clone());
+        let expected = pending.attempt.as_ref().map(|attempt| attempt.place.peer.clone());
         let verdict = established
             .identity
             .clone()
@@ -274,21 +278,26 @@ impl Handshakes {
             tracing::warn!(%error, "cannot tune a tunnel socket");
         }
         let config = self.node.config.load();
-        let index = pending.attempt.as_ref().map_or(0, |attempt| attempt.index);
+        let place = pending.attempt.as_ref().map(|attempt| &attempt.place);
+        let (kind, index) = place.map_or((ConnectionKind::Packets, 0), |place| (place.kind, place.index));
         let options = SessionOptions {
             node: config.node.name.as_str().to_owned(),
             instance: self.node.instance,
             dialled: pending.attempt.is_some(),
             index,
-            count: peer.connections.max(index + 1),
+            count: connections(peer, kind).max(index + 1),
+            kind,
             data_mtu: self.node.data_mtu(),
             ping_interval: config.tunnel.ping_interval,
             dead_after: config.tunnel.dead_after,
         };
-        let owner = self.choose_owner();
+        let owner = match kind {
+            ConnectionKind::Packets => self.choose_owner(),
+            ConnectionKind::Streams => self.node.streams_owner(id),
+        };
         let data_worker = self.choose_data_worker(owner, connection.0);
-        let connections = config.peers.iter().map(|peer| usize::from(peer.connections)).sum();
-        let quota = self.node.pools.quota(connections);
+        let for_packets = config.peers.iter().map(|peer| usize::from(peer.connections)).sum();
+        let quota = self.node.pools.quota(for_packets);
         let link = Arc::new(Link::new(connection, id, owner, data_worker, quota));
         if let Some(attempt) = &pending.attempt {
             self.dialler.connected(attempt, link.clone(), now);
@@ -347,7 +356,7 @@ impl Handshakes {
         }
         (pending.leaving, pending.deadline) = (true, now + FAREWELL);
         let (address, dialled) =
-            (pending.address, pending.attempt.as_ref().map(|attempt| attempt.peer.clone()));
+            (pending.address, pending.attempt.as_ref().map(|attempt| attempt.place.peer.clone()));
         let domain = self.node.config.load().node.domain.as_str().to_owned();
         let name = dialled.unwrap_or_else(|| {
             who.strip_suffix(&domain).and_then(|name| name.strip_suffix('.')).unwrap_or(&who).to_owned()
@@ -364,7 +373,7 @@ impl Handshakes {
         let domain = self.node.config.load().node.domain.as_str().to_owned();
         let claimed = pending.handshake.as_ref().map(Handshake::claimed_names).unwrap_or_default();
         let name = match (&pending.attempt, &claimed[..]) {
-            (Some(attempt), _) => attempt.peer.clone(),
+            (Some(attempt), _) => attempt.place.peer.clone(),
             (None, [name]) => {
                 name.strip_suffix(&domain).and_then(|name| name.strip_suffix('.')).unwrap_or(name).to_owned()
             }

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 
+use gridway_proxy::Engine;
 use gridway_tunnel::buffer::HEADER_LEN;
 use gridway_tunnel::record::record_len;
 use gridway_tunnel::{
     Closed, Contents, Opened, PeerIdentity, RecordBuffer, RecordError, RecordLayer, Session,
 };
-use gridway_wire::frame::VnetId;
+use gridway_wire::frame::{ConnectionKind, VnetId};
 use gridway_wire::time::Nanos;
 
 use crate::link::Link;
@@ -19,6 +20,8 @@ use crate::pool::{CHUNK_LEN, Chunk, Pools};
 const SEALED_AHEAD: usize = 4;
 /// Records of our own that may wait for the socket: a peer that asks without reading gets no more.
 const OWN_RECORDS: usize = 4;
+/// Records of streams sealed at a time before others have their turn.
+const STREAM_RECORDS: usize = 16;
 /// Bytes read from one connection before others have their turn.
 const READ_BUDGET: usize = 4 * CHUNK_LEN;
 
@@ -57,21 +60,45 @@ pub(crate) struct Connection {
     /// The peer has closed its side, or the connection has failed.
     hung_up: bool,
     chunk: Option<Chunk>,
+    /// Records of streams that are sealed at a time: one while the socket is what holds them up, so that little waits in
+    /// front of a stream that has something to say only now and then.
+    ahead: usize,
     /// A key update that the peer asked for waits to be written.
     owes_update: bool,
     pub(crate) dirty: bool,
 }
 
-/// A record on its way out. Those of data workers hold a claim on the connection's quota.
+/// A record on its way out.
 struct Outgoing {
     record: RecordBuffer,
-    claimed: bool,
+    holds: Holds,
+}
+
+/// What a record holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    /// Packets of data workers, with a claim on the connection's quota.
+    Packets,
+    /// Frames of streams, in a buffer of the pool or of its own.
+    Streams { pooled: bool },
+    /// The node's own: control frames, key updates.
+    Control,
 }
 
 impl Outgoing {
     /// Whether it does not wait for its turn: control frames, and packets of sparse flows.
     fn passes(&self) -> bool {
-        !self.claimed || self.record.passes
+        self.holds == Holds::Control || self.record.passes
+    }
+
+    /// The record has left, or never will: gives back what it took.
+    fn release(self, link: &Link, pools: &Pools) {
+        if self.holds == Holds::Packets {
+            link.release(self.record.passes);
+        }
+        if matches!(self.holds, Holds::Packets | Holds::Streams { pooled: true }) {
+            pools.give_record(self.record);
+        }
     }
 }
 
@@ -124,6 +151,7 @@ impl Connection {
             readable: true,
             hung_up: false,
             chunk,
+            ahead: 1,
             owes_update: false,
             dirty: true,
         }
@@ -155,7 +183,7 @@ impl Connection {
     /// Takes a record of a data worker.
     pub(crate) fn enqueue(&mut self, record: RecordBuffer) {
         let place = if record.passes { self.behind_those_that_pass() } else { self.waiting.len() };
-        self.waiting.insert(place, Outgoing { record, claimed: true });
+        self.waiting.insert(place, Outgoing { record, holds: Holds::Packets });
     }
 
     /// The place in front of all that wait in their turn.
@@ -163,11 +191,23 @@ impl Connection {
         self.waiting.iter().take_while(|outgoing| outgoing.passes()).count()
     }
 
-    /// Seals and writes what waits, as far as the socket takes it.
-    pub(crate) fn flush(&mut self, now: Nanos, pools: &Pools, written: &mut Contents) -> Result<(), End> {
+    /// Seals and writes what waits, as far as the socket takes it, and what `streams` have to send.
+    pub(crate) fn flush(
+        &mut self,
+        now: Nanos,
+        pools: &Pools,
+        streams: Option<&mut Engine>,
+        written: &mut Contents,
+    ) -> Result<(), End> {
         self.owes_update = false;
         self.add_control_record(now);
+        let mut streams = streams.filter(|_| self.carries_streams());
+        let mut records = STREAM_RECORDS;
+        let was_free = self.writable;
         while self.writable {
+            if let Some(streams) = &mut streams {
+                self.fill_ahead(now, pools, streams, &mut records);
+            }
             self.seal_ahead()?;
             if self.sealed.is_empty() {
                 break;
@@ -182,14 +222,40 @@ impl Connection {
             match self.stream.write_vectored(&slices[..count]) {
                 Ok(0) => return Err(End::Eof),
                 Ok(bytes) => self.advance(bytes, pools, written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    (self.writable, self.ahead) = (false, 1);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        if was_free && self.writable {
+            self.ahead = (self.ahead * 2).min(SEALED_AHEAD);
+        }
         let oldest = self.sealed.iter().chain(&self.waiting).find(|outgoing| !outgoing.passes());
         self.link.publish_oldest(oldest.map(|oldest| oldest.record.closed_at));
         Ok(())
+    }
+
+    /// Whether it carries streams, and may.
+    pub(crate) fn carries_streams(&self) -> bool {
+        self.session.is_up() && self.session.kind() == ConnectionKind::Streams
+    }
+
+    /// Writes records of streams, so many that the socket is kept busy, and at most `left`.
+    fn fill_ahead(&mut self, now: Nanos, pools: &Pools, streams: &mut Engine, left: &mut usize) {
+        while *left > 0 && self.sealed.len() + self.waiting.len() < self.ahead {
+            let taken = pools.take_record();
+            let holds = Holds::Streams { pooled: taken.is_some() };
+            let mut outgoing = Outgoing { record: taken.unwrap_or_default(), holds };
+            streams.fill(self.link.id, &mut outgoing.record, now);
+            if outgoing.record.is_empty() {
+                return outgoing.release(&self.link, pools);
+            }
+            outgoing.record.closed_at = now;
+            self.waiting.push_back(outgoing);
+            *left -= 1;
+        }
     }
 
     /// Control frames go in a record of their own, ahead of what waits: a ping must not measure our
@@ -203,13 +269,13 @@ impl Connection {
             }
             record.closed_at = now;
             // Behind earlier ones of its kind, which must keep their order.
-            let place = self.waiting.iter().take_while(|outgoing| !outgoing.claimed).count();
-            self.waiting.insert(place, Outgoing { record, claimed: false });
+            let place = self.waiting.iter().take_while(|outgoing| outgoing.holds == Holds::Control).count();
+            self.waiting.insert(place, Outgoing { record, holds: Holds::Control });
         }
     }
 
     fn own_records(&self) -> usize {
-        self.sealed.iter().chain(&self.waiting).filter(|outgoing| !outgoing.claimed).count()
+        self.sealed.iter().chain(&self.waiting).filter(|outgoing| outgoing.holds == Holds::Control).count()
     }
 
     fn seal_ahead(&mut self) -> Result<(), RecordError> {
@@ -220,7 +286,7 @@ impl Connection {
                 let mut update = RecordBuffer::new();
                 self.records.update_key(&mut update)?;
                 update.closed_at = outgoing.record.closed_at;
-                self.sealed.push_back(Outgoing { record: update, claimed: false });
+                self.sealed.push_back(Outgoing { record: update, holds: Holds::Control });
             }
             self.records.seal(&mut outgoing.record)?;
             self.sealed.push_back(outgoing);
@@ -234,12 +300,9 @@ impl Connection {
             && self.sent >= front.record.sealed().len()
         {
             self.sent -= front.record.sealed().len();
-            let Some(Outgoing { record, claimed }) = self.sealed.pop_front() else { return };
-            *written += record.contents();
-            if claimed {
-                self.link.release(record.passes);
-                pools.give_record(record);
-            }
+            let Some(outgoing) = self.sealed.pop_front() else { return };
+            *written += outgoing.record.contents();
+            outgoing.release(&self.link, pools);
         }
     }
 
@@ -249,6 +312,7 @@ impl Connection {
         now: Nanos,
         pools: &Pools,
         deliver: &mut impl Deliver,
+        streams: &mut Engine,
     ) -> Result<usize, End> {
         let mut total = 0;
         let mut first = true;
@@ -270,7 +334,7 @@ impl Connection {
                 }
             }
             first = false;
-            self.process(chunk, now, pools, deliver)?;
+            self.process(chunk, now, pools, deliver, streams)?;
         }
         Ok(total)
     }
@@ -282,8 +346,9 @@ impl Connection {
         now: Nanos,
         pools: &Pools,
         deliver: &mut impl Deliver,
+        streams: &mut Engine,
     ) -> Result<(), End> {
-        let (mut at, mut packets, mut outcome) = (0, false, Ok(()));
+        let (mut at, mut frames, mut outcome) = (0, false, Ok(()));
         // What was opened before an error is delivered all the same: the peer has counted it as sent.
         while outcome.is_ok() {
             let len = match record_len(&chunk.bytes[at..chunk.filled]) {
@@ -295,7 +360,7 @@ impl Connection {
                 }
             };
             match self.open(&mut chunk.bytes[at..at + len], now) {
-                Ok(holds_packets) => packets |= holds_packets,
+                Ok(holds_frames) => frames |= holds_frames,
                 Err(end) => {
                     outcome = Err(end);
                     break;
@@ -309,6 +374,11 @@ impl Connection {
             }
         }
         let rest = at..chunk.filled;
+        let packets = frames && self.session.kind() == ConnectionKind::Packets;
+        if frames && !packets {
+            let received = streams.receive(self.link.id, opened_frames(&chunk.bytes[..at]), now);
+            outcome = outcome.and(received.map_err(|error| Closed::from(error).into()));
+        }
         if packets && !deliver.is_here(&self.link) {
             if !rest.is_empty() {
                 let mut next = pools.take_chunk().unwrap_or_else(Chunk::new);
@@ -334,7 +404,7 @@ impl Connection {
     }
 
     /// Opens one record and handles what is not packets. Leaves the length of the frames in the
-    /// record's header, for [`opened_records`]. Returns whether the data worker must look at it.
+    /// record's header, for [`opened_records`]. Returns whether there are frames for others to look at.
     fn open(&mut self, record: &mut [u8], now: Nanos) -> Result<bool, End> {
         let frames = match self.records.open(record)? {
             Opened::Frames(len) => len,
@@ -344,7 +414,7 @@ impl Connection {
                     let mut update = RecordBuffer::new();
                     self.records.update_key(&mut update)?;
                     update.closed_at = now;
-                    self.sealed.push_back(Outgoing { record: update, claimed: false });
+                    self.sealed.push_back(Outgoing { record: update, holds: Holds::Control });
                     self.owes_update = true;
                 }
                 0
@@ -357,7 +427,7 @@ impl Connection {
             self.link.traffic.rx_packets.add(packets);
             self.link.traffic.rx_bytes.add(bytes);
         }
-        // Packets before the hello was accepted are nobody's.
+        // What comes before the hello was accepted is nobody's.
         let deliver = if self.session.is_up() { frames } else { 0 };
         mark_opened(record, deliver);
         Ok(deliver > 0)
@@ -366,19 +436,16 @@ impl Connection {
     /// Ends the connection: writes what the socket still takes, and returns what was lost with the rest.
     pub(crate) fn end(mut self, now: Nanos, pools: &Pools, written: &mut Contents) -> Contents {
         // Best effort: the peer may be gone.
-        drop(self.flush(now, pools, written));
+        drop(self.flush(now, pools, None, written));
         let mut last = RecordBuffer::new();
         if self.sealed.is_empty() && self.records.close_notify(&mut last).is_ok() {
             drop(self.stream.write(last.sealed()));
         }
         self.link.publish_oldest(None);
         let mut lost = Contents::default();
-        for Outgoing { record, claimed } in self.sealed.drain(..).chain(self.waiting.drain(..)) {
-            lost += record.contents();
-            if claimed {
-                self.link.release(record.passes);
-                pools.give_record(record);
-            }
+        for outgoing in self.sealed.drain(..).chain(self.waiting.drain(..)) {
+            lost += outgoing.record.contents();
+            outgoing.release(&self.link, pools);
         }
         if let Some(chunk) = self.chunk.take() {
             pools.give_chunk(chunk);
@@ -410,6 +477,19 @@ pub(crate) fn opened_records(records: &mut [u8], mut visit: impl FnMut(&mut [u8]
         }
         rest = behind;
     }
+}
+
+/// The frames of every opened record in `records`.
+fn opened_frames(records: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let [_, f1, f0, l1, l0, ..] = *rest else { return None };
+        let frames = usize::from(u16::from_be_bytes([f1, f0]));
+        let len = HEADER_LEN + usize::from(u16::from_be_bytes([l1, l0]));
+        let (record, behind) = rest.split_at(len);
+        rest = behind;
+        Some(&record[HEADER_LEN..HEADER_LEN + frames])
+    })
 }
 
 fn has_whole_record(chunk: &Chunk) -> Result<bool, RecordError> {

@@ -67,7 +67,7 @@ pub(crate) fn run(node: Arc<Node>, start: Start) -> io::Result<()> {
         tracing::warn!(worker = start.index, cpu = handle.cpu, "cannot pin the worker to its CPU");
     }
     let tunnel = match handle.has_tunnels {
-        true => Some(TunnelRole::new(node.clone(), start.index, start.poll.registry().try_clone()?)),
+        true => Some(TunnelRole::new(node.clone(), start.index, start.poll.registry())?),
         false => None,
     };
     let data = start.port.map(|port| DataRole::new(node.clone(), start.index, port));
@@ -139,7 +139,8 @@ impl Worker {
     fn inboxes_are_empty(&self) -> bool {
         let me = self.me();
         let no_news = self.data.as_ref().is_none_or(|data| !data.has_news());
-        me.records.is_empty() && me.chunks.is_empty() && self.control.is_empty() && no_news
+        let no_more = self.tunnel.as_ref().is_none_or(|tunnel| !tunnel.has_more());
+        me.records.is_empty() && me.chunks.is_empty() && self.control.is_empty() && no_news && no_more
     }
 
     fn time_to_sleep(&self) -> Duration {
@@ -161,6 +162,7 @@ impl Worker {
         worked |= self.take_records();
         self.dispatch();
         worked |= self.receive_from_tunnels(now);
+        worked |= self.tunnel.as_mut().is_some_and(|tunnel| tunnel.work(now));
         worked |= self.take_chunks(now);
         self.tick(now);
         let mut again = false;
@@ -177,6 +179,7 @@ impl Worker {
         if let Some(tunnel) = &mut self.tunnel {
             tunnel.handle_timeouts(now);
             tunnel.flush(now);
+            worked |= tunnel.has_more();
         }
         if again && !worked {
             std::thread::sleep(RETRY);
@@ -265,7 +268,9 @@ impl Worker {
                     Control::Close(ids, reason, text) => tunnel.close(&ids, reason, &text, now),
                     Control::Announce(vnets) => tunnel.announce(&vnets),
                     Control::Rejudge => tunnel.rejudge(now),
-                    Control::Reconfigured => tunnel.drop_unconfigured(now),
+                    Control::Settle(connection) => tunnel.settle_here(*connection, now),
+                    Control::EndSessions(ids) => tunnel.proxy().end_sessions(&ids, now),
+                    Control::Reconfigured => tunnel.reconfigure(now),
                     Control::Stop => tunnel.stop(now),
                 }
             }
@@ -284,6 +289,7 @@ impl Worker {
         if let Some(tunnel) = &mut self.tunnel {
             // A tunnel does not outlive its certificate.
             tunnel.rejudge(now);
+            tunnel.replace_worn(now);
         }
         // Flows belong to nobody; one worker looks after them.
         if self.index == 0 {

@@ -1,10 +1,12 @@
 //! The tunnel role of a worker: the connections it owns.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use gridway_forwarding::{Counters, DropReason};
+use gridway_proxy::Engine;
 use gridway_tunnel::arbiter::Claim;
 use gridway_tunnel::{ConnectionId, Contents, Event, PeerHello, RecordBuffer, Verdict};
 use gridway_wire::frame::{CloseReason, ConnectionKind, VnetId};
@@ -12,8 +14,10 @@ use gridway_wire::time::Nanos;
 use mio::{Interest, Registry, Token};
 
 use super::connection::{Connection, Deliver, End, NewConnection};
+use crate::doors::NodeDoors;
 use crate::link::Link;
 use crate::node::{Control, Node};
+use crate::socket;
 
 /// Tokens of connections lie above those of queues and the waker.
 const FIRST_TOKEN: usize = 1 << 16;
@@ -21,6 +25,7 @@ const FIRST_TOKEN: usize = 1 << 16;
 /// The connections of one worker.
 pub(crate) struct TunnelRole {
     node: Arc<Node>,
+    worker: usize,
     counters: Arc<Counters>,
     registry: Registry,
     connections: HashMap<ConnectionId, Connection>,
@@ -29,30 +34,45 @@ pub(crate) struct TunnelRole {
     /// Connections with something to read.
     readable: Vec<ConnectionId>,
     next_timeout: Nanos,
+    /// What goes on in the connections for streams.
+    proxy: Engine,
 }
 
 impl TunnelRole {
-    pub(crate) fn new(node: Arc<Node>, worker: usize, registry: Registry) -> Self {
+    pub(crate) fn new(node: Arc<Node>, worker: usize, registry: &Registry) -> io::Result<Self> {
         let counters = node.workers[worker].counters.clone();
-        Self {
+        let shared = node.clone();
+        let wake = Arc::new(move || shared.workers[worker].wake());
+        let doors = Arc::new(NodeDoors(node.clone()));
+        let mut proxy = Engine::new(worker, registry.try_clone()?, node.sessions.clone(), wake, doors);
+        let (plan, mine) = node.plan_of(worker);
+        proxy.configure(plan, &mine, node.clock.now());
+        Ok(Self {
             node,
+            worker,
             counters,
-            registry,
+            registry: registry.try_clone()?,
             connections: HashMap::new(),
             dirty: Vec::new(),
             readable: Vec::new(),
             next_timeout: Nanos(u64::MAX),
-        }
+            proxy,
+        })
     }
 
     /// Takes a connection over from the handshake thread.
     pub(crate) fn adopt(&mut self, new: NewConnection, now: Nanos) {
-        let mut connection = Connection::new(new);
+        self.take_over(Connection::new(new), now);
+    }
+
+    /// Takes a connection over: its socket is not polled yet.
+    fn take_over(&mut self, mut connection: Connection, now: Nanos) {
         let id = connection.link.id;
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.registry.register(&mut connection.stream, token(id), interest) {
             tracing::error!(%error, peer = connection.peer, "cannot poll a tunnel socket");
-            self.node.book.ended(&connection.peer, &connection.link, &error.to_string(), now);
+            let (peer, kind) = (&connection.peer, connection.session.kind());
+            self.node.book.ended(peer, kind, &connection.link, &error.to_string(), now);
             return;
         }
         self.next_timeout = self.next_timeout.min(connection.session.next_timeout());
@@ -63,8 +83,60 @@ impl TunnelRole {
         self.connections.insert(id, connection);
     }
 
-    /// Notes what the poll says of a connection.
+    /// All streams of a peer belong to one worker, so that nothing of a session crosses threads.
+    fn settle(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let owner = self.node.streams_owner(connection.link.peer);
+        if owner == self.worker {
+            if let Err(error) = socket::tune_for_streams(&connection.stream) {
+                tracing::warn!(%error, "cannot tune a tunnel socket");
+            }
+            self.proxy.attach(id, &connection.peer, connection.dialled);
+        } else if let Some(mut connection) = self.connections.remove(&id) {
+            drop(self.registry.deregister(&mut connection.stream));
+            self.node.workers[owner].tell(Control::Settle(Box::new(connection)));
+        }
+    }
+
+    /// Takes over a connection for streams that another worker had until the peer said so.
+    pub(crate) fn settle_here(&mut self, connection: Connection, now: Nanos) {
+        let (id, peer, kind) = (connection.link.id, connection.peer.clone(), connection.session.kind());
+        self.take_over(connection, now);
+        // It may have lost its place, or its peer its table, while it was on its way.
+        if self.node.book.find(&peer).is_some() && self.node.book.has(&peer, kind, id) {
+            self.settle(id);
+        } else {
+            self.close(&[id], CloseReason::Duplicate, "a newer connection took this place", now);
+        }
+    }
+
+    /// Lets sessions go on whose sockets are ready or whose time has come. Returns whether there was anything to do.
+    pub(crate) fn work(&mut self, now: Nanos) -> bool {
+        let worked = self.proxy.work(now);
+        let Self { proxy, connections, dirty, .. } = self;
+        proxy.pending(|id| {
+            if let Some(connection) = connections.get_mut(&id) {
+                mark_dirty(dirty, connection);
+            }
+        });
+        worked
+    }
+
+    /// Whether there is something to do before anything new has come.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.dirty.is_empty() || self.proxy.has_more()
+    }
+
+    /// The sessions of Layer 4.
+    pub(crate) fn proxy(&mut self) -> &mut Engine {
+        &mut self.proxy
+    }
+
+    /// Notes what the poll says of a connection or of a session's socket.
     pub(crate) fn set_ready(&mut self, event: &mio::event::Event) {
+        if Engine::owns(event.token()) {
+            return self.proxy.set_ready(event);
+        }
         if let Some(id) = connection_of(event.token())
             && let Some(connection) = self.connections.get_mut(&id)
         {
@@ -109,12 +181,16 @@ impl TunnelRole {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             connection.dirty = false;
             let mut written = Contents::default();
-            let flushed = connection.flush(now, &self.node.pools, &mut written);
+            let flushed = connection.flush(now, &self.node.pools, Some(&mut self.proxy), &mut written);
             count_written(&self.counters, &connection.link, written);
             match flushed {
-                // Frames that found no room in the records it may have of its own.
-                Ok(()) if connection.owes() && connection.is_writable() => still_dirty.push(id),
-                Ok(()) => {}
+                // Frames that found no room in the records it may have of its own, or streams that must wait their turn.
+                Ok(()) => {
+                    let more = connection.owes() || self.proxy.is_pending(id);
+                    if more && connection.is_writable() {
+                        still_dirty.push(id);
+                    }
+                }
                 Err(end) => ended.push((connection.link.id, end)),
             }
         }
@@ -134,7 +210,7 @@ impl TunnelRole {
         for index in 0..self.readable.len() {
             let id = self.readable[index];
             let Some(connection) = self.connections.get_mut(&id) else { continue };
-            match connection.read(now, &self.node.pools, deliver) {
+            match connection.read(now, &self.node.pools, deliver, &mut self.proxy) {
                 Ok(count) => total += count,
                 Err(end) => ended.push((connection.link.id, end)),
             }
@@ -170,7 +246,10 @@ impl TunnelRole {
             }
             Event::RoundTrip(time) => {
                 if let Some(connection) = self.connections.get(&id) {
-                    self.node.book.round_trip(&connection.peer, time);
+                    match connection.session.kind() {
+                        ConnectionKind::Packets => self.node.book.round_trip(&connection.peer, time),
+                        ConnectionKind::Streams => self.proxy.set_round_trip(id, time),
+                    }
                 }
             }
         }
@@ -182,24 +261,25 @@ impl TunnelRole {
             let text = format!("hello says {}, the certificate {}", hello.node, connection.peer);
             return self.close(&[id], CloseReason::NameMismatch, &text, now);
         }
-        if hello.kind != ConnectionKind::Packets {
-            let text = "this node does not carry streams";
-            return self.close(&[id], CloseReason::ProtocolError, text, now);
-        }
         let own = &self.node.config.load().node.name;
         let dialler_is_smaller = (own.as_str() < connection.peer.as_str()) == connection.dialled;
         let claim =
             Claim { instance: hello.instance, index: hello.index, dialled_by_smaller: dialler_is_smaller };
         let (book, address) = (&self.node.book, connection.address.clone());
-        match book.claim(&connection.peer, claim, hello.data_mtu, address, &connection.link, now) {
+        match book.claim(&connection.peer, hello, claim, address, &connection.link, now) {
             Some(Verdict::Keep { close }) => {
                 connection.session.accept();
+                let (index, streams) = (hello.index, hello.kind == ConnectionKind::Streams);
                 tracing::info!(
                     peer = connection.peer,
                     address = connection.address,
-                    index = hello.index,
+                    index,
+                    streams,
                     "peer up"
                 );
+                if streams {
+                    self.settle(id);
+                }
                 if !close.is_empty() {
                     self.node.tell_all(|| {
                         let text = "a newer connection took this place".to_owned();
@@ -243,7 +323,8 @@ impl TunnelRole {
 
     fn bury(&mut self, mut connection: Connection, why: &str, now: Nanos) {
         let was_up = connection.session.is_up();
-        let (peer, link) = (connection.peer.clone(), connection.link.clone());
+        let (peer, kind, link) =
+            (connection.peer.clone(), connection.session.kind(), connection.link.clone());
         let (updates_sent, updates_received) = connection.key_updates();
         tracing::info!(
             peer,
@@ -260,10 +341,13 @@ impl TunnelRole {
         let lost = connection.end(now, &self.node.pools, &mut written);
         count_written(&self.counters, &link, written);
         self.count_lost(lost);
-        self.node.book.ended(&peer, &link, why, now);
+        self.node.book.ended(&peer, kind, &link, why, now);
+        if kind == ConnectionKind::Streams {
+            self.proxy.detach(link.id, now);
+        }
     }
 
-    /// Keeps time for the sessions.
+    /// Keeps time for the tunnel's sessions.
     pub(crate) fn handle_timeouts(&mut self, now: Nanos) {
         if now < self.next_timeout {
             return;
@@ -286,7 +370,7 @@ impl TunnelRole {
 
     /// When [`Self::handle_timeouts`] has something to do.
     pub(crate) fn next_timeout(&self) -> Nanos {
-        self.next_timeout
+        self.next_timeout.min(self.proxy.next_timeout())
     }
 
     /// Announces vnets anew, and resolves those of the peers by today's configuration.
@@ -315,12 +399,31 @@ impl TunnelRole {
         }
     }
 
+    /// Closes connections on which no stream is left and no other can be opened: the dialler makes new ones.
+    pub(crate) fn replace_worn(&mut self, now: Nanos) {
+        let worn = self.proxy.worn();
+        self.close(&worn, CloseReason::None, "all stream numbers are used up", now);
+    }
+
+    /// Takes a new configuration into force.
+    pub(crate) fn reconfigure(&mut self, now: Nanos) {
+        let (plan, mine) = self.node.plan_of(self.worker);
+        self.proxy.configure(plan, &mine, now);
+        self.drop_unconfigured(now);
+    }
+
     /// Closes connections to peers that are not configured any more.
-    pub(crate) fn drop_unconfigured(&mut self, now: Nanos) {
+    fn drop_unconfigured(&mut self, now: Nanos) {
+        let config = self.node.config.load_full();
         let gone: Vec<_> = self
             .connections
             .values()
-            .filter(|connection| self.node.book.find(&connection.peer).is_none())
+            .filter(|connection| {
+                let Some((_, peer)) = self.node.book.find(&connection.peer) else { return true };
+                // Whoever dialled for streams ends what has none any more.
+                let for_streams = connection.dialled && connection.session.kind() == ConnectionKind::Streams;
+                for_streams && !config.streams_with(&peer.name)
+            })
             .map(|connection| connection.link.id)
             .collect();
         self.close(&gone, CloseReason::Policy, "no longer configured", now);

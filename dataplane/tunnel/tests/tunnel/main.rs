@@ -13,4 +13,5 @@ mod refusals;
 mod session;
 mod session_end;
 mod stock;
+mod streams;
 mod support;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gridway_tunnel::{Closed, Event, PeerHello, RecordBuffer, Session, SessionOptions, Source};
-use gridway_wire::frame::{ConnectionKind, FrameReader, FrameType, VnetId};
+use gridway_wire::frame::{ConnectionKind, FrameReader, FrameType, StreamFrame, StreamId, VnetId};
 use gridway_wire::time::Nanos;
 
 pub(crate) const START: Nanos = Nanos(5_000_000_000);
@@ -15,6 +15,7 @@ pub(crate) fn options(node: &str, dialled: bool) -> SessionOptions {
         dialled,
         index: if dialled { 1 } else { 0 },
         count: if dialled { 2 } else { 1 },
+        kind: ConnectionKind::Packets,
         data_mtu: 1500,
         ping_interval: Duration::from_secs(1),
         dead_after: Duration::from_secs(3),
@@ -71,6 +72,7 @@ pub(crate) fn types(records: &[Vec<u8>]) -> Vec<FrameType> {
             gridway_wire::frame::Frame::Ping(_) => FrameType::Ping,
             gridway_wire::frame::Frame::Pong(_) => FrameType::Pong,
             gridway_wire::frame::Frame::Close(_) => FrameType::Close,
+            gridway_wire::frame::Frame::Stream(frame) => panic!("no stream was opened: {frame:?}"),
             gridway_wire::frame::Frame::Other { frame_type, .. } => frame_type,
         })
         .collect()
@@ -222,11 +224,32 @@ fn unknown_frames_are_skipped_and_counted() {
     record
         .push_frames(|writer| {
             writer.frame(FrameType::Unknown(99), 0, 10)?;
-            writer.frame(FrameType::StreamOpen, 0, 0)?;
+            writer.frame(FrameType::ChannelKeys, 0, 0)?;
             writer.ping(1)
         })
         .unwrap();
     acceptor.handle_record(record.plaintext(), START).unwrap();
     assert_eq!((acceptor.take_unknown_frames(), acceptor.take_unknown_frames()), (2, 0));
     assert!(acceptor.owes(), "the frame behind them was read");
+}
+
+#[test]
+fn a_connection_carries_what_its_dialler_said_and_nothing_else() {
+    let streams = SessionOptions { kind: ConnectionKind::Streams, ..options("gw-a", true) };
+    let mut dialler = Session::new(streams, vnets(2), START);
+    let mut acceptor = Session::new(options("gw-bb", false), vnets(1), START);
+    introduce(&mut dialler, &mut acceptor);
+    assert_eq!([dialler.kind(), acceptor.kind()], [ConnectionKind::Streams; 2]);
+    dialler.announce(vnets(3));
+    assert!(!dialler.owes() && !acceptor.owes(), "vnets are of packets");
+    let mut stream = RecordBuffer::new();
+    stream.push_frames(|writer| writer.stream(&StreamFrame::Finish(StreamId(1)))).unwrap();
+    let mut packet = RecordBuffer::new();
+    packet.push_packet(VnetId(1), &[0x45; 20], Source::Local).unwrap();
+    acceptor.handle_record(stream.plaintext(), START).unwrap();
+    assert!(matches!(acceptor.handle_record(packet.plaintext(), START), Err(Closed::Order(_))));
+    let (mut dialler, mut acceptor) = sessions();
+    introduce(&mut dialler, &mut acceptor);
+    acceptor.handle_record(packet.plaintext(), START).unwrap();
+    assert!(matches!(acceptor.handle_record(stream.plaintext(), START), Err(Closed::Order(_))));
 }

@@ -64,6 +64,30 @@ pub enum FrameError {
     /// A close frame whose text is not UTF-8.
     #[error("the text of a close frame is not UTF-8")]
     BadText,
+    /// A stream with the number 0.
+    #[error("stream 0")]
+    BadStreamId,
+    /// A stream of a protocol that does not exist.
+    #[error("protocol {found} of a stream is unknown")]
+    BadStreamProtocol {
+        /// Its number.
+        found: u8,
+    },
+    /// A stream to a kind of target that does not exist.
+    #[error("target kind {found} of a stream is unknown")]
+    BadStreamTargetKind {
+        /// Its number.
+        found: u8,
+    },
+    /// A stream to what can be no host, or to port 0.
+    #[error("the target of a stream is no host and port")]
+    BadStreamTarget,
+    /// An address of a family that does not exist.
+    #[error("address family {found} is unknown")]
+    BadAddressFamily {
+        /// Its number.
+        found: u8,
+    },
 }
 
 /// What was to be written does not fit; nothing was.

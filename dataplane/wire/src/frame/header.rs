@@ -35,15 +35,15 @@ pub enum FrameType {
     RouteAdvertisement,
     /// Reserved: state of a cluster.
     ClusterState,
-    /// Reserved: a Layer 4 stream begins.
+    /// A Layer 4 stream begins.
     StreamOpen,
-    /// Reserved: data of a stream.
+    /// Data of a stream.
     StreamData,
-    /// Reserved: more data may be sent on a stream.
+    /// More data may be sent on a stream.
     StreamWindow,
-    /// Reserved: no more data from this side of a stream.
+    /// No more data from this side of a stream.
     StreamFinish,
-    /// Reserved: a stream ends at once.
+    /// A stream ends at once.
     StreamReset,
     /// Anything else: skipped, so that later versions can add to the protocol.
     Unknown(u8),

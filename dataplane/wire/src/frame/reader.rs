@@ -3,7 +3,7 @@
 use std::mem::take;
 
 use super::packets::{PacketsFrame, PacketsFrameMut};
-use super::{Close, FRAME_HEADER_LEN, FrameError, FrameHeader, FrameType, Hello, VnetMap};
+use super::{Close, FRAME_HEADER_LEN, FrameError, FrameHeader, FrameType, Hello, StreamFrame, VnetMap};
 use crate::bytes::array;
 
 /// A frame, validated.
@@ -21,6 +21,8 @@ pub enum Frame<'a> {
     Pong(u64),
     /// The sender ends the connection.
     Close(Close<'a>),
+    /// Of a Layer 4 stream.
+    Stream(StreamFrame<'a>),
     /// A frame whose body is not read here: reserved, or unknown ([`FrameType::Unknown`]) and to be counted.
     Other {
         /// What it is.
@@ -42,7 +44,10 @@ impl<'a> Frame<'a> {
             FrameType::Ping => Self::Ping(token(header.frame_type, body)?),
             FrameType::Pong => Self::Pong(token(header.frame_type, body)?),
             FrameType::Close => Self::Close(Close::parse(body)?),
-            frame_type => Self::Other { frame_type, flags: header.flags, body },
+            frame_type => match StreamFrame::parse(frame_type, header.flags, body) {
+                Some(frame) => Self::Stream(frame?),
+                None => Self::Other { frame_type, flags: header.flags, body },
+            },
         })
     }
 }

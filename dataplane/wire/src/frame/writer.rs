@@ -1,7 +1,10 @@
 //! Control frames, written into a record.
 
 use super::vnet_map::{MAX_VNET_MAP_ENTRIES, VNET_MAP_MORE, VnetMapEntry};
-use super::{Close, FRAME_HEADER_LEN, FrameHeader, FrameType, Full, Hello, MAX_RECORD_LEN};
+use super::{
+    Close, FRAME_HEADER_LEN, FrameHeader, FrameType, Full, Hello, MAX_RECORD_LEN, STREAM_DATA_HEADER_LEN,
+    StreamFrame, StreamId,
+};
 use crate::bytes::{put, put_u16};
 
 /// Appends frames to a record in a buffer, of which at most [`MAX_RECORD_LEN`] bytes are used. Every call writes
@@ -102,6 +105,34 @@ impl<'b> FrameWriter<'b> {
         Ok(())
     }
 
+    /// Writes a frame of a stream.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn stream(&mut self, stream: &StreamFrame<'_>) -> Result<(), Full> {
+        let (frame_type, flags) = stream.header();
+        stream.write(self.frame(frame_type, flags, stream.body_len())?);
+        Ok(())
+    }
+
+    /// Writes data of the stream `id`: gives `read` the room there is, at most `limit` bytes, and takes as many as it
+    /// says it has put at the start of that. No frame is written when there is no room, or for no bytes.
+    pub fn stream_data(&mut self, id: StreamId, limit: usize, read: impl FnOnce(&mut [u8]) -> usize) {
+        let start = self.position + FRAME_HEADER_LEN + STREAM_DATA_HEADER_LEN;
+        let end = self.buffer.len().min(MAX_RECORD_LEN).min(start.saturating_add(limit));
+        if start >= end {
+            return;
+        }
+        let count = read(&mut self.buffer[start..end]).min(end - start);
+        if count > 0 {
+            let frame = &mut self.buffer[self.position..start];
+            let length = (STREAM_DATA_HEADER_LEN + count) as u16;
+            FrameHeader { frame_type: FrameType::StreamData, flags: 0, length }.write(frame);
+            put(frame, FRAME_HEADER_LEN, id.0.to_be_bytes());
+            self.position = start + count;
+        }
+    }
+
     /// Writes the header of any frame and gives its body of `length` bytes to be written over.
     ///
     /// # Errors
@@ -119,7 +150,7 @@ impl<'b> FrameWriter<'b> {
     }
 
     /// Bytes that are free.
-    fn free(&self) -> usize {
+    pub fn free(&self) -> usize {
         self.buffer.len().min(MAX_RECORD_LEN).saturating_sub(self.position)
     }
 }

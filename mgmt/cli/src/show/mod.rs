@@ -3,28 +3,27 @@
 mod counters;
 mod flows;
 mod policy;
+mod sessions;
 mod status;
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gridway_control::{ClientError, Reply};
+use gridway_control::{ClientError, Killed, Reply};
 use serde::Serialize;
 
 use crate::error::CliError;
 
-/// How many flows were ended, as JSON.
-#[derive(Serialize)]
-struct Killed {
-    flows: u64,
-}
-
 /// None is no for an answer.
-fn some(flows: u64) -> Result<(), CliError> {
-    if flows > 0 { Ok(()) } else { Err(CliError::NoFlow) }
+fn some(killed: Killed) -> Result<(), CliError> {
+    match killed {
+        Killed::Flows(0) => Err(CliError::NoFlow),
+        Killed::Sessions(0) => Err(CliError::NoSession),
+        Killed::Flows(_) | Killed::Sessions(_) => Ok(()),
+    }
 }
 
-/// The value of a reply, whose keys are stable. Flows are the list of rows.
+/// The value of a reply, whose keys are stable. Flows and sessions are the list of rows.
 pub(crate) fn json(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> {
     match reply {
         Reply::Status(status) => write_json(status, out),
@@ -34,10 +33,16 @@ pub(crate) fn json(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> 
             flows::warn_of_more(flows);
             write_json(&flows.rows, out)
         }
-        Reply::Killed { flows } => {
-            write_json(&Killed { flows: *flows }, out)?;
-            some(*flows)
+        Reply::Killed(killed) => {
+            write_json(killed, out)?;
+            some(*killed)
         }
+        Reply::Sessions(sessions) => {
+            sessions::warn_of_more(sessions);
+            write_json(&sessions.rows, out)
+        }
+        Reply::Connectors(rows) => write_json(rows, out),
+        Reply::Services(rows) => write_json(rows, out),
         Reply::Counters(counters) => write_json(counters, out),
         Reply::Nat(rows) => write_json(rows, out),
         Reply::Acl(rows) => write_json(rows, out),
@@ -58,10 +63,19 @@ pub(crate) fn text(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> 
             flows::warn_of_more(flows);
             flows::flows(flows).write(out)?;
         }
-        Reply::Killed { flows } => {
-            some(*flows)?;
-            writeln!(out, "{flows} flow(s) ended")?;
+        Reply::Killed(killed) => {
+            some(*killed)?;
+            match killed {
+                Killed::Flows(count) => writeln!(out, "{count} flow(s) ended")?,
+                Killed::Sessions(count) => writeln!(out, "{count} session(s) ended")?,
+            }
         }
+        Reply::Sessions(sessions) => {
+            sessions::warn_of_more(sessions);
+            sessions::sessions(sessions).write(out)?;
+        }
+        Reply::Connectors(rows) => sessions::connectors(rows).write(out)?,
+        Reply::Services(rows) => sessions::services(rows).write(out)?,
         Reply::Counters(counters) => counters::counters(counters, out)?,
         Reply::Nat(rows) => policy::nat(rows, now).write(out)?,
         Reply::Acl(rows) => policy::acl(rows, now).write(out)?,

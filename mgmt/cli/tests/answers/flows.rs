@@ -1,6 +1,8 @@
 //! `gridway flows`.
 
-use gridway_control::{FlowFilter, FlowRow, Flows, Reply, Request, Side, Traffic, Translation, Tuple};
+use gridway_control::{
+    FlowFilter, FlowRow, Flows, Killed, Reply, Request, Side, Traffic, Translation, Tuple,
+};
 
 use crate::{ask, json, text};
 
@@ -103,14 +105,14 @@ fn filter() -> FlowFilter {
 
 #[test]
 fn flows_are_killed_by_filter_or_plainly_all() {
-    let reply = Reply::Killed { flows: 3 };
+    let reply = Reply::Killed(Killed::Flows(3));
     let (request, output) = ask(&["flows kill", &FILTERS.join(" ")], &reply);
     assert_eq!(request, Request::KillFlows { filter: filter() });
     assert_eq!(text(&output), "3 flow(s) ended\n");
     let (request, output) = ask(&["flows kill --all --json"], &reply);
     assert_eq!(request, Request::KillFlows { filter: FlowFilter::default() });
     assert_eq!(json(&output)["flows"], 3);
-    let (_, output) = ask(&["flows kill --vnet corp --json"], &Reply::Killed { flows: 0 });
+    let (_, output) = ask(&["flows kill --vnet corp --json"], &Reply::Killed(Killed::Flows(0)));
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["flows"], 0);
     assert!(String::from_utf8_lossy(&output.stderr).contains("no flow matches"));

@@ -5,6 +5,7 @@
 
 mod flows;
 mod policy;
+mod sessions;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -56,6 +57,7 @@ fn peers_are_a_table_or_a_list() {
         reason: None,
         rtt_us: Some(1234),
         connections: 2,
+        stream_connections: 5,
         tx_bytes: 1,
         rx_bytes: 2,
         tx_packets: 3,
@@ -69,12 +71,13 @@ fn peers_are_a_table_or_a_list() {
     let (request, output) = ask(&["peers"], &reply);
     assert_eq!(request, Request::Peers);
     let table = text(&output);
-    for part in ["gw-b", "up", "1.234 ms", "1h1m"] {
+    for part in ["gw-b", "up", "1.234 ms", "1h1m", " 5 "] {
         assert!(table.contains(part), "{part}\n{table}");
     }
     let (_, output) = ask(&["peers", "--json"], &reply);
     let list = json(&output);
     assert_eq!((list[0]["state"].as_str(), list[0]["rtt_us"].as_u64()), (Some("up"), Some(1234)));
+    assert_eq!(list[0]["stream_connections"], 5);
     assert!(list[0]["reason"].is_null());
 }
 

@@ -61,6 +61,8 @@ pub struct Limits {
     pub fragments: u32,
     /// TLS handshakes at once.
     pub handshakes: u32,
+    /// Layer 4 sessions at once, of connectors, port forwards and services together.
+    pub sessions: u32,
     /// Clients of the control socket at once.
     pub control_clients: u32,
 }
@@ -73,6 +75,7 @@ impl Default for Limits {
             held_packets: 256,
             fragments: 4096,
             handshakes: 256,
+            sessions: 16_384,
             control_clients: 32,
         }
     }

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
+use super::layer4::Connector;
 use super::nat::{InsideNat, OutsideNat};
 use super::route::Route;
 use crate::name::{ObjectName, VnetName};
@@ -50,6 +51,10 @@ pub struct Vnet {
     /// Access policy, ordered by line; lines are unique.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub acl: Vec<AclRule>,
+    /// Addresses of the vnet at which the node itself leads local hosts to services, in a name space
+    /// with the connectors.
+    #[serde(rename = "port_forward", skip_serializing_if = "Vec::is_empty")]
+    pub port_forwards: Vec<Connector>,
 }
 
 impl Vnet {

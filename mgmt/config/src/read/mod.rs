@@ -4,13 +4,14 @@
 mod acl;
 mod acl_warnings;
 mod address;
-mod layer4;
+mod connector;
 mod nat;
 mod node;
 mod object;
 mod peer;
 mod role;
 mod route;
+mod service;
 mod tables;
 mod unique;
 mod vnet;
@@ -22,6 +23,7 @@ use toml::de::DeTable;
 use crate::config::Config;
 use crate::document::{Place, Report, Section};
 use crate::error::{ConfigErrors, Problem};
+use crate::read::connector::Listeners;
 use crate::warning::ConfigWarning;
 
 /// Reads and validates a whole configuration. Relative paths are resolved against `base`.
@@ -62,8 +64,11 @@ fn all(root: &Section<'_>, base: &Path) -> Option<Config> {
     let control = tables::control(root, node.as_ref(), base);
     let peers = peer::peers(root, node.as_ref());
     let objects = object::objects(root);
-    let vnets = vnet::vnets(root, &peers.names, &objects);
-    layer4::refuse(root, &peers.names);
+    let mut listeners = Listeners::new(root, tunnel.listen);
+    let vnets = vnet::vnets(root, &peers.names, &objects, &mut listeners);
+    let services = service::services(root, &peers.names);
+    let service_ranges = service::service_ranges(root, &peers.names);
+    let connectors = connector::connectors(root, &peers.names, &mut listeners);
     if let Some(node) = &node {
         role::check(root, node.role, data.as_ref(), management.as_ref(), tunnel.listen, &peers);
     }
@@ -82,5 +87,8 @@ fn all(root: &Section<'_>, base: &Path) -> Option<Config> {
         peers: peers.into_peers(),
         objects: objects.into_objects(),
         vnets,
+        services,
+        service_ranges,
+        connectors,
     })
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::document::{Section, Value};
 use crate::error::Problem;
-use crate::leaf::quote;
-use crate::model::{DialTarget, Node, Peer};
+use crate::leaf::{DialTarget, quote};
+use crate::model::{Node, Peer};
 use crate::name::NodeName;
 use crate::prefixes::names;
 use crate::read::unique::Unique;
@@ -28,6 +28,11 @@ impl Peers<'_> {
 pub(crate) struct PeerNames(BTreeSet<NodeName>);
 
 impl PeerNames {
+    /// Every configured peer, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &NodeName> {
+        self.0.iter()
+    }
+
     /// Refuses a name that is no configured peer.
     pub(crate) fn check(&self, section: &Section<'_>, key: &'static str, name: &NodeName) {
         if let Some(problem) = self.problem(name) {
@@ -61,7 +66,7 @@ pub(crate) fn peers<'d>(root: &Section<'d>, node: Option<&Node>) -> Peers<'d> {
         }
         unique.check(&section, "name", name.clone());
         peers.names.0.insert(name.clone());
-        let dial = dial.into_iter().map(|(_, target)| target).collect();
+        let dial = dial.into_iter().map(|(_, DialTarget(target))| target).collect();
         let connections = connections.and_then(|count| u8::try_from(count).ok()).unwrap_or(1);
         peers.entries.push((section, Peer { name, dial, connections }));
     }

@@ -32,8 +32,10 @@ pub(crate) fn check(
         }
         Role::Edge => {
             if data.is_none() {
-                let what = "an edge without [data] (Layer 4 only)";
-                refuse_in(root, "node", "role", Problem::NotSupportedYet { what });
+                for vnet in root.tables("vnet") {
+                    let expected = "none, because vnets need [data]".to_owned();
+                    vnet.refuse(Problem::Invalid { found: "a vnet".to_owned(), expected });
+                }
             }
             if let Some(listen) = listen {
                 let found = quote(&listen.to_string());

@@ -13,7 +13,7 @@ use crate::model::{Control, FlowTimeouts, Limits, Log, Node, Throttle, Tunnel, f
 const SHORTEST_PING: Duration = Duration::from_millis(10);
 
 /// A terabit a second: beyond it a limit is a slip of the pen.
-const MOST_MBPS: u32 = 1_000_000;
+pub(crate) const MOST_MBPS: u32 = 1_000_000;
 
 pub(crate) fn tunnel(root: &Section<'_>) -> Tunnel {
     let default = Tunnel::default();
@@ -73,6 +73,7 @@ pub(crate) fn limits(root: &Section<'_>) -> Limits {
         held_packets: section.integer("held_packets", 1, 1 << 16).unwrap_or(default.held_packets),
         fragments: section.integer("fragments", 1, 1 << 20).unwrap_or(default.fragments),
         handshakes: section.integer("handshakes", 1, 1 << 14).unwrap_or(default.handshakes),
+        sessions: section.integer("sessions", 1, 1 << 20).unwrap_or(default.sessions),
         control_clients: section.integer("control_clients", 1, 1 << 10).unwrap_or(default.control_clients),
     };
     section.finish();

@@ -11,11 +11,12 @@ use crate::model::Vnet;
 use crate::name::VnetName;
 use crate::prefixes::overlaps;
 use crate::read::address::{addresses, refuse_remote};
+use crate::read::connector::{Listeners, port_forwards};
 use crate::read::nat::{Space, inside, outside, overlap, refuse_overlaps};
 use crate::read::object::Objects;
 use crate::read::peer::PeerNames;
 use crate::read::unique::Unique;
-use crate::read::{acl, acl_warnings, layer4, route};
+use crate::read::{acl, acl_warnings, route};
 
 /// Least MTU that IPv4 (RFC 1122: what every host reassembles) and IPv6 (RFC 8200) work with.
 const LEAST_MTU: u32 = 576;
@@ -28,7 +29,12 @@ struct Selector {
     prefix: IpNet,
 }
 
-pub(crate) fn vnets(root: &Section<'_>, peers: &PeerNames, objects: &Objects) -> Vec<Vnet> {
+pub(crate) fn vnets(
+    root: &Section<'_>,
+    peers: &PeerNames,
+    objects: &Objects,
+    listeners: &mut Listeners,
+) -> Vec<Vnet> {
     let mut unique = Unique::new();
     let mut selectors = Vec::new();
     let mut vnets = Vec::new();
@@ -37,7 +43,7 @@ pub(crate) fn vnets(root: &Section<'_>, peers: &PeerNames, objects: &Objects) ->
         if let Some(name) = &name {
             unique.check(section, "name", name.clone());
         }
-        let (body, places) = body(section, peers, objects);
+        let (body, places) = body(section, peers, objects, listeners);
         selectors.extend(places.into_iter().map(|(place, prefix)| Selector { vnet: index, place, prefix }));
         section.finish();
         if let Some(name) = name {
@@ -49,7 +55,12 @@ pub(crate) fn vnets(root: &Section<'_>, peers: &PeerNames, objects: &Objects) ->
 }
 
 /// Everything but the name (a stand-in is set), and the selectors with their places.
-fn body(section: &Section<'_>, peers: &PeerNames, objects: &Objects) -> (Vnet, Vec<(Place, IpNet)>) {
+fn body(
+    section: &Section<'_>,
+    peers: &PeerNames,
+    objects: &Objects,
+    listeners: &mut Listeners,
+) -> (Vnet, Vec<(Place, IpNet)>) {
     let spaces = cidr(section);
     let cidr: Vec<IpNet> = spaces.iter().map(|(_, prefix)| *prefix).collect();
     let nat = section.optional("nat").unwrap_or(true);
@@ -66,7 +77,6 @@ fn body(section: &Section<'_>, peers: &PeerNames, objects: &Objects) -> (Vnet, V
     }
     let routes = route::routes(section, peers, &address);
     let written = acl::rules(section, objects);
-    layer4::refuse_port_forwards(section, peers);
 
     // Selectors: as `Vnet::selectors`, with places. An outside NAT that is wrong still counts as one.
     let mut selectors: Vec<_> =
@@ -87,9 +97,11 @@ fn body(section: &Section<'_>, peers: &PeerNames, objects: &Objects) -> (Vnet, V
         outside_nat: outside_nat.into_iter().map(|outside| outside.entry).collect(),
         routes: routes.into_iter().map(|(_, route)| route).collect(),
         acl: Vec::new(),
+        port_forwards: Vec::new(),
     };
+    let port_forwards = port_forwards(section, peers, listeners);
     let acl = acl_warnings::warned(section, &vnet, written);
-    (Vnet { acl, ..vnet }, selectors)
+    (Vnet { acl, port_forwards, ..vnet }, selectors)
 }
 
 fn cidr(section: &Section<'_>) -> Vec<(Place, IpNet)> {

@@ -1,10 +1,11 @@
 //! Bad files: each case names the field, and the line that ends in `#!`, of the one error it holds.
 
 mod address;
-mod later;
+mod layer4;
 mod monitor;
 mod nat;
 mod node;
+mod service;
 mod vnet;
 mod whole;
 

@@ -22,6 +22,8 @@ fn refuses_values_that_a_field_does_not_take() {
         ("[log]\nlevel = \"loud\"#!", "log.level"),
         ("[log]\nformat = \"xml\"#!", "log.format"),
         ("[control]\nsocket = \"\"#!", "control.socket"),
+        ("[limits]\nsessions = 0#!", "limits.sessions"),
+        ("[limits]\nsessions = 1048577#!", "limits.sessions"),
         ("[limits]\nfragments = 0#!", "limits.fragments"),
         ("[limits]\nfragments = 1048577#!", "limits.fragments"),
         ("[throttle]\negress_mbps = -1#!", "throttle.egress_mbps"),

@@ -4,16 +4,18 @@ use std::net::IpAddr;
 
 use gridway_control::{
     AclRow, ConfigText, Counters, DataStatus, Drops, Failure, FailureKind, FlowFilter, FlowRow, Flows,
-    InboundCounters, LimitRow, MonitorRow, NatDirection, NatKind, NatRow, OutboundCounters, PeerRow,
+    InboundCounters, Killed, LimitRow, MonitorRow, NatDirection, NatKind, NatRow, OutboundCounters, PeerRow,
     PeerState, Reply, Request, RouteRow, Side, Status, Traffic, Translation, Tuple, WorkerStatus,
 };
 use proptest::prelude::*;
 
-fn text() -> impl Strategy<Value = String> {
+use crate::generate_layer4::{connector, service, sessions};
+
+pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[ -~]{0,12}", Just("line\nbreak \"quoted\" \u{1f40c}".to_owned())]
 }
 
-fn optional<S: Strategy>(strategy: S) -> impl Strategy<Value = Option<S::Value>>
+pub(crate) fn optional<S: Strategy>(strategy: S) -> impl Strategy<Value = Option<S::Value>>
 where
     S::Value: Clone,
 {
@@ -59,6 +61,10 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         Just(Request::Routes),
         (filter(), any::<u32>()).prop_map(|(filter, limit)| Request::Flows { filter, limit }),
         filter().prop_map(|filter| Request::KillFlows { filter }),
+        any::<u32>().prop_map(|limit| Request::Sessions { limit }),
+        any::<Vec<u64>>().prop_map(|ids| Request::KillSessions { ids }),
+        Just(Request::Connectors),
+        Just(Request::Services),
         Just(Request::Counters),
         Just(Request::Nat),
         Just(Request::Acl),
@@ -120,6 +126,7 @@ fn peer() -> impl Strategy<Value = PeerRow> {
             reason,
             rtt_us,
             connections,
+            stream_connections: connections / 2,
             tx_bytes,
             rx_bytes,
             tx_packets,
@@ -242,7 +249,11 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
         proptest::collection::vec(route, rows.clone()).prop_map(Reply::Routes),
         (any::<u64>(), proptest::collection::vec(flow(), rows.clone()))
             .prop_map(|(matched, rows)| Reply::Flows(Flows { matched, rows })),
-        any::<u64>().prop_map(|flows| Reply::Killed { flows }),
+        any::<u64>().prop_map(|count| Reply::Killed(Killed::Flows(count))),
+        any::<u64>().prop_map(|count| Reply::Killed(Killed::Sessions(count))),
+        sessions().prop_map(Reply::Sessions),
+        proptest::collection::vec(connector(), rows.clone()).prop_map(Reply::Connectors),
+        proptest::collection::vec(service(), rows.clone()).prop_map(Reply::Services),
         counters.prop_map(|counters| Reply::Counters(Box::new(counters))),
         proptest::collection::vec(nat, rows.clone()).prop_map(Reply::Nat),
         proptest::collection::vec(acl, rows.clone()).prop_map(Reply::Acl),

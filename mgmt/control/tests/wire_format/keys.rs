@@ -3,19 +3,19 @@
 use std::net::IpAddr;
 
 use gridway_control::{
-    Counters, FlowFilter, FlowRow, Flows, InboundCounters, MonitorRow, NatDirection, NatKind, NatRow,
+    Counters, FlowFilter, FlowRow, Flows, InboundCounters, Killed, MonitorRow, NatDirection, NatKind, NatRow,
     OutboundCounters, PeerState, Reply, Request, RouteRow, Side, Traffic, Translation, Tuple, encode_reply,
     encode_request,
 };
 
 /// The sorted keys of a JSON object.
-fn keys(value: &serde_json::Value) -> Vec<&str> {
+pub(crate) fn keys(value: &serde_json::Value) -> Vec<&str> {
     let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
     keys
 }
 
-fn rows(reply: &Reply) -> serde_json::Value {
+pub(crate) fn rows(reply: &Reply) -> serde_json::Value {
     serde_json::from_slice::<serde_json::Value>(&encode_reply(reply).unwrap()).unwrap()["value"].take()
 }
 
@@ -125,7 +125,7 @@ fn killing_flows_is_spelled_as_documented() {
     let line = encode_request(&Request::KillFlows { filter }).unwrap();
     let expected = "{\"request\":\"kill_flows\",\"filter\":{\"proto\":6,\"started_by\":\"overlay\"}}\n";
     assert_eq!(String::from_utf8(line).unwrap(), expected);
-    let line = encode_reply(&Reply::Killed { flows: 3 }).unwrap();
+    let line = encode_reply(&Reply::Killed(Killed::Flows(3))).unwrap();
     assert_eq!(String::from_utf8(line).unwrap(), "{\"reply\":\"killed\",\"value\":{\"flows\":3}}\n");
 }
 

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod generate;
+mod generate_layer4;
 mod keys;
+mod keys_layer4;
 
 use gridway_control::{decode_reply, decode_request, encode_reply, encode_request};
 use proptest::prelude::*;

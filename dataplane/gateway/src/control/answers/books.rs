@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use gridway_control::{Counters, InboundCounters, LimitRow, OutboundCounters};
 use gridway_forwarding::{Counter, Direction, DropReason};
+use gridway_proxy::Refusal;
 use gridway_steer::Kind;
 
 use crate::node::Node;
@@ -110,6 +111,8 @@ pub(super) fn limits(node: &Node) -> Vec<LimitRow> {
     let held: u64 = node.workers.iter().map(|worker| worker.port.held.load(Ordering::Relaxed)).sum();
     let evicted = over_workers(node, |counters| &counters.flows_evicted);
     let not_kept = refused(DropReason::FlowTableFull) + evicted;
+    let (sessions, session_limit) = node.sessions.used();
+    let sessions_refused = node.sessions.refused(Refusal::TooManySessions);
     vec![
         row("flows", node.flows.len(), node.flows.limit(), not_kept),
         row("records", records, record_limit, refused(DropReason::QueueFull)),
@@ -131,5 +134,6 @@ pub(super) fn limits(node: &Node) -> Vec<LimitRow> {
             config.limits.handshakes as usize,
             node.handshakes.refused.load(Ordering::Relaxed),
         ),
+        row("sessions", sessions as usize, session_limit as usize, sessions_refused),
     ]
 }

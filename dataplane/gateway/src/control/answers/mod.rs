@@ -2,13 +2,15 @@
 
 mod books;
 mod flows;
+mod layer4;
 mod policy;
 
 use std::collections::BTreeMap;
 
 use gridway_config::{Detail, Role};
 use gridway_control::{
-    ConfigText, DataStatus, Failure, FailureKind, PeerRow, PeerState, Reply, Request, Status, WorkerStatus,
+    ConfigText, DataStatus, Failure, FailureKind, Killed, PeerRow, PeerState, Reply, Request, Status,
+    WorkerStatus,
 };
 use gridway_forwarding::{Counter, PeerId};
 
@@ -22,7 +24,11 @@ pub(crate) fn answer(node: &Node, request: &Request) -> Reply {
         Request::Peers => Reply::Peers(peers(node)),
         Request::Routes => Reply::Routes(policy::routes(node)),
         Request::Flows { filter, limit } => Reply::Flows(flows::flows(node, filter, *limit as usize)),
-        Request::KillFlows { filter } => Reply::Killed { flows: flows::kill(node, filter) },
+        Request::KillFlows { filter } => Reply::Killed(Killed::Flows(flows::kill(node, filter))),
+        Request::Sessions { limit } => Reply::Sessions(layer4::sessions(node, *limit as usize)),
+        Request::KillSessions { ids } => Reply::Killed(Killed::Sessions(layer4::kill(node, ids))),
+        Request::Connectors => Reply::Connectors(layer4::connectors(node)),
+        Request::Services => Reply::Services(layer4::services(node)),
         Request::Counters => match books::counters(node) {
             Ok(counters) => Reply::Counters(Box::new(counters)),
             Err(error) => Reply::Error(Failure::new(FailureKind::Internal, error.to_string())),
@@ -107,6 +113,7 @@ fn empty_row(name: String) -> PeerRow {
         reason: None,
         rtt_us: None,
         connections: 0,
+        stream_connections: 0,
         tx_bytes: 0,
         rx_bytes: 0,
         tx_packets: 0,
@@ -134,6 +141,7 @@ fn peer(node: &Node, name: String, entry: &Entry) -> PeerRow {
         reason: entry.reason.clone(),
         rtt_us: entry.round_trip.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
         connections: links.len() as u32,
+        stream_connections: node.book.stream_connections(&name) as u32,
         tx_packets: sum(tx_packets, |traffic| &traffic.tx_packets),
         tx_bytes: sum(tx_bytes, |traffic| &traffic.tx_bytes),
         rx_packets: sum(rx_packets, |traffic| &traffic.rx_packets),
