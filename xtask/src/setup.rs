@@ -25,7 +25,6 @@ const LABORATORY: &[&str] = &[
     "ethtool",
     "curl",
     "hping3",
-    COTURN,
     "traceroute",
     "strace",
     "openssl",
@@ -34,9 +33,27 @@ const LABORATORY: &[&str] = &[
     "python3-scapy",
     "util-linux",
     "valgrind",
+    "bind9-dnsutils",
+    "dnsmasq-base",
+    "lftp",
+    "openssh-client",
+    "socat",
+    "tftp-hpa",
+    "wrk",
 ];
-/// STUN server and NAT discovery. Its package would start a TURN relay for everyone.
-const COTURN: &str = "coturn";
+/// Servers that the laboratory starts itself, in its namespaces. Their packages would also start them on this
+/// machine, for everyone; each is named with the units that do so.
+const SERVERS: &[(&str, &[&str])] = &[
+    ("coturn", &["coturn.service"]),
+    ("nginx", &["nginx.service"]),
+    ("openssh-server", &["ssh.service", "ssh.socket"]),
+    ("postgresql", &["postgresql.service"]),
+    ("tftpd-hpa", &["tftpd-hpa.service"]),
+    ("vsftpd", &["vsftpd.service"]),
+];
+/// Of the same kind, installed only to be measured beside Gridway.
+const MEASURED: &[(&str, &[&str])] =
+    &[("haproxy", &["haproxy.service"]), ("stunnel4", &["stunnel4.service"])];
 /// The linker of BPF objects; its LLVM must be the one of the compiler in [`BPF`].
 const LINKER: (&str, &str) = ("bpf-linker", "0.13.0");
 const LLVM: &str = "/usr/lib/llvm-22";
@@ -44,7 +61,8 @@ const LLVM: &str = "/usr/lib/llvm-22";
 /// Installs what is missing.
 pub(crate) fn setup() -> Result<()> {
     say("Checking what this machine has");
-    let mut packages: Vec<&str> = BUILD.iter().chain(LABORATORY).copied().collect();
+    let servers = SERVERS.iter().map(|(package, _)| package);
+    let mut packages: Vec<&str> = BUILD.iter().chain(LABORATORY).chain(servers).copied().collect();
     let own_source = toolchain_has_source();
     if own_source {
         println!("    a nightly toolchain with rust-src is there: it builds the XDP program");
@@ -83,10 +101,17 @@ pub(crate) fn install_packages(wanted: &[&str]) -> Result<()> {
     };
     say(&format!("Installing Debian packages: {}", missing.join(" ")));
     run(&mut as_root(&["apt-get", "update", "--quiet"]))?;
-    if missing.contains(&COTURN) && Path::new("/run/systemd/system").exists() {
-        run(&mut as_root(&["systemctl", "mask", COTURN]))?;
+    let units = units_of(&missing);
+    if !units.is_empty() && Path::new("/run/systemd/system").exists() {
+        run(as_root(&["systemctl", "mask"]).args(&units))?;
     }
     run(as_root(&["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]).args(&missing))
+}
+
+/// What the system would start once those packages are there. A server that is there already is its operator's.
+fn units_of(packages: &[&str]) -> Vec<&'static str> {
+    let started = SERVERS.iter().chain(MEASURED).filter(|(package, _)| packages.contains(package));
+    started.flat_map(|(_, units)| units.iter().copied()).collect()
 }
 
 fn install_linker(own_source: bool) -> Result<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gridway_lab::gateway::{Gateway, NodeConfig, check_books, check_mirror, start_pair, vnets};
 use gridway_lab::{Iperf3, Lab, LabBuilder, Side};
 
+pub mod layer4;
 mod room;
 mod trio;
 
@@ -132,14 +133,16 @@ impl Pair {
 }
 
 /// What a node counts and says.
-fn evidence(node: &Gateway) -> String {
+#[must_use]
+pub fn evidence(node: &Gateway) -> String {
     let counters = node.counters().map(|mut counters| {
         [&mut counters.drops, &mut counters.outbound.drops, &mut counters.inbound.drops]
             .into_iter()
             .for_each(|drops| drops.retain(|_, count| *count > 0));
         counters
     });
-    format!("{}: {counters:#?}\n{}\n", node.config().name(), node.log().unwrap_or_default())
+    let (name, sessions) = (node.config().name(), layer4::evidence(node));
+    format!("{name}: {counters:#?}\n{sessions}{}\n", node.log().unwrap_or_default())
 }
 
 /// The usual pair of configurations in a layout.

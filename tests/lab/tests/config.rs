@@ -48,3 +48,9 @@ fn an_edge_is_accepted() {
     let edge = NodeConfig::edge(Side::B).named("edge-1").peer("gw-a", &["192.0.2.1:8443"]);
     read(&edge).unwrap();
 }
+
+#[test]
+fn an_edge_without_a_data_interface_is_accepted() {
+    let edge = NodeConfig::edge_without_data(Side::B).peer("gw-a", &["192.0.2.1:8443"]);
+    assert!(read(&edge).unwrap().data.is_none());
+}

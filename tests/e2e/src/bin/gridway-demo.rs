@@ -5,8 +5,10 @@
 
 use std::time::{Duration, Instant};
 
+use gridway_e2e::layer4::{near, published, target};
 use gridway_e2e::{LIMIT, Layout, configs};
 use gridway_lab::gateway::{Gateway, check_books, check_mirror, find_binary, start_pair, vnets};
+use gridway_lab::tools::{Curl, MirrorServer};
 use gridway_lab::{
     Capture, EchoServer, Iperf3, Iperf3Server, Lab, Marker, Ping, Result, Side, WAN_INTERFACE,
 };
@@ -20,12 +22,16 @@ const PICTURE: &str = "
    they are 10.200.1.2 and 10.200.2.2 of the virtual network corp.
 ";
 
+/// Port of the web server.
+const WEB: u16 = 8080;
+
 fn main() -> Result<()> {
     println!("{PICTURE}");
     let started = Instant::now();
     step("Four network namespaces, wire-like links, a CA and two certificates");
     let lab = Lab::new()?;
-    let [mut a, mut b] = start_pair(&lab, configs(Layout::Combined, vnets::corp))?;
+    let with_web = |side| vnets::corp(side) + &published("tcp", WEB)(side);
+    let [mut a, mut b] = start_pair(&lab, configs(Layout::Combined, with_web))?;
     println!("   both nodes are up after {:.1} s", started.elapsed().as_secs_f64());
     show(&a, &["status"])?;
     show(&a, &["peers"])?;
@@ -60,8 +66,13 @@ fn main() -> Result<()> {
     let tcp = Iperf3::tcp(vnets::outside_host(Side::B, 0)).duration(Duration::from_secs(5)).run(lab.h1())?;
     println!("   {:.0} Mbit/s", tcp.mbps());
 
+    step("A single service: h1 asks gw-a itself, and a web server beside gw-b answers");
+    let _web = MirrorServer::start(lab.h2(), target(WEB))?;
+    println!("   $ curl http://{}/", near(WEB));
+    println!("     the server was asked by {}: gw-b", Curl::new(near(WEB)).run(lab.h1())?);
+
     step("What an operator sees on gw-a");
-    for command in ["routes", "nat", "acl", "flows", "counters"] {
+    for command in ["routes", "nat", "acl", "flows", "connectors", "counters"] {
         show(&a, &[command])?;
     }
 

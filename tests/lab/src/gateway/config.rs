@@ -37,7 +37,7 @@ pub struct NodeFiles {
 pub struct NodeConfig {
     name: String,
     role: &'static str,
-    data: String,
+    data: Option<String>,
     management: String,
     listen: Option<SocketAddr>,
     ping_interval: String,
@@ -63,7 +63,7 @@ impl NodeConfig {
         Self {
             name: side.node().to_owned(),
             role: "gateway",
-            data: DATA_INTERFACE.to_owned(),
+            data: Some(DATA_INTERFACE.to_owned()),
             management: WAN_INTERFACE.to_owned(),
             listen: Some(side.tunnel()),
             ping_interval: "200ms".to_owned(),
@@ -90,6 +90,12 @@ impl NodeConfig {
     #[must_use]
     pub fn edge(side: Side) -> Self {
         Self { role: "edge", listen: None, ..Self::gateway(side) }
+    }
+
+    /// An edge with one NIC in the place of a side's gateway: no `[data]`, Layer 4 only.
+    #[must_use]
+    pub fn edge_without_data(side: Side) -> Self {
+        Self { data: None, ..Self::edge(side) }
     }
 
     /// The usual pair: A waits, B dials A. Both know each other and nothing more.
@@ -194,6 +200,13 @@ impl NodeConfig {
         self
     }
 
+    /// Whether it has something of Layer 4.
+    #[must_use]
+    pub fn has_layer4(&self) -> bool {
+        let tables = ["[[service]]", "[[service_range]]", "[[connector]]", "[[vnet.port_forward]]"];
+        self.fragments.iter().any(|fragment| tables.iter().any(|table| fragment.contains(table)))
+    }
+
     /// Drops everything that [`NodeConfig::with`] added.
     #[must_use]
     pub fn without_fragments(mut self) -> Self {
@@ -220,8 +233,10 @@ impl NodeConfig {
         if crl.exists() {
             writeln!(out, "crl = {}", path(&crl))?;
         }
-        writeln!(out, "\n[data]\ninterface = {}\ndeny = {}", quoted(&self.data), list(&self.deny))?;
-        optional(out, "attach", self.attach.as_deref())?;
+        if let Some(data) = &self.data {
+            writeln!(out, "\n[data]\ninterface = {}\ndeny = {}", quoted(data), list(&self.deny))?;
+            optional(out, "attach", self.attach.as_deref())?;
+        }
         writeln!(out, "\n[management]\ninterface = {}", quoted(&self.management))?;
         writeln!(out, "\n[workers]")?;
         if let Some(cpus) = &self.cpus {

@@ -9,6 +9,7 @@ mod notify;
 mod pair;
 mod pki;
 mod query;
+mod sessions;
 pub mod vnets;
 
 pub use binaries::find_binary;

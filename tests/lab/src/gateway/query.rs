@@ -23,6 +23,8 @@ macro_rules! ask {
     };
 }
 
+pub(super) use ask;
+
 impl Gateway {
     /// Asks over a new connection to the control socket.
     ///
@@ -86,7 +88,7 @@ impl Gateway {
     /// # Errors
     /// [`LabError::Control`].
     pub fn flows(&self) -> Result<Vec<FlowRow>> {
-        let request = Request::Flows { filter: FlowFilter::default(), limit: Request::DEFAULT_FLOW_LIMIT };
+        let request = Request::Flows { filter: FlowFilter::default(), limit: Request::DEFAULT_LIMIT };
         ask!(self, request, Flows).map(|flows| flows.rows)
     }
 

@@ -29,6 +29,24 @@ impl Iperf3Server {
         Ok(Self { process })
     }
 
+    /// Waits until it is done with its last client, which may have ended before. It turns others away until then,
+    /// with a word or with a reset.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] with what it said.
+    pub fn wait_idle(&mut self) -> Result<()> {
+        let idle = try_wait_until("iperf3 done with its last client", Duration::from_secs(10), || {
+            let said = self.process.stdout().text()?;
+            Ok((said.rfind("Server listening") > said.rfind("Accepted connection")).then_some(()))
+        });
+        idle.map_err(|error| match error {
+            LabError::Timeout { what, after, .. } => {
+                LabError::Timeout { what, after, detail: self.process.last_words() }
+            }
+            other => other,
+        })
+    }
+
     /// The process, for its log and pid.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
