@@ -12,13 +12,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gridway_lab::{Iperf3, Iperf3Server, Lab};
+use gridway_lab::{Iperf3, Iperf3Server, Lab, Rate, Shape};
 use serde::Serialize;
 
-use crate::contender::Contender;
+use crate::contender::{BULK, Contender};
 use crate::machine::Machine;
 use crate::report;
 use crate::statistics::{median, spread};
+
+/// Streams of a measurement with several.
+pub(crate) const STREAMS: u32 = 8;
+/// The WAN under load, Mbit/s.
+pub(crate) const WAN: u64 = 200;
+/// Time between two round trips under load.
+pub(crate) const LOADED_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Serialize)]
 struct Results {
@@ -79,7 +86,31 @@ fn through(contender: Contender, lab: &Lab, duration: Duration) -> Result<f64> {
 
 /// Mbit/s of so many TCP streams together, from h1 to h2.
 pub(crate) fn tcp(lab: &Lab, contender: Contender, duration: Duration, streams: u32) -> Result<f64> {
-    let _server = Iperf3Server::start(lab.h2(), 5201)?;
-    let client = Iperf3::tcp(contender.target()).duration(duration);
-    Ok(client.arg("-P").arg(&streams.to_string()).run(lab.h1())?.mbps())
+    let _server = Iperf3Server::start(lab.h2(), BULK)?;
+    let client = Iperf3::tcp(contender.target()).port(BULK).duration(duration);
+    Ok(client.parallel(streams).run(lab.h1())?.mbps())
+}
+
+/// As [`tcp`], while `probe` looks at something else; what both found.
+pub(crate) fn beside_tcp<R>(
+    lab: &Lab,
+    contender: Contender,
+    duration: Duration,
+    streams: u32,
+    probe: impl FnOnce() -> Result<R>,
+) -> Result<(f64, R)> {
+    let (mbps, probed) = std::thread::scope(|scope| {
+        let stream = scope.spawn(|| tcp(lab, contender, duration, streams));
+        let probed = probe();
+        (stream.join().expect("iperf3's thread does not panic"), probed)
+    });
+    Ok((mbps?, probed?))
+}
+
+/// Measures while the WAN is limited to [`WAN`].
+pub(crate) fn over_narrow_wan<R>(lab: &Lab, measure: impl FnOnce() -> Result<R>) -> Result<R> {
+    lab.wan().set_shape(Some(Shape::new(Rate::mbit(WAN))))?;
+    let measured = measure();
+    lab.wan().set_shape(None)?;
+    measured
 }

@@ -2,12 +2,14 @@
 
 mod contender;
 mod lab;
+mod layer4;
 mod load;
 mod machine;
 mod packets;
 mod peers;
 mod plot;
 mod report;
+mod rounds;
 mod search;
 mod statistics;
 mod wire;
@@ -55,6 +57,13 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Gridway's connectors and services beside other proxies and kernel forwarding: TCP, requests over 1,000
+    /// connections, new connections, memory of an idle session, round trips idle and under load.
+    Layer4 {
+        /// Two short rounds instead of five.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Generator and sink on two interfaces of this machine, around whatever is between them.
     Wire(wire::Wire),
 }
@@ -65,6 +74,7 @@ fn main() -> Result<()> {
         What::Packets { quick } => packets::run(quick, Path::new(RESULTS)),
         What::Latency { quick } => peers::latency(quick),
         What::Peers { quick } => peers::run(quick, Path::new(RESULTS)),
+        What::Layer4 { quick } => layer4::run(quick, Path::new(RESULTS)),
         What::Wire(wire) => wire::run(&wire),
     }
 }

@@ -11,25 +11,21 @@ use anyhow::{Context, Result};
 use gridway_lab::{Lab, Ping, PingReport, Rate, Shape};
 use serde::Serialize;
 
-use crate::contender::{Contender, Rival};
-use crate::lab::tcp;
+use crate::contender::{Contender, Tunnel};
+use crate::lab::{LOADED_INTERVAL, STREAMS, WAN, beside_tcp, over_narrow_wan, tcp};
 use crate::load::pattern::Sizes;
 use crate::load::trial::Traffic;
 use crate::machine::Machine;
 use crate::packets::{FLOWS, HEADROOM, PARTIAL_DROP, headroom, with_bench};
 use crate::plot::{Bar, Line, bars, lines};
-use crate::report;
+use crate::report::{self, figure, ratio};
+use crate::rounds::rounds;
 use crate::search::search;
-use crate::statistics::{median, spread};
+use crate::statistics::median;
 
-const STREAMS: u32 = 8;
 /// Echo requests while nothing else is sent, and the time between two of them.
 const IDLE_PINGS: u32 = 200;
 const IDLE_INTERVAL: Duration = Duration::from_millis(10);
-/// Time between echo requests under load.
-const LOADED_INTERVAL: Duration = Duration::from_millis(20);
-/// The WAN under load, Mbit/s.
-const WAN: u64 = 200;
 
 /// How much is measured.
 struct Extent {
@@ -113,18 +109,16 @@ pub(crate) fn latency(quick: bool) -> Result<()> {
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     let extent = Extent::of(quick);
-    let contenders: Vec<Contender> =
-        [Contender::Gridway, Contender::Kernel].into_iter().chain(Rival::ALL.map(Contender::Rival)).collect();
+    let contenders: Vec<Contender> = [Contender::Gridway, Contender::Kernel]
+        .into_iter()
+        .chain(Tunnel::ALL.map(Contender::Tunnel))
+        .collect();
     let mut figures: Vec<Figures> = contenders.iter().map(|contender| Figures::none(*contender)).collect();
     let generator_packets = headroom(&[Sizes::Fixed(64)], extent.trial)?[0].delivered;
     let lab = Lab::new().context("cannot build the laboratory")?;
-    for round in 1..=extent.rounds {
-        println!("round {round} of {}", extent.rounds);
-        for turn in 0..contenders.len() {
-            let number = (round + turn) % contenders.len();
-            figures[number].measure(contenders[number], &lab, &extent, generator_packets)?;
-        }
-    }
+    rounds(extent.rounds, contenders.len(), |number| {
+        figures[number].measure(contenders[number], &lab, &extent, generator_packets)
+    })?;
     let name = if quick { "peers-quick" } else { "peers" };
     let conditions = format!(
         "{} rounds, TCP {} s, trials of {} s, under load {} s; the two ends are pinned to different cores",
@@ -143,13 +137,9 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
 
 impl Figures {
     fn none(contender: Contender) -> Self {
-        let version = match contender {
-            Contender::Kernel | Contender::Gridway => String::new(),
-            Contender::Rival(rival) => rival.version(),
-        };
         Self {
             contender: contender.name(),
-            version,
+            version: contender.version(),
             tcp: Vec::new(),
             tcp_streams: Vec::new(),
             packets: Vec::new(),
@@ -166,10 +156,7 @@ impl Figures {
         let tcp = |streams| tcp(lab, contender, extent.tcp, streams);
         let (one, many) = (tcp(1)?, tcp(STREAMS)?);
         // While it runs, the WAN becomes narrow.
-        lab.wan().set_shape(Some(Shape::new(Rate::mbit(WAN))))?;
-        let loaded = loaded(contender, lab, extent.loaded, 1);
-        lab.wan().set_shape(None)?;
-        let loaded = loaded?;
+        let loaded = over_narrow_wan(lab, || loaded(contender, lab, extent.loaded, 1))?;
         running.stop()?;
         let traffic = Traffic { sizes: Sizes::Fixed(64), flows: FLOWS };
         let (found, _) = with_bench(lab, contender, traffic, |bench| {
@@ -193,12 +180,9 @@ impl Figures {
 /// Echo requests beside TCP, through a contender at work.
 fn loaded(contender: Contender, lab: &Lab, duration: Duration, streams: u32) -> Result<Loaded> {
     let count = (duration.as_secs_f64() / LOADED_INTERVAL.as_secs_f64()) as u32;
-    let (mbps, pings) = std::thread::scope(|scope| {
-        let stream = scope.spawn(|| tcp(lab, contender, duration, streams));
-        let pings = Ping::new(contender.target()).count(count).interval(LOADED_INTERVAL).run(lab.h1());
-        (stream.join().expect("iperf3's thread does not panic"), pings)
-    });
-    let (mbps, pings) = (mbps?, pings?);
+    let (mbps, pings) = beside_tcp(lab, contender, duration, streams, || {
+        Ok(Ping::new(contender.target()).count(count).interval(LOADED_INTERVAL).run(lab.h1())?)
+    })?;
     let sent_at =
         pings.sequences.iter().map(|n| f64::from(n.saturating_sub(1)) * LOADED_INTERVAL.as_secs_f64());
     let round_trips = sent_at.zip(pings.rtts.iter().map(milliseconds)).collect();
@@ -227,15 +211,6 @@ impl std::fmt::Display for RoundTrip {
     }
 }
 
-/// The median of `ours` over `theirs`, round by round; a dash where nothing came through.
-fn ratio(ours: &[f64], theirs: &[f64]) -> String {
-    if theirs.iter().any(|theirs| *theirs <= 0.0) {
-        return "-".to_owned();
-    }
-    let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
-    format!("{:.2}", median(&ratios))
-}
-
 impl Results {
     fn table(&self) -> String {
         let ours = &self.contenders[0];
@@ -243,10 +218,6 @@ impl Results {
             "| | TCP, one stream, Mbit/s | Gridway is | 8 streams | Gridway is | 64 B, packets/s, 0.5 % lost | Gridway is | idle round trip, ms, mean | loaded: Mbit/s | ms, 50 % | 99 % | lost, % |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for row in &self.contenders {
-            let figure = |samples: &[f64]| {
-                let (least, most) = spread(samples);
-                format!("{:.0} ({least:.0} to {most:.0})", median(samples))
-            };
             let idle: Vec<f64> = row.idle.iter().map(|idle| idle.mean).collect();
             let loaded = |of: fn(&Loaded) -> f64| median(&row.loaded.iter().map(of).collect::<Vec<_>>());
             let loaded = format!(
@@ -296,12 +267,8 @@ impl Results {
     fn draw(&self, results: &Path, name: &str) -> Result<()> {
         std::fs::create_dir_all(results)?;
         let plot = |file: &str, title: &str, of: fn(&Figures) -> &[f64]| {
-            let bar = |row: &'_ Figures| (row.contender, median(of(row)), spread(of(row)));
-            let shown: Vec<_> = self.contenders.iter().map(bar).collect();
-            let shown: Vec<Bar<'_>> = shown
-                .iter()
-                .map(|(name, value, spread)| Bar { name, value: *value, spread: *spread })
-                .collect();
+            let shown: Vec<Bar<'_>> =
+                self.contenders.iter().map(|row| Bar::of(row.contender, of(row))).collect();
             bars(&results.join(format!("{name}-{file}.svg")), title, &shown)
         };
         plot("tcp", "TCP, one stream, Mbit/s (median, least to most)", |row| &row.tcp)?;

@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
+use crate::statistics::{median, spread};
+
 const WIDTH: u32 = 900;
 const MARGIN: u32 = 20;
 const BAR_HEIGHT: u32 = 34;
@@ -25,6 +27,13 @@ pub(crate) struct Bar<'a> {
     pub(crate) name: &'a str,
     pub(crate) value: f64,
     pub(crate) spread: (f64, f64),
+}
+
+impl<'a> Bar<'a> {
+    /// The median of `samples`, from least to most.
+    pub(crate) fn of(name: &'a str, samples: &[f64]) -> Self {
+        Self { name, value: median(samples), spread: spread(samples) }
+    }
 }
 
 /// One line of a plot.
@@ -109,8 +118,8 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("gridway-plot-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let (first, second) = (directory.join("bars.svg"), directory.join("lines.svg"));
-        let bar = |name, value| Bar { name, value, spread: (value * 0.9, value * 1.1) };
-        bars(&first, "Mbit/s", &[bar("Gridway", 1500.0), bar("another", 300.0)]).unwrap();
+        let shown = [("Gridway", [1400.0, 1500.0, 1600.0]), ("another", [290.0, 300.0, 310.0])];
+        bars(&first, "Mbit/s", &shown.each_ref().map(|(name, samples)| Bar::of(name, samples))).unwrap();
         let line = |name, points| Line { name, points };
         lines(&second, "round trip", ["s", "ms"], &[line("Gridway", vec![(0.0, 0.3), (1.0, 5.0)])]).unwrap();
         assert!(lines(&second, "none", ["s", "ms"], &[line("Gridway", Vec::new())]).is_err());

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::load::trial::Trial;
+use crate::statistics::{median, spread};
 
 /// A line of the table of rates.
 pub(crate) fn show_rates(contender: &str, size: &str, [no_drop, partial_drop]: [f64; 2], ratio: f64) {
@@ -47,6 +48,24 @@ pub(crate) fn show_latencies<'a>(rows: impl Iterator<Item = (&'a str, &'a str, f
         let quantiles = trial.latency_us.map(|us| format!("{us:>9.0}")).join(" ");
         println!("{contender:<30} {size:>6} {load:>5.1} {quantiles}");
     }
+}
+
+/// Median, least and most of the rounds; a dash where nothing was measured.
+pub(crate) fn figure(samples: &[f64]) -> String {
+    if samples.is_empty() {
+        return "-".to_owned();
+    }
+    let (least, most) = spread(samples);
+    format!("{:.0} ({least:.0} to {most:.0})", median(samples))
+}
+
+/// The median of `ours` over `theirs`, round by round; a dash where nothing was measured or came through.
+pub(crate) fn ratio(ours: &[f64], theirs: &[f64]) -> String {
+    if theirs.is_empty() || theirs.iter().any(|theirs| *theirs <= 0.0) {
+        return "-".to_owned();
+    }
+    let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
+    format!("{:.2}", median(&ratios))
 }
 
 /// A name for files.
@@ -117,6 +136,13 @@ mod tests {
         let words: Vec<_> = last.split_whitespace().collect();
         assert_eq!(words, ["1000.447", "1.000000000000", "1000"]);
         assert!(text.contains("Total count    =         1000]"), "{text}");
+    }
+
+    #[test]
+    fn figures_and_ratios_are_of_the_rounds() {
+        assert_eq!(figure(&[3.0, 1.0, 2.0]), "2 (1 to 3)");
+        assert_eq!(ratio(&[4.0, 3.0, 2.0], &[2.0, 1.0, 2.0]), "2.00");
+        assert_eq!([figure(&[]), ratio(&[1.0], &[]), ratio(&[1.0], &[0.0])], ["-", "-", "-"]);
     }
 
     #[test]

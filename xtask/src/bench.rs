@@ -17,6 +17,8 @@ pub(crate) enum What {
     Latency,
     /// All of that for OpenVPN, gotatun, wireguard-go and Nebula too, which are installed first.
     Peers,
+    /// TCP through connectors and services, stunnel, HAProxy and kernel forwarding; the proxies are installed first.
+    Layer4,
     /// What a packet and a new flow cost in Layer 3, over flows, prefixes and rules.
     Scale,
 }
@@ -28,8 +30,12 @@ pub(crate) fn bench(what: What, quick: bool) -> Result<()> {
         What::Packets => laboratory("packets", quick),
         What::Latency => laboratory("latency", quick),
         What::Peers => {
-            rivals::install()?;
+            rivals::install_tunnels()?;
             laboratory("peers", quick)
+        }
+        What::Layer4 => {
+            rivals::install_proxies()?;
+            laboratory("layer4", quick)
         }
         What::Scale => {
             setup::setup()?;

@@ -1,4 +1,4 @@
-//! Other tunnels, installed to be measured beside Gridway.
+//! Other tunnels and proxies, installed to be measured beside Gridway.
 
 use std::path::Path;
 
@@ -7,16 +7,24 @@ use anyhow::Result;
 use crate::run::{cargo, output, run, say};
 use crate::setup::install_packages;
 
-const PACKAGES: &[&str] = &["openvpn", "nebula", "wireguard-go", "wireguard-tools"];
+const TUNNELS: &[&str] = &["openvpn", "nebula", "wireguard-go", "wireguard-tools"];
+/// With the web server behind them, and the client that asks it.
+const PROXIES: &[&str] = &["stunnel4", "haproxy", "nginx", "wrk"];
 /// WireGuard in Rust.
 const GOTATUN: (&str, &str) = ("gotatun-cli", "0.10.2");
 /// Where `gridway-bench` looks for it, below the target directory.
 const ROOT: &str = "rivals";
 
-/// Installs what is missing.
-pub(crate) fn install() -> Result<()> {
+/// Installs the proxies that are missing.
+pub(crate) fn install_proxies() -> Result<()> {
+    say("Checking for the other proxies");
+    install_packages(PROXIES)
+}
+
+/// Installs the tunnels that are missing.
+pub(crate) fn install_tunnels() -> Result<()> {
     say("Checking for the other tunnels");
-    install_packages(PACKAGES)?;
+    install_packages(TUNNELS)?;
     let root = crate::demo::target()?.join(ROOT);
     let (name, version) = GOTATUN;
     if has(&root.join("bin/gotatun"), version) {

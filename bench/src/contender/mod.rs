@@ -1,21 +1,31 @@
-//! What is measured side by side: ways for a packet from h1 to h2.
+//! What is measured side by side: ways for a packet, or a connection, from h1 to h2.
 
-mod rival;
+mod end;
+mod proxy;
+mod services;
 mod template;
+mod tunnel;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gridway_lab::gateway::{Gateway, NodeConfig, start_pair, vnets};
+use gridway_lab::tools::echo_tcp;
 use gridway_lab::{Lab, Ping, Process, Side, try_wait_until};
 
-pub(crate) use rival::Rival;
+pub(crate) use proxy::Proxy;
+pub(crate) use services::{BULK, ECHO, WEB};
+pub(crate) use tunnel::Tunnel;
 
 /// How long a rival may take to connect.
 const CONNECT: Duration = Duration::from_secs(20);
 /// How long a rival may take to end.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long h2 may take to answer a single question while it is waited for.
+const ANSWER: Duration = Duration::from_millis(200);
+/// Lines of a program's log in an error message.
+const LAST_LINES: usize = 8;
 
 /// A way from h1 to h2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +34,14 @@ pub(crate) enum Contender {
     Kernel,
     /// Two gateways with NAT, ACL, route and mutual TLS, pinned to different cores.
     Gridway,
+    /// Two gateways without a vnet: connectors on the one, services on the other, pinned to different cores.
+    Connectors,
+    /// As [`Self::Connectors`], but the node beside the client is an edge without a data NIC, and so without XDP.
+    Edge,
     /// Two ends of another tunnel, pinned to different cores; the kernel forwards between it and the data link.
-    Rival(Rival),
+    Tunnel(Tunnel),
+    /// Two ends of another proxy for TCP, pinned to different cores.
+    Proxy(Proxy),
 }
 
 /// A contender at work, until it is dropped or stopped.
@@ -39,63 +55,114 @@ impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Kernel => "kernel forwarding, no tunnel",
-            Self::Gridway => "Gridway",
-            Self::Rival(rival) => rival.name(),
+            Self::Gridway | Self::Connectors => "Gridway",
+            Self::Edge => "Gridway, an edge without XDP beside the clients",
+            Self::Tunnel(tunnel) => tunnel.name(),
+            Self::Proxy(proxy) => proxy.name(),
         }
     }
 
-    /// What h1 calls h2.
+    /// What a rival says when it is asked for its version; nothing for what is of this machine or this repository.
+    pub(crate) fn version(self) -> String {
+        match self {
+            Self::Kernel | Self::Gridway | Self::Connectors | Self::Edge => String::new(),
+            Self::Tunnel(tunnel) => tunnel.version(),
+            Self::Proxy(proxy) => proxy.version(),
+        }
+    }
+
+    /// What h1 calls h2, or whoever stands for it.
     pub(crate) fn target(self) -> Ipv4Addr {
         match self {
-            Self::Kernel | Self::Rival(_) => Side::B.host(0),
+            Self::Kernel | Self::Tunnel(_) => Side::B.host(0),
             Self::Gridway => vnets::outside_host(Side::B, 0),
+            Self::Connectors | Self::Edge | Self::Proxy(_) => Side::A.data(),
         }
     }
 
-    /// Starts it and waits until h1 reaches h2.
+    /// Starts it and waits until h1 reaches h2: by echo requests, or where only connections pass by one to the echo
+    /// server on [`ECHO`], which has to be there.
     pub(crate) fn start(self, lab: &Lab) -> Result<Running<'_>> {
+        let cannot = || format!("cannot start {}", self.name());
         let running = match self {
             Self::Kernel => {
                 lab.kernel_forwarding(true).context("cannot switch kernel forwarding on")?;
                 Running::Kernel(lab)
             }
-            Self::Gridway => {
-                let [a, b] = NodeConfig::pair();
-                let a = a.cpus(&[0]).log_level("info").with(&vnets::corp(Side::A));
-                let b = b.cpus(&[1]).log_level("info").with(&vnets::corp(Side::B));
-                let nodes = start_pair(lab, [a, b]).context("the nodes do not connect")?;
-                Running::Gridway(Box::new(nodes))
+            Self::Gridway => Running::gridway(lab, NodeConfig::pair(), vnets::corp).with_context(cannot)?,
+            Self::Connectors => {
+                Running::gridway(lab, NodeConfig::pair(), services::of_side).with_context(cannot)?
             }
-            Self::Rival(rival) => {
-                for side in Side::BOTH {
-                    lab.gateway(side).sysctl("net/ipv4/ip_forward", "1")?;
-                }
-                let processes = rival.start(lab).with_context(|| format!("cannot start {}", rival.name()))?;
-                Running::Rival(lab, processes)
+            Self::Edge => Running::gridway(lab, edge(), services::of_edge).with_context(cannot)?,
+            Self::Tunnel(tunnel) => Running::Rival(lab, tunnel.start(lab).with_context(cannot)?),
+            Self::Proxy(proxy) => Running::Rival(lab, proxy.start(lab).with_context(cannot)?),
+        };
+        let answered = || match self {
+            Self::Kernel | Self::Gridway | Self::Tunnel(_) => {
+                let report = Ping::new(self.target()).count(1).wait(ANSWER).run(lab.h1())?;
+                Ok(report.all_answered().then_some(()))
+            }
+            // Refused and closed connections are those of an end that has not started yet.
+            Self::Connectors | Self::Edge | Self::Proxy(_) => {
+                let echo = SocketAddr::from((self.target(), ECHO));
+                let answer = echo_tcp(lab.h1(), echo, b"?", ANSWER).unwrap_or_default();
+                Ok((answer == b"?").then_some(()))
             }
         };
-        running.wait_for_answers(lab, self.target()).with_context(|| self.name())?;
+        let reached = try_wait_until("h2 answers", CONNECT, answered);
+        reached.with_context(|| running.said()).with_context(|| self.name())?;
         Ok(running)
     }
 }
 
-impl Running<'_> {
-    fn wait_for_answers(&self, lab: &Lab, target: Ipv4Addr) -> Result<()> {
-        let answered = || {
-            let report = Ping::new(target).count(1).wait(Duration::from_millis(200)).run(lab.h1())?;
-            Ok(report.all_answered().then_some(()))
-        };
-        try_wait_until("h2 answers", CONNECT, answered).with_context(|| self.said())
+/// An edge without a data NIC on side A, which dials the gateway of side B.
+fn edge() -> [NodeConfig; 2] {
+    [
+        NodeConfig::edge_without_data(Side::A).peer(Side::B.node(), &[&Side::B.tunnel().to_string()]),
+        NodeConfig::gateway(Side::B).peer(Side::A.node(), &[]),
+    ]
+}
+
+impl<'a> Running<'a> {
+    /// Two nodes of which each is configured with what `tables` says for its side.
+    fn gridway(lab: &'a Lab, [a, b]: [NodeConfig; 2], tables: fn(Side) -> String) -> Result<Self> {
+        let a = a.cpus(&[0]).log_level("info").with(&tables(Side::A));
+        let b = b.cpus(&[1]).log_level("info").with(&tables(Side::B));
+        let nodes = start_pair(lab, [a, b]).context("the nodes do not connect")?;
+        Ok(Self::Gridway(Box::new(nodes)))
     }
 
-    /// The last words of a rival's processes.
+    /// The last words of its programs.
     fn said(&self) -> String {
-        let Self::Rival(_, processes) = self else { return "nothing else is known".to_owned() };
-        let tail = |process: &Process| {
-            let streams = [process.stdout(), process.stderr()].map(|stream| stream.tail(8));
-            format!("`{}`: {}", process.line(), streams.map(Result::unwrap_or_default).join("\n"))
+        let tail = |text: &str| {
+            let lines: Vec<&str> = text.lines().collect();
+            lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
         };
-        processes.iter().map(tail).collect::<Vec<_>>().join("\n")
+        let said: Vec<String> = match self {
+            Self::Kernel(_) => vec!["nothing else is known".to_owned()],
+            Self::Gridway(nodes) => nodes
+                .iter()
+                .map(|node| format!("{}: {}", node.config().name(), tail(&node.log().unwrap_or_default())))
+                .collect(),
+            Self::Rival(_, processes) => processes
+                .iter()
+                .map(|process| {
+                    let streams = [process.stdout(), process.stderr()];
+                    let text = streams.map(|stream| stream.tail(LAST_LINES).unwrap_or_default()).join("\n");
+                    format!("`{}`: {text}", process.line())
+                })
+                .collect(),
+        };
+        said.join("\n")
+    }
+
+    /// Its programs, by their process ids.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        match self {
+            Self::Kernel(_) => Vec::new(),
+            Self::Gridway(nodes) => nodes.iter().filter_map(Gateway::pid).collect(),
+            Self::Rival(_, processes) => processes.iter().map(Process::pid).collect(),
+        }
     }
 
     /// Ends it in order.

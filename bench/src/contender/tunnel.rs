@@ -1,13 +1,12 @@
 //! Other tunnels, set up as their own documentation advises; their configurations lie in `bench/rivals`.
 
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gridway_lab::{Lab, Process, Side, try_wait_until};
 
-use super::template::fill;
+use super::end::{End, version};
 
 const OPENVPN: &str = include_str!("../../rivals/openvpn.conf");
 const WIREGUARD: &str = include_str!("../../rivals/wireguard.conf");
@@ -20,7 +19,7 @@ const DEVICE: Duration = Duration::from_secs(10);
 
 /// Another tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rival {
+pub(crate) enum Tunnel {
     OpenVpnTcp,
     OpenVpnUdp,
     Gotatun,
@@ -28,13 +27,7 @@ pub(crate) enum Rival {
     Nebula,
 }
 
-/// The end of a tunnel on one side.
-struct End<'a> {
-    lab: &'a Lab,
-    side: Side,
-}
-
-impl Rival {
+impl Tunnel {
     pub(crate) const ALL: [Self; 5] =
         [Self::OpenVpnTcp, Self::OpenVpnUdp, Self::Gotatun, Self::WireguardGo, Self::Nebula];
 
@@ -51,18 +44,20 @@ impl Rival {
     /// What it says when it is asked for its version.
     pub(crate) fn version(self) -> String {
         let (program, argument) = match self {
-            Self::OpenVpnTcp | Self::OpenVpnUdp => ("openvpn".into(), "--version"),
+            Self::OpenVpnTcp | Self::OpenVpnUdp => (PathBuf::from("openvpn"), "--version"),
             Self::Gotatun => (gotatun(), "--version"),
             Self::WireguardGo => ("wireguard-go".into(), "--version"),
             Self::Nebula => ("nebula".into(), "-version"),
         };
-        let output = std::process::Command::new(program).arg(argument).output();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        text.unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+        version(&program, argument, "")
     }
 
-    /// Starts both ends. Their devices go with their processes.
+    /// Starts both ends; the kernel forwards between their devices and the data link. The devices go with their
+    /// processes.
     pub(super) fn start(self, lab: &Lab) -> Result<Vec<Process>> {
+        for side in Side::BOTH {
+            lab.gateway(side).sysctl("net/ipv4/ip_forward", "1")?;
+        }
         let ends = Side::BOTH.map(|side| End { lab, side });
         match self {
             Self::OpenVpnTcp => openvpn(&ends, ["tcp-server", "tcp-client"]),
@@ -83,77 +78,6 @@ fn gotatun() -> PathBuf {
     let this = std::env::current_exe().unwrap_or_default();
     let target = this.ancestors().nth(2).map(PathBuf::from).unwrap_or_default();
     target.join("rivals/bin/gotatun")
-}
-
-impl End<'_> {
-    /// Address inside the tunnel.
-    fn address(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 255, 0, self.side.index() as u8 + 1)
-    }
-
-    fn far(&self) -> Self {
-        Self { lab: self.lab, side: self.side.other() }
-    }
-
-    fn directory(&self) -> String {
-        self.lab.path().display().to_string()
-    }
-
-    /// A file of this end in the laboratory's directory.
-    fn file(&self, name: &str) -> String {
-        self.lab.path().join(name).display().to_string()
-    }
-
-    /// The files of a key and its certificate.
-    fn key_pair(&self, name: &str) -> [String; 2] {
-        ["key", "crt"].map(|kind| self.file(&format!("{name}.{kind}")))
-    }
-
-    /// What all templates may ask for.
-    fn fill(&self, template: &str, values: &[(&str, &str)]) -> Result<String> {
-        let far = self.far();
-        let (address, far_address) = (self.address().to_string(), far.address().to_string());
-        let (wan, far_wan) = (self.side.wan().to_string(), far.side.wan().to_string());
-        let directory = self.directory();
-        let common = [
-            ("SIDE", self.side.node()),
-            ("DIRECTORY", &directory),
-            ("ADDRESS", &address),
-            ("FAR_ADDRESS", &far_address),
-            ("WAN", &wan),
-            ("FAR_WAN", &far_wan),
-            ("FAR_PREFIX", far.side.network()),
-        ];
-        fill(template, &[&common, values].concat())
-    }
-
-    /// Writes a configuration that may hold a key.
-    fn write(&self, name: &str, text: &str) -> Result<String> {
-        let file = self.file(name);
-        std::fs::write(&file, text).with_context(|| format!("cannot write {file}"))?;
-        Ok(file)
-    }
-
-    /// Starts a program on the side's core.
-    fn spawn(&self, program: &[&str]) -> Result<Process> {
-        let core = self.side.index().to_string();
-        let command = self.lab.gateway(self.side).command("taskset").args(["-c", core.as_str()]);
-        Ok(command.args(program).env("LOG_LEVEL", "error").spawn()?)
-    }
-
-    /// Runs a program to its end; its standard output.
-    fn run(&self, program: &[&str]) -> Result<String> {
-        Ok(self.lab.gateway(self.side).run(program[0], &program[1..])?.stdout.trim().to_owned())
-    }
-
-    fn wait_for_device(&self, device: &str) -> Result<()> {
-        let gateway = self.lab.gateway(self.side);
-        let there = || {
-            let found = gateway.command("ip").args(["link", "show", device]).run_unchecked()?;
-            Ok(found.status.success().then_some(()))
-        };
-        try_wait_until("the tunnel's device", DEVICE, there).with_context(|| device.to_owned())
-    }
 }
 
 fn openvpn(ends: &[End<'_>; 2], protocols: [&str; 2]) -> Result<Vec<Process>> {
@@ -215,7 +139,7 @@ fn wireguard(ends: &[End<'_>; 2], program: &[&str]) -> Result<Vec<Process>> {
         let mut words = program.to_vec();
         words.push(&device);
         processes.push(end.spawn(&words)?);
-        end.wait_for_device(&device)?;
+        wait_for_device(end, &device)?;
         let values = [
             ("PRIVATE_KEY", keys[n].0.as_str()),
             ("FAR_PUBLIC_KEY", &keys[1 - n].1),
@@ -236,6 +160,16 @@ fn wireguard(ends: &[End<'_>; 2], program: &[&str]) -> Result<Vec<Process>> {
         ))?;
     }
     Ok(processes)
+}
+
+/// Waits until a program has made its device.
+fn wait_for_device(end: &End<'_>, device: &str) -> Result<()> {
+    let gateway = end.lab.gateway(end.side);
+    let there = || {
+        let found = gateway.command("ip").args(["link", "show", device]).run_unchecked()?;
+        Ok(found.status.success().then_some(()))
+    };
+    try_wait_until("the tunnel's device", DEVICE, there).with_context(|| device.to_owned())
 }
 
 fn nebula(ends: &[End<'_>; 2]) -> Result<Vec<Process>> {
