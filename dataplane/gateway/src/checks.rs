@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Oldest kernel that has what the data path needs.
 const OLDEST_KERNEL: (u32, u32) = (6, 1);
-/// Needed to start.
+/// Needed to start with a data NIC.
 const NEEDED: [Capability; 5] = [
     Capability::CAP_NET_ADMIN,
     Capability::CAP_NET_RAW,
@@ -17,13 +17,15 @@ const NEEDED: [Capability; 5] = [
     Capability::CAP_IPC_LOCK,
     Capability::CAP_NET_BIND_SERVICE,
 ];
+/// Needed to start without one: sockets are all there is.
+const NEEDED_FOR_SOCKETS: [Capability; 1] = [Capability::CAP_NET_BIND_SERVICE];
 /// Kept after start-up: neighbour entries, and low ports at a reload.
 const KEPT: [Capability; 2] = [Capability::CAP_NET_ADMIN, Capability::CAP_NET_BIND_SERVICE];
 
 /// Checks everything, and reports all that is wrong at once.
 pub(crate) fn machine(config: &Config) -> Result<()> {
     let interfaces = [Some(&config.management.interface), config.data.as_ref().map(|data| &data.interface)];
-    let problems: Vec<String> = [kernel(), capabilities()]
+    let problems: Vec<String> = [kernel(), capabilities(config.data.is_some())]
         .into_iter()
         .chain(interfaces.into_iter().flatten().map(interface))
         .filter_map(|check| check.err().map(|error| format!("{error:#}")))
@@ -46,10 +48,11 @@ fn kernel() -> Result<()> {
     Ok(())
 }
 
-fn capabilities() -> Result<()> {
-    let missing: Vec<String> = NEEDED
-        .into_iter()
-        .filter(|capability| !caps::has_cap(None, CapSet::Effective, *capability).unwrap_or(false))
+fn capabilities(has_data: bool) -> Result<()> {
+    let needed = if has_data { &NEEDED[..] } else { &NEEDED_FOR_SOCKETS };
+    let missing: Vec<String> = needed
+        .iter()
+        .filter(|capability| !caps::has_cap(None, CapSet::Effective, **capability).unwrap_or(false))
         .map(|capability| capability.to_string())
         .collect();
     if !missing.is_empty() {
@@ -112,9 +115,12 @@ pub(crate) fn raise_descriptors(sessions: u32) {
 
 /// Gives up every privilege that is not needed any more. Threads started later inherit what is left.
 pub(crate) fn drop_privileges() -> Result<()> {
-    let kept = KEPT.into_iter().collect();
-    for capability in caps::all() {
-        if !KEPT.contains(&capability) && caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false) {
+    let has = |set, capability| caps::has_cap(None, set, capability).unwrap_or(false);
+    let kept = KEPT.into_iter().filter(|capability| has(CapSet::Permitted, *capability)).collect();
+    // Who may not narrow the bounding set has nothing to gain from it either: no_new_privs below.
+    let may_narrow = has(CapSet::Effective, Capability::CAP_SETPCAP);
+    for capability in caps::all().into_iter().filter(|_| may_narrow) {
+        if !KEPT.contains(&capability) && has(CapSet::Bounding, capability) {
             caps::drop(None, CapSet::Bounding, capability)
                 .with_context(|| format!("cannot drop {capability} from the bounding set"))?;
         }

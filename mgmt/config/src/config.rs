@@ -138,8 +138,8 @@ impl Config {
     /// are services. Those that are not for this peer count too: it is told so, instead of finding nobody.
     #[must_use]
     pub fn streams_with(&self, peer: &NodeName) -> bool {
-        !self.services.is_empty()
-            || !self.service_ranges.is_empty()
-            || self.listeners().any(|(_, connector)| connector.peer == *peer)
+        let serves = !self.services.is_empty() || !self.service_ranges.is_empty();
+        let leads = || self.listeners().any(|(_, connector)| connector.peer == *peer);
+        self.peer(peer.as_str()).is_some() && (serves || leads())
     }
 }

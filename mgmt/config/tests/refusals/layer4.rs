@@ -8,8 +8,6 @@ use gridway_config::{Config, Connector, Layer4Protocol, Problem, ServiceRef};
 use crate::service::{RANGE, SERVICE};
 use crate::{NODE, PEER, parse, refuse, with, with_vnet};
 
-const OUTSIDE: &str = "[[vnet.outside_nat]]\nlocal = \"172.16.9.0/24\"\nvirtual = \"10.200.9.0/24\"\n";
-
 pub(crate) fn connector(name: &str, protocol: &str, listen: &str) -> String {
     format!(
         "[[connector]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\npeer = \"gw-b\"\nservice = \"db\"\nlisten = \"{listen}\"\n"
@@ -175,8 +173,8 @@ fn no_two_listeners_take_one_address_and_port() {
         (("tcp", "0.0.0.0:80"), ("tcp", "10.1.0.1:81"), false),
         (("tcp", "0.0.0.0:80"), ("tcp", "[fd01::1]:80"), false),
         (("tcp", "[::]:80"), ("tcp", "0.0.0.0:80"), false),
-        (("udp", "[::]:80"), ("udp", "[fd01::1]:80"), true),
-        (("udp", "[fd01::1]:80"), ("udp", "[::]:80"), true),
+        (("tcp", "[::]:80"), ("tcp", "[fd01::1]:80"), true),
+        (("ftp", "[fd01::1]:80"), ("tcp", "[::]:80"), true),
     ] {
         let connectors = connector("a", first.0, first.1) + &mark(&connector("b", second.0, second.1));
         let text = with(&connectors);
@@ -211,26 +209,24 @@ fn listeners_leave_the_tunnel_its_address_and_port() {
 }
 
 #[test]
-fn port_forwards_lie_in_the_space_of_their_vnet() {
-    let inside = "[[vnet.inside_nat]]\nlocal = \"10.1.0.0/24\"\nvirtual = \"10.200.1.0/24\"\n";
-    let vnet = |listen: &str| with_vnet(&format!("{inside}{OUTSIDE}{}", mark(&forward("f", listen))));
-    for listen in ["172.16.9.1:443", "10.200.9.1:443", "10.200.77.1:443", "10.1.0.7:443"] {
+fn port_forwards_have_any_address_that_hosts_can_call() {
+    let vnet = |listen: &str| with_vnet(&mark(&forward("f", listen)));
+    for listen in ["172.16.9.1:443", "10.200.9.1:443", "10.1.0.7:443", "[fd00::1]:443"] {
         accepted(&vnet(listen));
     }
-    let field = "vnet[0].port_forward[0].listen";
-    for listen in ["172.16.10.1:443", "10.201.0.1:443", "0.0.0.0:443", "[fd00::1]:443"] {
-        let problem = refuse(&vnet(listen), field).to_string();
-        assert!(problem.contains("10.200.0.0/16") && problem.contains("172.16.9.0/24"), "{problem}");
+    for listen in ["0.0.0.0:443", "[::]:443", "127.0.0.1:443", "224.0.0.1:443", "[ff02::1]:443"] {
+        let problem = refuse(&vnet(listen), "vnet[0].port_forward[0].listen").to_string();
+        assert!(problem.contains(listen), "{problem}");
     }
-    // Without an outside NAT, what routes lead to is the vnet's too.
-    let route = "nat = false\n[[vnet.route]]\nto = \"10.50.0.0/16\"\nvia = \"gw-b\"\n";
-    accepted(&with_vnet(&format!("{route}{}", forward("f", "10.50.0.1:443"))));
-    let everywhere = "[[vnet]]\nname = \"v\"\ncidr = \"0.0.0.0/0\"\n";
-    refuse(&with(&format!("{everywhere}{}", mark(&forward("f", "0.0.0.0:443")))), field);
-    // A prefix that cannot be read is the only thing that is wrong.
-    let unknown = OUTSIDE.replace("10.200.9.0/24\"", "10.200.9.0\"#!");
-    let text = with_vnet(&format!("{unknown}{}", forward("f", "172.16.9.1:443")));
-    refuse(&text, "vnet[0].outside_nat[0].virtual");
+}
+
+#[test]
+fn datagrams_are_listened_for_at_one_address() {
+    for (protocol, listen) in [("udp", "0.0.0.0:53"), ("tftp", "[::]:69")] {
+        let problem = refuse(&with(&mark(&connector("c", protocol, listen))), "connector[0].listen");
+        assert!(problem.to_string().contains("one address"), "{problem}");
+    }
+    accepted(&with(&connector("c", "udp", "10.1.0.1:53")));
 }
 
 #[test]
@@ -253,14 +249,15 @@ fn an_edge_for_layer_4_alone_has_no_data_nic_and_no_vnets() {
 }
 
 #[test]
-fn streams_are_held_with_peers_that_layer_4_names() {
+fn streams_are_held_with_peers_that_may_ask_or_be_asked() {
     let peers = "[[peer]]\nname = \"gw-c\"\n";
     let only_c = "peers = [\"gw-c\"]\n";
     for (tables, with_b, with_c) in [
         (String::new(), false, false),
         (SERVICE.to_owned(), true, true),
-        (format!("{SERVICE}{only_c}"), false, true),
-        (format!("{RANGE}{only_c}"), false, true),
+        // Whom a service is not for is told so.
+        (format!("{SERVICE}{only_c}"), true, true),
+        (format!("{RANGE}{only_c}"), true, true),
         (connector("c", "tcp", "10.1.0.1:1"), true, false),
     ] {
         let config = accepted(&with(&format!("{peers}{tables}")));
