@@ -41,7 +41,7 @@ use crate::start::Running;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How often signals, failures and changed certificates are looked for.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The data plane of a Gridway node. Runs in the foreground and logs to standard error. SIGHUP
 /// reloads the configuration, SIGTERM ends cleanly.
