@@ -246,21 +246,13 @@ impl Results {
         let most = self.contenders.iter().map(|row| median(&row.packets)).fold(0.0, f64::max);
         let headroom =
             if most * HEADROOM > self.generator_packets { "less than twice" } else { "twice or more" };
-        let versions: Vec<String> = self
-            .contenders
-            .iter()
-            .filter(|row| !row.version.is_empty())
-            .map(|row| format!("- {}: {}\n", row.contender, row.version))
-            .collect();
+        let versions = report::versions(self.contenders.iter().map(|row| (row.contender, &*row.version)));
         format!(
             "# Gridway beside other tunnels\n\n`cargo xtask bench peers` on {}. {}. \"Gridway is\": Gridway's figure over the row's, median of the rounds' \
              ratios. The generator sends {:.0} packets a second over a cable, {headroom} what the fastest takes. Loaded: one TCP stream and pings 20 ms \
              apart over a WAN of {WAN} Mbit/s (tbf, latency 5 ms).\n\n{table}\n![TCP, one stream]({name}-tcp.svg)\n\n![Packets of 64 bytes]({name}-packets.svg)\n\n\
              ![Round trips under load]({name}-ping.svg)\n\n{}",
-            self.machine,
-            self.conditions,
-            self.generator_packets,
-            versions.concat()
+            self.machine, self.conditions, self.generator_packets, versions
         )
     }
 

@@ -119,6 +119,13 @@ pub(crate) fn write(file: &Path, text: &str) -> Result<()> {
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
+/// What rivals say of their versions, a line each; nothing of those that say nothing.
+pub(crate) fn versions<'a>(of: impl Iterator<Item = (&'static str, &'a str)>) -> String {
+    of.filter(|(_, version)| !version.is_empty())
+        .map(|(name, version)| format!("- {name}: {version}\n"))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use super::web::Requests;
 use super::{CONNECTIONS, Figures, Results};
 use crate::lab::WAN;
 use crate::plot::{Bar, bars};
-use crate::report::{figure, ratio};
+use crate::report::{self, figure, ratio};
 use crate::statistics::median;
 
 const RATES: &str = "\
@@ -81,12 +81,7 @@ impl Results {
     }
 
     pub(super) fn page(&self, name: &str) -> String {
-        let versions: Vec<String> = self
-            .contenders
-            .iter()
-            .filter(|row| !row.version.is_empty())
-            .map(|row| format!("- {}: {}\n", row.contender, row.version))
-            .collect();
+        let versions = report::versions(self.contenders.iter().map(|row| (row.contender, &*row.version)));
         format!(
             "# Gridway beside other proxies\n\n`cargo xtask bench layer4` on {}. {}. \"Gridway is\": Gridway's figure over the row's, median of the \
              rounds' ratios; more is better, of memory less. Requests: `wrk` and nginx with one worker, a body of 3 bytes; new connections: one for each \
@@ -97,7 +92,7 @@ impl Results {
             self.machine,
             self.conditions,
             self.tables(),
-            versions.concat()
+            versions
         )
     }
 

@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use gridway_proxy::socket::{begin_connecting, bound};
+use socket2::{Protocol, SockRef, Type};
 
 /// Bytes not yet sent at which the kernel calls a socket full: what waits longer waits with us, where
 /// the queue is measured and kept short.
@@ -16,16 +17,9 @@ const BACKLOG: i32 = 1024;
 /// Unacknowledged data ends a connection after this; pings notice earlier.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-fn bound(address: SocketAddr, device: &str) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    socket.bind_device(Some(device.as_bytes()))?;
-    Ok(socket)
-}
-
 /// A listening socket at `address` that only hears `device`.
 pub(crate) fn listen(address: SocketAddr, device: &str) -> io::Result<mio::net::TcpListener> {
-    let socket = bound(address, device)?;
+    let socket = bound(address, Type::STREAM, Protocol::TCP, device)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -37,13 +31,7 @@ pub(crate) fn listen(address: SocketAddr, device: &str) -> io::Result<mio::net::
 
 /// Starts to connect to `address` through `device`.
 pub(crate) fn connect(address: SocketAddr, device: &str) -> io::Result<mio::net::TcpStream> {
-    let socket = bound(address, device)?;
-    match socket.connect(&address.into()) {
-        Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
-        Err(error) => return Err(error),
-    }
-    Ok(mio::net::TcpStream::from_std(socket.into()))
+    begin_connecting(bound(address, Type::STREAM, Protocol::TCP, device)?, address)
 }
 
 /// Tunes a connected tunnel socket. Congestion control that the kernel does not have is left at its

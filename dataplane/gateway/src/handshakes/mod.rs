@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use gridway_config::Peer;
 use gridway_forwarding::PeerId;
+use gridway_proxy::LogBudget;
 use gridway_tunnel::{
     ConnectionId, Established, Handshake, PeerIdentity, RecordBuffer, Session, SessionOptions,
 };
@@ -56,7 +57,7 @@ pub(crate) struct Handshakes {
     next_token: usize,
     next_owner: usize,
     limit: usize,
-    logged: (u64, u32),
+    log: LogBudget,
 }
 
 impl Handshakes {
@@ -80,7 +81,7 @@ impl Handshakes {
             next_token: FIRST,
             next_owner: 0,
             limit,
-            logged: (0, 0),
+            log: LogBudget::new(LOGGED_A_SECOND),
         })
     }
 
@@ -398,11 +399,7 @@ impl Handshakes {
     fn note_refusal(&mut self, name: &str, address: SocketAddr, reason: &str, now: Nanos) {
         self.node.handshakes.refused.fetch_add(1, Ordering::Relaxed);
         self.node.book.refused(name, reason, now);
-        if self.logged.0 != now.as_secs() {
-            self.logged = (now.as_secs(), 0);
-        }
-        self.logged.1 += 1;
-        if self.logged.1 <= LOGGED_A_SECOND {
+        if self.log.take(now) {
             tracing::warn!(peer = name, %address, "tunnel refused: {reason}");
         }
     }

@@ -376,7 +376,8 @@ impl Connection {
         let rest = at..chunk.filled;
         let packets = frames && self.session.kind() == ConnectionKind::Packets;
         if frames && !packets {
-            let received = streams.receive(self.link.id, opened_frames(&chunk.bytes[..at]), now);
+            let records = opened_records(&mut chunk.bytes[..at]).map(|frames| &*frames);
+            let received = streams.receive(self.link.id, records, now);
             outcome = outcome.and(received.map_err(|error| Closed::from(error).into()));
         }
         if packets && !deliver.is_here(&self.link) {
@@ -391,7 +392,7 @@ impl Connection {
             return outcome;
         }
         if packets {
-            opened_records(&mut chunk.bytes[..at], |frames| deliver.here(&self.link, frames));
+            opened_records(&mut chunk.bytes[..at]).for_each(|frames| deliver.here(&self.link, frames));
         }
         chunk.filled = rest.len();
         if chunk.filled > 0 {
@@ -465,30 +466,20 @@ fn mark_opened(record: &mut [u8], frames: usize) {
     record[1..3].copy_from_slice(&frames.to_be_bytes());
 }
 
-/// Visits the frames of every opened record in `records`.
-pub(crate) fn opened_records(records: &mut [u8], mut visit: impl FnMut(&mut [u8])) {
-    let mut rest = records;
-    while let [_, f1, f0, l1, l0, ..] = *rest {
-        let frames = usize::from(u16::from_be_bytes([f1, f0]));
-        let len = HEADER_LEN + usize::from(u16::from_be_bytes([l1, l0]));
-        let (record, behind) = rest.split_at_mut(len);
-        if frames > 0 {
-            visit(&mut record[HEADER_LEN..HEADER_LEN + frames]);
-        }
-        rest = behind;
-    }
-}
-
-/// The frames of every opened record in `records`.
-fn opened_frames(records: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The frames of every opened record in `records` that has any.
+pub(crate) fn opened_records(records: &mut [u8]) -> impl Iterator<Item = &mut [u8]> {
     let mut rest = records;
     std::iter::from_fn(move || {
-        let [_, f1, f0, l1, l0, ..] = *rest else { return None };
-        let frames = usize::from(u16::from_be_bytes([f1, f0]));
-        let len = HEADER_LEN + usize::from(u16::from_be_bytes([l1, l0]));
-        let (record, behind) = rest.split_at(len);
-        rest = behind;
-        Some(&record[HEADER_LEN..HEADER_LEN + frames])
+        while let [_, f1, f0, l1, l0, ..] = *rest {
+            let frames = usize::from(u16::from_be_bytes([f1, f0]));
+            let len = HEADER_LEN + usize::from(u16::from_be_bytes([l1, l0]));
+            let (record, behind) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = behind;
+            if frames > 0 {
+                return Some(&mut record[HEADER_LEN..HEADER_LEN + frames]);
+            }
+        }
+        None
     })
 }
 

@@ -244,9 +244,9 @@ impl Worker {
         let (Some(data), mut taken) = (&mut self.data, false) else { return false };
         for _ in 0..CHUNKS_A_TURN {
             let Some((link, mut chunk)) = self.node.workers[self.index].chunks.pop() else { break };
-            opened_records(&mut chunk.bytes[..chunk.filled], |frames| {
+            for frames in opened_records(&mut chunk.bytes[..chunk.filled]) {
                 data.inbound(&link, frames, now, &mut self.outbox);
-            });
+            }
             self.node.pools.give_chunk(chunk);
             // A chunk can hold more packets than the transmit ring.
             data.flush();
@@ -351,11 +351,11 @@ impl Deliver for Delivery<'_> {
         {
             // Sockets are always read: what the data worker has no room for is dropped here.
             let counters = &self.node.workers[self.index].counters.inbound;
-            opened_records(&mut chunk.bytes[..chunk.filled], |frames| {
+            for frames in opened_records(&mut chunk.bytes[..chunk.filled]) {
                 let packets = data::count_packets(frames);
                 counters.received.add(packets);
                 counters.drop(gridway_forwarding::DropReason::QueueFull, packets);
-            });
+            }
             tracing::debug!(connection = link.id.0, "data worker is behind");
             self.node.pools.give_chunk(chunk);
         }

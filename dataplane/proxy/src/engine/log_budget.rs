@@ -1,24 +1,28 @@
-//! How many lines clients may cause in a log.
+//! How many lines strangers and clients may cause in a log.
 
 use gridway_wire::time::Nanos;
 
-/// Lines a second about sessions, each worker; the rest is logged at a lower level.
-const A_SECOND: u32 = 20;
-
-/// Counts lines.
-#[derive(Debug, Default)]
-pub(crate) struct LogBudget {
+/// Lines a second; whoever has none left counts, or logs at a lower level.
+#[derive(Debug)]
+pub struct LogBudget {
+    a_second: u32,
     second: u64,
     lines: u32,
 }
 
 impl LogBudget {
+    /// A budget of this many lines a second.
+    #[must_use]
+    pub fn new(a_second: u32) -> Self {
+        Self { a_second, second: 0, lines: 0 }
+    }
+
     /// Whether another line may be written.
-    pub(crate) fn take(&mut self, now: Nanos) -> bool {
+    pub fn take(&mut self, now: Nanos) -> bool {
         if self.second != now.as_secs() {
             (self.second, self.lines) = (now.as_secs(), 0);
         }
-        self.lines += 1;
-        self.lines <= A_SECOND
+        self.lines = self.lines.saturating_add(1);
+        self.lines <= self.a_second
     }
 }

@@ -17,7 +17,7 @@ mod plan;
 mod refusal;
 mod resolver;
 mod session;
-mod socket;
+pub mod socket;
 mod target;
 mod timers;
 mod transfer;
@@ -35,6 +35,7 @@ use slab::Slab;
 
 pub use book::{SessionBook, SessionInfo, SessionState, Side, Tally};
 pub use doors::Doors;
+pub use log_budget::LogBudget;
 pub use plan::{Listener, Plan};
 pub use refusal::Refusal;
 pub use resolver::Wake;
@@ -44,7 +45,6 @@ use accept::Listening;
 use doors::Door;
 use ftp::DataListener;
 use links::Links;
-use log_budget::LogBudget;
 use resolver::Resolver;
 use session::{LocalEnd, Session};
 use timers::{Timer, Timers};
@@ -56,6 +56,8 @@ const DATA_LISTENERS: usize = 1 << 41;
 const SESSIONS: usize = 1 << 42;
 /// How long a door stays open behind a socket: the kernel may have bytes left, and acknowledgements to receive.
 const DOOR_STAYS: Duration = Duration::from_secs(60);
+/// Lines about sessions in the log; the rest is logged at a lower level.
+const LINES_A_SECOND: u32 = 20;
 /// Room for the largest UDP datagram.
 const DATAGRAM: usize = 1 << 16;
 
@@ -115,7 +117,7 @@ impl Engine {
             doors,
             closing: VecDeque::new(),
             listening_again: false,
-            log: LogBudget::default(),
+            log: LogBudget::new(LINES_A_SECOND),
         }
     }
 

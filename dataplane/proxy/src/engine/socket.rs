@@ -1,4 +1,4 @@
-//! Local sockets: bound to one interface, so that nothing is reached by another.
+//! Sockets that are bound to one interface, so that nothing is reached by another.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +16,11 @@ const KEEPALIVE_PROBES: u32 = 6;
 /// Room for datagrams that arrive while the worker is busy.
 const DATAGRAM_BUFFER: usize = 1 << 20;
 
-fn bound(address: SocketAddr, kind: Type, protocol: Protocol, device: &str) -> io::Result<Socket> {
+/// A socket for `address` that hears and speaks on `device` alone and never blocks.
+///
+/// # Errors
+/// The kernel's, such as `ENODEV`.
+pub fn bound(address: SocketAddr, kind: Type, protocol: Protocol, device: &str) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
     socket.bind_device(Some(device.as_bytes()))?;
@@ -56,6 +60,14 @@ pub(crate) fn connect(
         bind(&socket, source)?;
         ready(socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?)?;
     }
+    begin_connecting(socket, address)
+}
+
+/// Starts to connect a socket that does not block.
+///
+/// # Errors
+/// The kernel's, but that the connection is in progress.
+pub fn begin_connecting(socket: Socket, address: SocketAddr) -> io::Result<TcpStream> {
     match socket.connect(&address.into()) {
         Ok(()) => {}
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
