@@ -15,7 +15,7 @@ use mio::{Interest, Token};
 use super::ftp::Control;
 use super::session::{LocalEnd, Session, TcpEnd};
 use super::timers::Timer;
-use super::{Engine, LISTENERS, Ready, SESSIONS};
+use super::{Engine, LISTENERS, Ready, SESSIONS, handle};
 use crate::Refusal;
 use crate::engine::book::{Begin, Side, Tally, Way};
 use crate::engine::limiter::Limiter;
@@ -185,9 +185,9 @@ impl Engine {
     /// Lets those sessions of a listener go on that wait for their share of its rate.
     pub(super) fn release(&mut self, listener: usize, way: Way, now: Nanos) {
         let Some(listening) = self.listeners.get_mut(listener) else { return };
-        for (key, id) in listening.limit(way).release(now) {
-            if let Some(session) = self.sessions.get_mut(key).filter(|session| session.info.id == id) {
-                super::queue(&mut self.ready, session, key);
+        for waiter in listening.limit(way).release(now) {
+            if let Some(session) = handle::find(&mut self.sessions, waiter) {
+                super::queue(&mut self.ready, session, waiter.key);
             }
         }
     }
@@ -267,7 +267,7 @@ impl Engine {
         if !connector.allows(client.ip()) {
             return Err((Refusal::NotAllowed, end));
         }
-        let Some((link, streams)) = self.links.best(connector.peer.as_str(), now) else {
+        let Some(link) = self.links.best(connector.peer.as_str(), now) else {
             return Err((Refusal::PeerDown, end));
         };
         let begin = Begin {
@@ -292,7 +292,7 @@ impl Engine {
             },
         };
         let key = self.sessions.vacant_key();
-        let Some(stream) = streams.open(&open, key, now) else {
+        let Some(stream) = self.links.with(link, |streams| streams.open(&open, key, now)).flatten() else {
             self.book.end(&info, &tally);
             return Err((Refusal::PeerDown, end));
         };
@@ -308,7 +308,6 @@ impl Engine {
         let session = Session::new(link, stream, info, tally, plan.device.clone(), end);
         self.sessions.insert(Session { listener: Some(listener), control, queued: true, ..session });
         self.ready.push(Ready::Session(key));
-        self.links.mark(link);
         Ok(key)
     }
 }

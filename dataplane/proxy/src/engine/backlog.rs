@@ -54,6 +54,12 @@ impl Backlog {
         count + more
     }
 
+    /// Takes everything out.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.own = 0;
+        std::mem::take(&mut self.bytes).into()
+    }
+
     fn advance(&mut self, count: usize) -> usize {
         self.bytes.drain(..count);
         self.shrink();

@@ -275,11 +275,7 @@ impl SessionBook {
     /// The counters of a connector or service; those of one that was not used yet are empty.
     #[must_use]
     pub fn tally(&self, side: Side, name: &str) -> Arc<Tally> {
-        let mut tallies = lock(&self.tallies);
-        if let Some(tally) = tallies.get(&(side, Arc::from(name))) {
-            return tally.clone();
-        }
-        tallies.entry((side, name.into())).or_default().clone()
+        lock(&self.tallies).entry((side, name.into())).or_default().clone()
     }
 
     /// Sessions of all connectors and services that were refused for this reason.

@@ -177,7 +177,7 @@ impl Engine {
                 }
                 let session = &mut self.sessions[key];
                 session.deadline = Some(now + idle);
-                self.timers.set(now + idle, Timer::Deadline(key, session.info.id));
+                self.timers.set(now + idle, Timer::Deadline(session.handle(key)));
                 key
             }
         };
@@ -186,16 +186,13 @@ impl Engine {
             return tally.lose();
         }
         info.count(Way::FromClient, datagram.len(), now);
-        if let Some(streams) = self.links.streams(*link) {
-            streams.wants_to_send(*stream);
-        }
-        self.links.mark(*link);
+        self.links.with(*link, |streams| streams.wants_to_send(*stream));
     }
 
     /// Takes apart what has come for a client or a target, and sends it.
     pub(super) fn deliver_datagrams(&mut self, key: usize, stream: StreamId, bytes: &[u8], now: Nanos) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let way = session.way_out();
+        let (way, waiter) = (session.way_out(), session.handle(key));
         let Session { end: LocalEnd::Datagrams(datagrams), info, tally, listener, link, .. } = session else {
             return;
         };
@@ -209,7 +206,7 @@ impl Engine {
             if let Some(key) = *listener {
                 let limit = self.listeners[key].limit(way);
                 // Nobody waits with datagrams: beyond the rate they are lost.
-                if limit.share((key, info.id), now) == 0 {
+                if limit.share(waiter, now) == 0 {
                     tally.lose();
                     continue;
                 }
@@ -226,10 +223,7 @@ impl Engine {
         if datagrams.partial.is_empty() {
             datagrams.partial = Vec::new();
         }
-        if let Some(streams) = self.links.streams(*link) {
-            streams.taken(stream, bytes.len());
-        }
-        self.links.mark(*link);
+        self.links.with(*link, |streams| streams.taken(stream, bytes.len()));
         if let Some(error) = failed {
             self.lose_target(key, &error, now);
         }
@@ -274,12 +268,9 @@ impl Engine {
             self.lose(key, ResetReason::Ended, None, now);
             return Ok(());
         }
-        if !session.to_tunnel.is_empty()
-            && let Some(streams) = self.links.streams(session.link)
-        {
-            streams.wants_to_send(session.stream);
+        if !session.to_tunnel.is_empty() {
+            self.links.with(session.link, |streams| streams.wants_to_send(session.stream));
         }
-        self.links.mark(session.link);
         Ok(())
     }
 

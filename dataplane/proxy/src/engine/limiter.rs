@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use gridway_wire::time::Nanos;
 
+use super::handle::Handle;
+
 /// How much may leave at once after a pause.
 const BURST: Duration = Duration::from_millis(20);
 /// Shortest time after which those that wait are let through again.
 const SHORTEST: Duration = Duration::from_millis(1);
-
-/// Who waits: a session's place and its id.
-pub(crate) type Waiter = (usize, u64);
 
 /// A limit of one direction. Bytes that it does not let through wait where they are, and their sessions take turns.
 #[derive(Debug)]
@@ -20,9 +19,9 @@ pub(crate) struct Limiter {
     rate: u64,
     /// When everything that was let through will have left at that rate.
     empty_at: Nanos,
-    waiters: Vec<Waiter>,
+    waiters: Vec<Handle>,
     /// The same, to find them.
-    waiting: HashSet<Waiter>,
+    waiting: HashSet<Handle>,
     /// What each of those that were let through together may send. `None`: nobody has waited.
     portion: Option<usize>,
     /// Somebody was told to call [`Self::release`].
@@ -51,7 +50,7 @@ impl Limiter {
     }
 
     /// How many bytes a session may send now, once; 0: it must [wait](Self::wait), or waits already.
-    pub(crate) fn share(&self, waiter: Waiter, now: Nanos) -> usize {
+    pub(crate) fn share(&self, waiter: Handle, now: Nanos) -> usize {
         if !self.is_limited() {
             return usize::MAX;
         }
@@ -80,7 +79,7 @@ impl Limiter {
     }
 
     /// A session waits for its next share. Gives when to [release](Self::release) those that wait, where nobody was told.
-    pub(crate) fn wait(&mut self, waiter: Waiter, now: Nanos) -> Option<Nanos> {
+    pub(crate) fn wait(&mut self, waiter: Handle, now: Nanos) -> Option<Nanos> {
         if self.waiting.insert(waiter) {
             self.waiters.push(waiter);
         }
@@ -89,7 +88,7 @@ impl Limiter {
     }
 
     /// Those that may go on, in the order in which they came.
-    pub(crate) fn release(&mut self, now: Nanos) -> Vec<Waiter> {
+    pub(crate) fn release(&mut self, now: Nanos) -> Vec<Handle> {
         self.timed = false;
         self.waiting.clear();
         self.portion = self.room(now).checked_div(self.waiters.len());
@@ -104,12 +103,12 @@ mod tests {
     /// Sessions that always have something to send; gives what each has sent within a second.
     fn run(limiter: &mut Limiter, sessions: usize) -> Vec<usize> {
         let (mut now, mut sent) = (Nanos(0), vec![0; sessions]);
-        let mut ready: Vec<Waiter> = (0..sessions).map(|key| (key, 0)).collect();
+        let mut ready: Vec<Handle> = (0..sessions).map(|key| Handle { key, id: 0 }).collect();
         while now < Nanos(1_000_000_000) {
             let mut due = now + SHORTEST;
             for waiter in std::mem::take(&mut ready) {
                 let share = limiter.share(waiter, now);
-                sent[waiter.0] += share;
+                sent[waiter.key] += share;
                 limiter.spend(share, now);
                 due = limiter.wait(waiter, now).unwrap_or(due);
             }
@@ -138,6 +137,6 @@ mod tests {
     fn zero_is_unlimited() {
         let mut limiter = Limiter::new(0);
         limiter.spend(usize::MAX, Nanos(0));
-        assert_eq!(limiter.share((0, 0), Nanos(0)), usize::MAX);
+        assert_eq!(limiter.share(Handle { key: 0, id: 0 }, Nanos(0)), usize::MAX);
     }
 }

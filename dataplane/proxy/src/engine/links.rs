@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use gridway_tunnel::ConnectionId;
-use gridway_tunnel::streams::{CreditPool, Streams};
+use gridway_tunnel::streams::{CreditPool, Source, Streams};
+use gridway_tunnel::{ConnectionId, RecordBuffer};
 use gridway_wire::time::Nanos;
 
 struct Link {
@@ -41,8 +41,28 @@ impl Links {
         self.links.remove(&id);
     }
 
-    pub(super) fn streams(&mut self, id: ConnectionId) -> Option<&mut Streams> {
-        self.links.get_mut(&id).map(|link| &mut link.streams)
+    /// Writes what streams of a connection have to send into `record`.
+    pub(super) fn fill(
+        &mut self,
+        id: ConnectionId,
+        record: &mut RecordBuffer,
+        source: &mut impl Source,
+        now: Nanos,
+    ) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.streams.fill(record, source, now);
+        }
+    }
+
+    /// Does something with the streams of a connection, if it is there; they may have something to write then.
+    pub(super) fn with<T>(&mut self, id: ConnectionId, act: impl FnOnce(&mut Streams) -> T) -> Option<T> {
+        let link = self.links.get_mut(&id)?;
+        let outcome = act(&mut link.streams);
+        if !link.marked && link.streams.is_pending() {
+            link.marked = true;
+            self.marked.push(id);
+        }
+        Some(outcome)
     }
 
     pub(super) fn peer(&self, id: ConnectionId) -> Option<Arc<str>> {
@@ -52,7 +72,7 @@ impl Links {
     /// The connection with `peer` that has the fewest streams with much to carry, then the fewest streams, then the one
     /// that has sent least of late: whoever speaks now and then shall not wait behind a newcomer's bulk. Of equals the one
     /// chosen last: what is opened together belongs together.
-    pub(super) fn best(&mut self, peer: &str, now: Nanos) -> Option<(ConnectionId, &mut Streams)> {
+    pub(super) fn best(&mut self, peer: &str, now: Nanos) -> Option<ConnectionId> {
         let usable = |link: &Link| &*link.peer == peer && link.streams.can_open();
         let of_peer = self.links.iter_mut().filter(|(_, link)| usable(link));
         let (id, link) = of_peer.min_by_key(|(id, link)| {
@@ -62,7 +82,7 @@ impl Links {
         })?;
         self.choices += 1;
         link.chosen = self.choices;
-        Some((*id, &mut link.streams))
+        Some(*id)
     }
 
     /// Connections on which no stream is left and none can be opened.
@@ -73,17 +93,6 @@ impl Links {
 
     pub(super) fn is_pending(&self, id: ConnectionId) -> bool {
         self.links.get(&id).is_some_and(|link| link.streams.is_pending())
-    }
-
-    /// The connection may have something to write.
-    pub(super) fn mark(&mut self, id: ConnectionId) {
-        if let Some(link) = self.links.get_mut(&id)
-            && !link.marked
-            && link.streams.is_pending()
-        {
-            link.marked = true;
-            self.marked.push(id);
-        }
     }
 
     /// The connections that were marked since the last call.

@@ -10,6 +10,7 @@ mod book;
 mod datagrams;
 mod doors;
 mod ftp;
+mod handle;
 mod limiter;
 mod links;
 mod log_budget;
@@ -44,6 +45,7 @@ pub use target::RANGES;
 use accept::Listening;
 use doors::Door;
 use ftp::DataListener;
+use handle::Handle;
 use links::Links;
 use resolver::Resolver;
 use session::{LocalEnd, Session};
@@ -160,9 +162,7 @@ impl Engine {
 
     /// A ping on a connection was answered.
     pub fn set_round_trip(&mut self, id: ConnectionId, time: Duration) {
-        if let Some(streams) = self.links.streams(id) {
-            streams.set_round_trip(time);
-        }
+        self.links.with(id, |streams| streams.set_round_trip(time));
     }
 
     /// Takes the frames of each of `records`, which were received together.
@@ -180,8 +180,8 @@ impl Engine {
         // Other frames were handled, and the records were judged, by the tunnel's session.
         for frame in records.flat_map(FrameReader::new).flatten() {
             let Frame::Stream(frame) = frame else { continue };
-            let Some(streams) = self.links.streams(id) else { return Ok(()) };
-            match streams.handle(frame) {
+            let Some(handled) = self.links.with(id, |streams| streams.handle(frame)) else { return Ok(()) };
+            match handled {
                 Ok(Some(StreamEvent::Data(key, stream, bytes))) => {
                     // What is for the same socket goes there in one call.
                     if !gathered.add(key, stream, bytes) {
@@ -201,15 +201,14 @@ impl Engine {
             }
         }
         self.deliver(&gathered, now);
-        self.links.mark(id);
         outcome
     }
 
     /// Writes what streams of a connection have to send into `record`.
     pub fn fill(&mut self, id: ConnectionId, record: &mut RecordBuffer, now: Nanos) {
         let Self { links, sessions, listeners, timers, ready, scratch, .. } = self;
-        let Some(streams) = links.streams(id) else { return };
-        streams.fill(record, &mut Sources { sessions, listeners, timers, ready, scratch, now }, now);
+        let mut sources = Sources { sessions, listeners, timers, ready, scratch, now };
+        links.fill(id, record, &mut sources, now);
     }
 
     /// Whether [`Self::fill`] may have something to write.
@@ -228,9 +227,9 @@ impl Engine {
         let mut worked = false;
         while let Some((askers, addresses)) = self.resolver.poll(now) {
             worked = true;
-            for (key, id) in askers {
-                if self.sessions.get(key).is_some_and(|session| session.info.id == id) {
-                    self.resolved(key, addresses.clone(), now);
+            for asker in askers {
+                if handle::find(&mut self.sessions, asker).is_some() {
+                    self.resolved(asker.key, addresses.clone(), now);
                 }
             }
         }
@@ -281,12 +280,12 @@ impl Engine {
 
     fn handle_timer(&mut self, timer: Timer, now: Nanos) {
         match timer {
-            Timer::Deadline(key, id) => self.deadline(key, id, now),
+            Timer::Deadline(session) => self.deadline(session, now),
             Timer::Release(listener, way) => self.release(listener, way, now),
             Timer::Accept(key) => self.accept_again(key),
             Timer::Expire(key) => self.expire_data(key, now),
             Timer::AcceptData(key) => self.ready.push(Ready::Data(key)),
-            Timer::Line(key, id) => self.line_due(key, id, now),
+            Timer::Line(session) => self.line_due(session, now),
             Timer::Listen => {
                 self.listening_again = false;
                 self.listen_again(now);
@@ -295,21 +294,19 @@ impl Engine {
     }
 
     /// A session's time may have come.
-    fn deadline(&mut self, key: usize, id: u64, now: Nanos) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.info.id != id {
-            return;
-        }
+    fn deadline(&mut self, handle: Handle, now: Nanos) {
+        let Some(session) = handle::find(&mut self.sessions, handle) else { return };
+        let key = handle.key;
         match (session.deadline, &session.end) {
             (_, LocalEnd::Reaching(_)) => self.give_up_attempt(key, now),
-            (Some(deadline), _) if deadline > now => self.timers.set(deadline, Timer::Deadline(key, id)),
+            (Some(deadline), _) if deadline > now => self.timers.set(deadline, Timer::Deadline(handle)),
             (Some(_), LocalEnd::Datagrams(datagrams)) => {
                 let idle_at = session.info.last() + datagrams.idle();
                 if idle_at <= now {
                     self.lose(key, ResetReason::Idle, None, now);
                 } else {
                     session.deadline = Some(idle_at);
-                    self.timers.set(idle_at, Timer::Deadline(key, id));
+                    self.timers.set(idle_at, Timer::Deadline(handle));
                 }
             }
             (Some(_), LocalEnd::Tcp(_)) => self.lose(key, ResetReason::ProtocolError, None, now),
@@ -324,15 +321,12 @@ impl Engine {
     /// Ends a session at once: both ends are told. `refusal` counts where it had not begun.
     fn lose(&mut self, key: usize, reason: ResetReason, refusal: Option<Refusal>, now: Nanos) {
         let Some(session) = self.sessions.get(key) else { return };
-        if let Some(streams) = self.links.streams(session.link) {
-            streams.reset(session.stream, reason);
-        }
-        self.links.mark(session.link);
+        self.links.with(session.link, |streams| streams.reset(session.stream, reason));
         if let LocalEnd::Tcp(tcp) = &session.end {
-            socket::abort(&tcp.socket);
+            tcp.abort();
         }
         let connecting = session.info.state() == SessionState::Connecting;
-        let family = session.control.is_some().then_some((key, session.info.id));
+        let family = session.control.is_some().then(|| session.handle(key));
         match refusal.filter(|_| connecting) {
             Some(refusal) => {
                 session.tally.refuse(refusal);
@@ -368,7 +362,7 @@ impl Engine {
             }
         }
         if session.control.is_some() {
-            self.forget_data((key, session.info.id));
+            self.forget_data(session.handle(key));
         }
         if let Some(door) = session.door.take() {
             self.closing.push_back((now + DOOR_STAYS, door));
@@ -409,7 +403,7 @@ impl Source for Sources<'_> {
         let Some(session) = self.sessions.get_mut(owner) else { return Given::Failed(ResetReason::Ended) };
         let way = session.way_in();
         let limited = session.listener.filter(|key| self.listeners[*key].is_limited(way));
-        let waiter = (owner, session.info.id);
+        let waiter = session.handle(owner);
         let share = limited.map_or(usize::MAX, |key| self.listeners[key].limit(way).share(waiter, self.now));
         let most = share.min(room.len());
         let ahead = ahead.min(share - most);

@@ -20,19 +20,13 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Whether clients find the other in the same place: then its socket is of use still.
-    pub(crate) fn listens_as(&self, other: &Self) -> bool {
-        let place = |listener: &Self| {
-            (listener.connector.protocol, listener.connector.listen, listener.vnet.is_some())
-        };
-        place(self) == place(other) && self.device == other.device
-    }
-
-    /// Whether sessions of the other may go on: they lead to the same service.
+    /// Whether it listens where the other does and leads to the same service: then socket and sessions of the other are
+    /// of use still.
     pub(crate) fn leads_as(&self, other: &Self) -> bool {
-        self.listens_as(other)
-            && (&self.connector.peer, &self.connector.service)
-                == (&other.connector.peer, &other.connector.service)
+        let Connector { protocol, listen, peer, service, .. } = &other.connector;
+        let of = &self.connector;
+        (&of.protocol, &of.listen, &of.peer, &of.service) == (protocol, listen, peer, service)
+            && (self.vnet.is_some(), &self.device) == (other.vnet.is_some(), &other.device)
     }
 }
 

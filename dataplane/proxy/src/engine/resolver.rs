@@ -10,6 +10,8 @@ use crossbeam::channel::{Receiver, Sender, unbounded};
 use gridway_config::HostPort;
 use gridway_wire::time::Nanos;
 
+use super::handle::Handle;
+
 /// How long an answer is good for: long enough that many clients ask once.
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// Names of services, and names that peers choose within ranges, that are resolved at once. The system's resolver blocks,
@@ -22,12 +24,9 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 /// The addresses of a target, or why there are none.
 pub(crate) type Addresses = Result<Vec<SocketAddr>, Arc<io::Error>>;
 
-/// Who has asked: a session's place, and its id, because another may have the place by then.
-pub(crate) type Asker = (usize, u64);
-
 enum Entry {
     /// Asked for by these.
-    Pending(Vec<Asker>, bool),
+    Pending(Vec<Handle>, bool),
     Known(Addresses, Nanos),
 }
 
@@ -52,7 +51,7 @@ impl Resolver {
         &mut self,
         target: &HostPort,
         by_range: bool,
-        asker: Asker,
+        asker: Handle,
         now: Nanos,
     ) -> Option<Addresses> {
         if let Ok(address) = target.host.parse::<IpAddr>() {
@@ -95,7 +94,7 @@ impl Resolver {
     }
 
     /// The next answer, and who has asked for it.
-    pub(crate) fn poll(&mut self, now: Nanos) -> Option<(Vec<Asker>, Addresses)> {
+    pub(crate) fn poll(&mut self, now: Nanos) -> Option<(Vec<Handle>, Addresses)> {
         let (target, found) = self.answers.try_recv().ok()?;
         let addresses = match found {
             Ok(addresses) if addresses.is_empty() => Err(io::Error::other("the name has no address")),

@@ -11,6 +11,7 @@ use mio::net::TcpStream;
 
 use super::datagrams::Datagrams;
 use super::ftp::Control;
+use super::handle::Handle;
 use super::target::Reaching;
 use crate::engine::backlog::Backlog;
 use crate::engine::book::{SessionInfo, Side, Tally, Way};
@@ -30,7 +31,7 @@ pub(super) struct Session {
     /// Of an FTP session: its control channel is followed.
     pub(super) control: Option<Box<Control>>,
     /// Of a data connection of FTP: the session of its control channel.
-    pub(super) parent: Option<(usize, u64)>,
+    pub(super) parent: Option<Handle>,
     /// Of a data connection at the address of a port forward.
     pub(super) door: Option<Door>,
     /// Bytes of the tunnel that wait for the local end.

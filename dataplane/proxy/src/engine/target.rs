@@ -14,6 +14,7 @@ use mio::{Interest, Registry, Token};
 
 use super::datagrams::Datagrams;
 use super::ftp::Control;
+use super::handle::Handle;
 use super::session::{LocalEnd, Session, TcpEnd};
 use super::timers::Timer;
 use super::{Engine, Ready, SESSIONS};
@@ -116,9 +117,7 @@ impl Engine {
         let refuse = |engine: &mut Self, refusal: Refusal| {
             tally.refuse(refusal);
             tracing::debug!(%peer, target = ?open.target, reason = refusal.name(), "stream refused");
-            if let Some(streams) = engine.links.streams(link) {
-                streams.refuse(stream, refusal.reset());
-            }
+            engine.links.with(link, |streams| streams.refuse(stream, refusal.reset()));
         };
         let (client, (service, target, device, timeout, by_range, proxied)) = match grant {
             Err(refusal) => return refuse(self, refusal),
@@ -149,16 +148,15 @@ impl Engine {
             return refuse(self, Refusal::TooManySessions);
         };
         tracing::debug!(session = info.id, %peer, service = &*info.service, %client, "session begins");
-        let (key, id, deadline) = (self.sessions.vacant_key(), info.id, now + timeout);
-        if let Some(streams) = self.links.streams(link) {
-            streams.accept(stream, key, now);
-        }
-        let resolved = self.resolver.resolve(&target, by_range, (key, id), now);
+        let (key, deadline) = (self.sessions.vacant_key(), now + timeout);
+        let handle = Handle { key, id: info.id };
+        self.links.with(link, |streams| streams.accept(stream, key, now));
+        let resolved = self.resolver.resolve(&target, by_range, handle, now);
         let control = (protocol == Layer4Protocol::Ftp).then(|| Box::new(Control::far()));
         let end = LocalEnd::Reaching(Box::new(Reaching::new(target, protocol, by_range, proxied)));
         let session = Session::new(link, stream, info, tally, device, end);
         self.sessions.insert(Session { control, deadline: Some(deadline), ..session });
-        self.timers.set(deadline, Timer::Deadline(key, id));
+        self.timers.set(deadline, Timer::Deadline(handle));
         if let Some(addresses) = resolved {
             self.resolved(key, addresses, now);
         }
@@ -249,7 +247,8 @@ impl Engine {
         {
             let until = now + deadline.since(now) / (others + 1);
             reaching.attempt_until = Some(until);
-            self.timers.set(until, Timer::Deadline(key, session.info.id));
+            let handle = session.handle(key);
+            self.timers.set(until, Timer::Deadline(handle));
         }
         Ok(())
     }
@@ -315,16 +314,12 @@ impl Engine {
             session.info.closing();
         }
         let (link, stream) = (session.link, session.stream);
-        if let Some(streams) = self.links.streams(link) {
-            streams.opened(stream);
-        }
-        self.links.mark(link);
+        self.links.with(link, |streams| streams.opened(stream));
         if session.control.is_some() {
             self.control_reached(key, address, now);
         } else if let LocalEnd::Datagrams(_) = &session.end {
             // What has come meanwhile was not taken apart yet.
-            let mut early = vec![0; session.to_local.len()];
-            session.to_local.read(&mut early);
+            let early = session.to_local.take();
             self.deliver_datagrams(key, stream, &early, now);
         }
         self.ready.push(Ready::Session(key));

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use gridway_wire::time::Nanos;
 
+use super::handle::Handle;
 use crate::engine::book::Way;
 
-/// What is due. Sessions are named by place and id: another may have the place by then.
+/// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A session's deadline may have come.
-    Deadline(usize, u64),
+    Deadline(Handle),
     /// Sessions of a listener may go on in one direction.
     Release(usize, Way),
     /// A listener takes clients again, for which there was no descriptor.
@@ -20,7 +21,7 @@ pub(super) enum Timer {
     /// A data listener takes a connection again, for which there was no descriptor.
     AcceptData(usize),
     /// A line of an FTP session may take too long.
-    Line(usize, u64),
+    Line(Handle),
     /// Listeners that could not be made are tried again.
     Listen,
 }

@@ -97,9 +97,7 @@ impl Engine {
             written = tcp.write(gathered.parts());
             if written > 0 {
                 session.info.count(way, written, now);
-                if let Some(streams) = self.links.streams(session.link) {
-                    streams.taken(stream, written);
-                }
+                self.links.with(session.link, |streams| streams.taken(stream, written));
             }
         }
         let failed = matches!(&session.end, LocalEnd::Tcp(tcp) if tcp.failed);
@@ -146,29 +144,23 @@ impl Engine {
             None => tcp.readable || !session.to_tunnel.is_empty(),
             Some(control) => !session.to_tunnel.is_empty() || control.has_ended(),
         };
-        self.links.mark(session.link);
+        if sends && !session.local_finished {
+            self.links.with(session.link, |streams| streams.wants_to_send(session.stream));
+        }
         if session.is_over() {
-            return self.forget(key, now);
+            self.forget(key, now);
         }
-        if sends
-            && !session.local_finished
-            && let Some(streams) = self.links.streams(session.link)
-        {
-            streams.wants_to_send(session.stream);
-        }
-        self.links.mark(session.link);
     }
 
     /// Writes what waits for the local end, as far as it takes it and the connector's rate allows.
     fn flush_local(&mut self, key: usize, now: Nanos) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let way = session.way_out();
+        let (way, waiter) = (session.way_out(), session.handle(key));
         let Session { end: LocalEnd::Tcp(tcp), to_local, info, listener, link, stream, .. } = session else {
             return;
         };
         let mut taken = 0;
         while tcp.writable && !tcp.failed && !to_local.is_empty() {
-            let waiter = (key, info.id);
             let limited = listener.filter(|key| self.listeners[*key].is_limited(way));
             let share = limited.map_or(usize::MAX, |key| self.listeners[key].limit(way).share(waiter, now));
             let outcome = if share == 0 { Ok((0, 0)) } else { to_local.write(&mut tcp.socket, share) };
@@ -193,8 +185,8 @@ impl Engine {
         }
         if session.control.is_some() {
             self.credit_control(key);
-        } else if let Some(streams) = self.links.streams(*link) {
-            streams.taken(*stream, taken);
+        } else {
+            self.links.with(*link, |streams| streams.taken(*stream, taken));
         }
     }
 }

@@ -38,23 +38,6 @@ pub enum FtpError {
 }
 
 impl FtpError {
-    /// A short name, for counters.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CommandTooLong => "command_too_long",
-            Self::CommandByte(_) => "command_byte",
-            Self::TooManyCommands => "too_many_commands",
-            Self::ReplyTooLong => "reply_too_long",
-            Self::ReplyByte(_) => "reply_byte",
-            Self::NotAReply(_) => "not_a_reply",
-            Self::UnaskedPassive(_) => "unasked_passive",
-            Self::NoPassivePort(_) => "no_passive_port",
-            Self::PassivePort(_) => "passive_port",
-            Self::Overrun => "overrun",
-        }
-    }
-
     /// The client's last reply.
     fn farewell(self) -> &'static [u8] {
         match self {

@@ -15,6 +15,7 @@ use super::Machine;
 use crate::Refusal;
 use crate::engine::book::Begin;
 use crate::engine::doors::Door;
+use crate::engine::handle::{self, Handle};
 use crate::engine::session::{LocalEnd, Session, TcpEnd};
 use crate::engine::socket;
 use crate::engine::target::Reaching;
@@ -32,7 +33,7 @@ const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 pub(in crate::engine) struct DataListener {
     socket: TcpListener,
     /// The session that it belongs to.
-    control: (usize, u64),
+    control: Handle,
     /// Only from here.
     from: IpAddr,
     /// Beside the client: the port that the server has announced.
@@ -53,11 +54,9 @@ impl Engine {
         let session = self.sessions.get(key).ok_or(io::ErrorKind::NotConnected)?;
         let LocalEnd::Tcp(tcp) = &session.end else { return Err(io::ErrorKind::NotConnected.into()) };
         let (local, from) = (tcp.socket.local_addr()?, tcp.socket.peer_addr()?.ip());
-        let mut any_port = local;
-        any_port.set_port(0);
-        let mut socket = socket::listen(any_port, &session.device)?;
+        let mut socket = socket::listen(with_port(local, 0), &session.device)?;
         let local = socket.local_addr()?;
-        let control = (key, session.info.id);
+        let control = session.handle(key);
         let door = self.door(session, local)?;
         // One is enough: the last that was announced is the one that counts.
         self.data_listeners.retain(|_, listener| listener.control != control);
@@ -78,7 +77,7 @@ impl Engine {
     }
 
     /// The session has ended, and so nothing is waited for.
-    pub(in crate::engine) fn forget_data(&mut self, control: (usize, u64)) {
+    pub(in crate::engine) fn forget_data(&mut self, control: Handle) {
         self.data_listeners.retain(|_, listener| listener.control != control);
     }
 
@@ -120,13 +119,13 @@ impl Engine {
     /// Begins the session of a data connection that was accepted here.
     fn begin_data(
         &mut self,
-        (control, id): (usize, u64),
+        control: Handle,
         far_port: Option<u16>,
         address: SocketAddr,
         tcp: TcpEnd,
         now: Nanos,
     ) -> Option<&mut Session> {
-        let parent = self.sessions.get(control).filter(|parent| parent.info.id == id)?;
+        let parent = handle::find(&mut self.sessions, control)?;
         let target = match far_port {
             Some(port) => StreamTarget::FtpPassive { control: parent.stream, port },
             None => StreamTarget::FtpActive { control: parent.stream },
@@ -138,7 +137,7 @@ impl Engine {
             (parent.link, parent.listener, parent.tally.clone(), parent.device.clone());
         let info = self.book.begin(begin, &tally)?;
         let key = self.sessions.vacant_key();
-        let Some(stream) = self.links.streams(link).and_then(|streams| streams.open(&open, key, now)) else {
+        let Some(stream) = self.links.with(link, |streams| streams.open(&open, key, now)).flatten() else {
             self.book.end(&info, &tally);
             return None;
         };
@@ -146,11 +145,10 @@ impl Engine {
         self.sessions.insert(Session {
             listener,
             queued: true,
-            parent: Some((control, id)),
+            parent: Some(control),
             ..Session::new(link, stream, info, tally, device, end)
         });
         self.ready.push(Ready::Session(key));
-        self.links.mark(link);
         self.sessions.get_mut(key)
     }
 
@@ -164,9 +162,7 @@ impl Engine {
     ) {
         if let Err(refusal) = self.try_open_data(link, stream, open, now) {
             tracing::debug!(target = ?open.target, reason = refusal.name(), "stream refused");
-            if let Some(streams) = self.links.streams(link) {
-                streams.refuse(stream, refusal.reset());
-            }
+            self.links.with(link, |streams| streams.refuse(stream, refusal.reset()));
         }
     }
 
@@ -182,7 +178,7 @@ impl Engine {
             StreamTarget::FtpActive { control } => (control, None),
             StreamTarget::Service(_) | StreamTarget::Host { .. } => return Err(Refusal::UnknownService),
         };
-        let owner = self.links.streams(link).and_then(|streams| streams.owner(control));
+        let owner = self.links.with(link, |streams| streams.owner(control)).flatten();
         let parent = owner.and_then(|owner| self.sessions.get_mut(owner)).ok_or(Refusal::PeerNotAllowed)?;
         let local = match &parent.end {
             LocalEnd::Tcp(tcp) => tcp.socket.local_addr().ok(),
@@ -194,8 +190,7 @@ impl Engine {
             (Machine::Far(_), Some(port)) => {
                 let place = channel.announced.iter().position(|announced| *announced == port);
                 channel.announced.remove(place.ok_or(Refusal::PeerNotAllowed)?);
-                let mut server = parent.info.target().ok_or(Refusal::PeerNotAllowed)?;
-                server.set_port(port);
+                let server = with_port(parent.info.target().ok_or(Refusal::PeerNotAllowed)?, port);
                 let (plan, peer) = (self.plan.as_ref(), &parent.info.peer);
                 let in_range = || plan.is_some_and(|plan| plan.in_range(peer, server.ip(), port));
                 // What a server of the peer's choice announces opens no port that the peer may not name.
@@ -207,25 +202,32 @@ impl Engine {
             _ => return Err(Refusal::PeerNotAllowed),
         };
         // From the address that the other end of the control channel knows.
-        let source = local.map(|mut local| {
-            local.set_port(0);
-            local
-        });
+        let source = local.map(|local| with_port(local, 0));
         let begin = data_session(parent, self.worker, now);
-        let parent_id = owner.map(|owner| (owner, parent.info.id));
+        let parent_handle = owner.map(|owner| parent.handle(owner));
         let (listener, tally, device) = (parent.listener, parent.tally.clone(), parent.device.clone());
         let info = self.book.begin(begin, &tally).ok_or(Refusal::TooManySessions)?;
-        let (key, id, deadline) = (self.sessions.vacant_key(), info.id, now + CONNECT);
-        if let Some(streams) = self.links.streams(link) {
-            streams.accept(stream, key, now);
-        }
+        let (key, deadline) = (self.sessions.vacant_key(), now + CONNECT);
+        let handle = Handle { key, id: info.id };
+        self.links.with(link, |streams| streams.accept(stream, key, now));
         let end = LocalEnd::Reaching(Box::new(Reaching::data(address, source)));
         let session = Session::new(link, stream, info, tally, device, end);
-        self.sessions.insert(Session { listener, parent: parent_id, deadline: Some(deadline), ..session });
-        self.timers.set(deadline, Timer::Deadline(key, id));
+        self.sessions.insert(Session {
+            listener,
+            parent: parent_handle,
+            deadline: Some(deadline),
+            ..session
+        });
+        self.timers.set(deadline, Timer::Deadline(handle));
         self.reach_next(key, now);
         Ok(())
     }
+}
+
+/// Another port of the same address, its scope included.
+fn with_port(mut at: SocketAddr, port: u16) -> SocketAddr {
+    at.set_port(port);
+    at
 }
 
 /// The session of a data connection is one of its own, with the names of the control channel's.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use gridway_wire::frame::ResetReason;
 use gridway_wire::time::Nanos;
 
+use super::handle::{self, Handle};
 use super::session::{LocalEnd, Session};
 use super::timers::Timer;
 use super::{Engine, queue};
@@ -260,9 +261,7 @@ impl Engine {
             return;
         }
         let owed = std::mem::take(&mut control.owed);
-        if let Some(streams) = self.links.streams(session.link) {
-            streams.taken(session.stream, owed);
-        }
+        self.links.with(session.link, |streams| streams.taken(session.stream, owed));
     }
 
     /// The session ends: its client is told why, in the words that wait for it.
@@ -270,15 +269,15 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(key) else { return };
         tracing::info!(session = session.info.id, client = %session.info.client, "FTP session ends: {error}");
         session.deadline = Some(now + FAREWELL);
-        self.timers.set(now + FAREWELL, Timer::Deadline(key, session.info.id));
+        self.timers.set(now + FAREWELL, Timer::Deadline(session.handle(key)));
         if let Some(control) = &mut session.control {
             control.failed = true;
             if let Machine::Near(_) = control.machine {
                 session.remote_finished = true;
                 session.local_finished = true;
-                if let Some(streams) = self.links.streams(session.link) {
+                self.links.with(session.link, |streams| {
                     streams.reset(session.stream, ResetReason::ProtocolError);
-                }
+                });
             }
         }
         queue(&mut self.ready, session, key);
@@ -287,29 +286,27 @@ impl Engine {
     /// Has a line looked after that is not complete.
     fn time_line(&mut self, key: usize) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let id = session.info.id;
+        let handle = session.handle(key);
         if let Some(control) = &mut session.control
             && let Some(since) = control.partial_since()
             && !control.timed
         {
             control.timed = true;
-            self.timers.set(since + LINE_WAIT, Timer::Line(key, id));
+            self.timers.set(since + LINE_WAIT, Timer::Line(handle));
         }
     }
 
     /// A line that was begun may have taken too long.
-    pub(super) fn line_due(&mut self, key: usize, id: u64, now: Nanos) {
-        let Some(session) = self.sessions.get_mut(key).filter(|session| session.info.id == id) else {
-            return;
-        };
+    pub(super) fn line_due(&mut self, handle: Handle, now: Nanos) {
+        let Some(session) = handle::find(&mut self.sessions, handle) else { return };
         let Some(control) = &mut session.control else { return };
         control.timed = false;
         match control.partial_since() {
             Some(since) if since + LINE_WAIT <= now => {
-                tracing::info!(session = id, client = %session.info.client, "FTP session ends: a line takes too long");
-                self.lose(key, ResetReason::ProtocolError, None, now);
+                tracing::info!(session = handle.id, client = %session.info.client, "FTP session ends: a line takes too long");
+                self.lose(handle.key, ResetReason::ProtocolError, None, now);
             }
-            Some(_) => self.time_line(key),
+            Some(_) => self.time_line(handle.key),
             None => {}
         }
     }
@@ -319,8 +316,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(control) = &mut session.control else { return };
         control.reached(server);
-        let mut early = vec![0; session.to_local.len()];
-        session.to_local.read(&mut early);
+        let early = session.to_local.take();
         self.deliver_control(key, &early, now);
     }
 }
