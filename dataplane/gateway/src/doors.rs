@@ -63,8 +63,11 @@ fn door(at: SocketAddr) -> Listener {
 /// Tells the steering program where Layer 4 listens.
 fn steer_listeners(node: &Node) -> Result<(), SteerError> {
     let doors = node.doors.lock();
+    let Some(data) = &node.data else { return Ok(()) };
     let plan = node.plan.load();
-    let configured = plan.listeners().iter().map(|listener| {
+    // What listens at another interface is not reached by this one.
+    let on_data = plan.listeners().iter().filter(|listener| *listener.device == *data.interface);
+    let configured = on_data.map(|listener| {
         let connector = &listener.connector;
         let protocol =
             if connector.protocol.is_over_udp() { ListenerProtocol::Udp } else { ListenerProtocol::Tcp };

@@ -186,8 +186,8 @@ impl TunnelRole {
             match flushed {
                 // Frames that found no room in the records it may have of its own, or streams that must wait their turn.
                 Ok(()) => {
-                    let more = connection.owes() || self.proxy.is_pending(id);
-                    if more && connection.is_writable() {
+                    let streams_wait = || connection.carries_streams() && self.proxy.is_pending(id);
+                    if connection.is_writable() && (connection.owes() || streams_wait()) {
                         still_dirty.push(id);
                     }
                 }
