@@ -1,6 +1,7 @@
 //! A blocking client.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use thiserror::Error;
 
 use crate::codec::{CodecError, MAX_REPLY, decode_reply, encode_request};
 use crate::message::{Failure, Killed, Reply, Request};
+use crate::watch::End;
 
 /// Longest silence of the node while it is expected to read or to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,6 +72,44 @@ impl Client {
     /// [`ClientError`]; after any but [`ClientError::Refused`] the connection is of no more use.
     pub fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
         self.stream.get_mut().write_all(&encode_request(request)?)?;
+        match self.next_reply()? {
+            reply if fits(request, &reply) => Ok(reply),
+            _ => Err(ClientError::Mismatch),
+        }
+    }
+
+    /// Asks for a list that comes row by row ([`Request::is_followed`]), and has `row` take each. The list ends early
+    /// when `row` says [`ControlFlow::Break`]; the connection is of no more use then.
+    ///
+    /// # Errors
+    /// [`ClientError`], and those of `row`.
+    pub fn follow<E: From<ClientError>>(
+        &mut self,
+        request: &Request,
+        mut row: impl FnMut(Reply) -> Result<ControlFlow<()>, E>,
+    ) -> Result<Option<End>, E> {
+        let stream = self.stream.get_mut();
+        let asked = encode_request(request).map_err(ClientError::from)?;
+        // The node keeps the time: rows may be far apart.
+        stream.set_read_timeout(None).and_then(|()| stream.write_all(&asked)).map_err(ClientError::from)?;
+        loop {
+            match self.next_reply()? {
+                Reply::End(end) => {
+                    self.stream.get_mut().set_read_timeout(Some(PATIENCE)).map_err(ClientError::from)?;
+                    return Ok(Some(end));
+                }
+                reply if fits(request, &reply) => {
+                    if row(reply)?.is_break() {
+                        return Ok(None);
+                    }
+                }
+                _ => return Err(ClientError::Mismatch.into()),
+            }
+        }
+    }
+
+    /// The next line, unless it is a refusal.
+    fn next_reply(&mut self) -> Result<Reply, ClientError> {
         let mut line = Vec::new();
         let limit = MAX_REPLY as u64 + 1;
         (&mut self.stream).take(limit).read_until(b'\n', &mut line)?;
@@ -81,8 +121,7 @@ impl Client {
         }
         match decode_reply(&line)? {
             Reply::Error(failure) => Err(failure.into()),
-            reply if fits(request, &reply) => Ok(reply),
-            _ => Err(ClientError::Mismatch),
+            reply => Ok(reply),
         }
     }
 }
@@ -104,5 +143,18 @@ fn fits(request: &Request, reply: &Reply) -> bool {
             | (Request::Acl, Reply::Acl(_))
             | (Request::Config { .. }, Reply::Config(_))
             | (Request::Limits, Reply::Limits(_))
+            | (Request::Connections, Reply::Connections(_))
+            | (
+                Request::Apply(_) | Request::Confirm { .. } | Request::Rollback { .. } | Request::ConfigState,
+                Reply::ConfigState(_)
+            )
+            | (Request::Judge { .. }, Reply::Judgement(_))
+            | (Request::InForce, Reply::InForce(_))
+            | (Request::Events { .. }, Reply::Events(_))
+            | (Request::Simulate(_) | Request::Trace { .. }, Reply::Trace(_))
+            | (Request::Capture { .. }, Reply::Captured(_))
+            | (Request::Ping { .. }, Reply::Ping(_))
+            | (Request::History, Reply::History(_))
+            | (Request::Version { .. }, Reply::Version(_))
     )
 }

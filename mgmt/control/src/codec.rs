@@ -6,10 +6,13 @@ use thiserror::Error;
 
 use crate::message::{Reply, Request};
 
-/// Longest request line in bytes, its newline included.
+/// Longest request line in bytes, its newline included, that any client may send at any time.
 pub const MAX_REQUEST: usize = 64 * 1024;
-/// Longest reply line in bytes, its newline included: a full list of flows is paged below this.
-pub const MAX_REPLY: usize = 64 * 1024 * 1024;
+/// Longest request line in bytes with a configuration in it; a node takes in one of these at a time.
+pub const MAX_CONFIG_REQUEST: usize = 128 * 1024 * 1024;
+/// Longest reply line in bytes, its newline included: a full list of flows is paged below this, and a
+/// configuration is no longer.
+pub const MAX_REPLY: usize = 128 * 1024 * 1024;
 
 /// Why a line is not a message.
 #[derive(Debug, Error)]
@@ -17,7 +20,7 @@ pub enum CodecError {
     /// The line is longer than the protocol allows.
     #[error("the line has more than {limit} bytes")]
     TooLong {
-        /// [`MAX_REQUEST`] or [`MAX_REPLY`].
+        /// [`MAX_REQUEST`], [`MAX_CONFIG_REQUEST`] or [`MAX_REPLY`].
         limit: usize,
     },
     /// Not the JSON of a message.
@@ -30,15 +33,16 @@ pub enum CodecError {
 /// # Errors
 /// [`CodecError`]; garbage never panics.
 pub fn decode_request(line: &[u8]) -> Result<Request, CodecError> {
-    decode(line, MAX_REQUEST)
+    decode(line, MAX_CONFIG_REQUEST)
 }
 
 /// Writes a request as a line with its newline.
 ///
 /// # Errors
-/// [`CodecError::TooLong`] for a filter with names of absurd length.
+/// [`CodecError::TooLong`] for a filter with names of absurd length, or a configuration of such.
 pub fn encode_request(request: &Request) -> Result<Vec<u8>, CodecError> {
-    encode(request, MAX_REQUEST)
+    let carries_config = matches!(request, Request::Apply(_) | Request::Judge { .. });
+    encode(request, if carries_config { MAX_CONFIG_REQUEST } else { MAX_REQUEST })
 }
 
 /// Reads one reply from a line, with or without its newline.
@@ -74,18 +78,36 @@ fn encode(message: &impl Serialize, limit: usize) -> Result<Vec<u8>, CodecError>
     Ok(line)
 }
 
-/// Collects a client's bytes and hands out whole request lines. Never holds more than
-/// [`MAX_REQUEST`] bytes and the piece that was fed last.
-#[derive(Debug, Default)]
+/// Collects a client's bytes and hands out whole request lines. Never holds more than its limit and the piece
+/// that was fed last.
+#[derive(Debug)]
 pub struct RequestBuffer {
     bytes: Vec<u8>,
     searched: usize,
+    limit: usize,
+}
+
+impl Default for RequestBuffer {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), searched: 0, limit: MAX_REQUEST }
+    }
 }
 
 impl RequestBuffer {
     /// Adds bytes as they were read from the socket.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Whether the line that has begun is longer than others may be: it needs [`Self::allow_config`] to go on.
+    #[must_use]
+    pub fn wants_more(&self) -> bool {
+        self.limit == MAX_REQUEST && self.searched >= MAX_REQUEST
+    }
+
+    /// Has the line that has begun be as long as one with a configuration may be.
+    pub fn allow_config(&mut self) {
+        self.limit = MAX_CONFIG_REQUEST;
     }
 
     /// The next whole request; `None` until its newline has come.
@@ -98,13 +120,19 @@ impl RequestBuffer {
         match end.map(|end| self.searched + end) {
             Some(end) => {
                 let line: Vec<u8> = self.bytes.drain(..=end).collect();
-                self.searched = 0;
+                (self.searched, self.limit) = (0, MAX_REQUEST);
+                if self.bytes.is_empty() {
+                    self.bytes = Vec::new();
+                }
                 decode_request(&line).map(Some)
             }
-            None if self.bytes.len() >= MAX_REQUEST => Err(CodecError::TooLong { limit: MAX_REQUEST }),
             None => {
                 self.searched = self.bytes.len();
-                Ok(None)
+                // One with a configuration in it is asked leave for first.
+                match self.searched >= self.limit && !self.wants_more() {
+                    true => Err(CodecError::TooLong { limit: self.limit }),
+                    false => Ok(None),
+                }
             }
         }
     }
@@ -136,10 +164,31 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_refused() {
+    fn a_long_line_needs_leave_and_one_without_end_is_refused() {
         let mut buffer = RequestBuffer::default();
         buffer.feed(&vec![b' '; MAX_REQUEST]);
-        assert!(matches!(buffer.next_request(), Err(CodecError::TooLong { limit: MAX_REQUEST })));
+        assert!(!buffer.wants_more());
+        assert!(matches!(buffer.next_request(), Ok(None)));
+        assert!(buffer.wants_more());
+        buffer.allow_config();
+        assert!(!buffer.wants_more());
+        buffer.feed(&vec![b' '; MAX_CONFIG_REQUEST - MAX_REQUEST - 1]);
+        assert!(matches!(buffer.next_request(), Ok(None)));
+        buffer.feed(b" ");
+        assert!(matches!(buffer.next_request(), Err(CodecError::TooLong { limit: MAX_CONFIG_REQUEST })));
+    }
+
+    #[test]
+    fn leave_for_a_long_line_ends_with_it() {
+        let mut buffer = RequestBuffer::default();
+        buffer.feed(&vec![b' '; MAX_REQUEST]);
+        assert!(matches!(buffer.next_request(), Ok(None)));
+        buffer.allow_config();
+        buffer.feed(b"{\"request\":\"status\"}\n");
+        assert_eq!(buffer.next_request().unwrap(), Some(Request::Status));
+        buffer.feed(&vec![b' '; MAX_REQUEST]);
+        assert!(matches!(buffer.next_request(), Ok(None)));
+        assert!(buffer.wants_more());
     }
 
     #[test]

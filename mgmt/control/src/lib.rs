@@ -1,30 +1,41 @@
 //! Messages of the control socket: how `gridway` (and the management process) asks a running node.
 //!
 //! A Unix stream socket; one JSON object a line each way, one [`Reply`] for one [`Request`], in
-//! order. A request line has at most [`MAX_REQUEST`] bytes, a reply line [`MAX_REPLY`]. The crate
-//! holds the messages, their codec and a blocking client; the server's loop belongs to the node.
+//! order; some requests have a list for an answer that comes row by row ([`Request::is_followed`]). A
+//! request line has at most [`MAX_REQUEST`] bytes, a reply line [`MAX_REPLY`]. The crate holds the
+//! messages, their codec and a blocking client; the server's loop belongs to the node.
 
+mod change;
 mod client;
 mod codec;
+mod connection;
 mod counters;
+mod event;
 mod filter;
 mod flow;
+mod history;
 mod message;
 mod policy;
 mod session;
 mod status;
+mod watch;
 
+pub use change::{ConfigState, InForce, Judgement, Pending, Proposal};
 pub use client::{Client, ClientError};
 pub use codec::{
     CodecError, MAX_REPLY, MAX_REQUEST, RequestBuffer, decode_reply, decode_request, encode_reply,
     encode_request,
 };
+pub use connection::{ConnectionRow, RoundTrip, TcpInfo};
 pub use counters::{Counters, Drops, InboundCounters, OutboundCounters};
+pub use event::{EventRow, Events, Severity};
 pub use filter::FlowFilter;
 pub use flow::{FlowRow, Flows, Side, Traffic, Translation, Tuple};
+pub use history::VersionRow;
 pub use message::{ConfigText, Failure, FailureKind, Killed, Reply, Request};
 pub use policy::{AclRow, MonitorRow, NatDirection, NatKind, NatRow, RouteRow};
 pub use session::{
     ConnectorRow, ConnectorState, Refusals, ServiceRow, SessionRow, SessionSide, SessionState, Sessions,
 };
 pub use status::{DataStatus, LimitRow, PeerRow, PeerState, Status, WorkerStatus};
+pub use watch::{CapturePoint, CapturedPacket, End, PacketFilter, PacketTrace, Ping, SimulatedPacket, Step};

@@ -1,13 +1,20 @@
 //! Requests and replies.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
+use crate::change::{ConfigState, InForce, Judgement, Proposal};
+use crate::connection::ConnectionRow;
 use crate::counters::Counters;
+use crate::event::Events;
 use crate::filter::FlowFilter;
 use crate::flow::Flows;
+use crate::history::VersionRow;
 use crate::policy::{AclRow, NatRow, RouteRow};
 use crate::session::{ConnectorRow, ServiceRow, Sessions};
 use crate::status::{LimitRow, PeerRow, Status};
+use crate::watch::{CapturePoint, CapturedPacket, End, PacketFilter, PacketTrace, Ping, SimulatedPacket};
 
 /// What a client asks. On the wire: `{"request":"flows","filter":{…},"limit":100}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,11 +69,97 @@ pub enum Request {
     },
     /// Bounded tables: how full they are.
     Limits,
+    /// Connections of the tunnels, with what the kernel says of them.
+    Connections,
+    /// Puts a configuration into force.
+    Apply(Proposal),
+    /// Keeps the change that awaits confirmation.
+    Confirm {
+        /// Who asks; default: the user of the socket.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// Undoes the change that awaits confirmation.
+    Rollback {
+        /// Who asks; default: the user of the socket.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// Judges a configuration and says what it would change; changes nothing.
+    Judge {
+        /// TOML.
+        toml: String,
+    },
+    /// Which configuration is in force.
+    ConfigState,
+    /// The text that is in force, as it was given.
+    InForce,
+    /// Events with numbers above `after`.
+    Events {
+        /// The `last` of the answer before; 0 for all that are remembered.
+        #[serde(default)]
+        after: u64,
+        /// How long to wait for one if there is none yet, milliseconds; at most [`Request::LONGEST_WAIT_MS`].
+        #[serde(default)]
+        wait_ms: u64,
+    },
+    /// What would become of a packet: every step, nothing sent, counted or changed.
+    Simulate(SimulatedPacket),
+    /// The steps that the next packets take: a list that comes row by row.
+    Trace {
+        /// Which packets.
+        #[serde(default)]
+        filter: PacketFilter,
+        /// How many.
+        count: u64,
+        /// For how long at most, milliseconds.
+        wait_ms: u64,
+    },
+    /// The next packets themselves: a list that comes row by row.
+    Capture {
+        /// Where.
+        point: CapturePoint,
+        /// Which packets.
+        #[serde(default)]
+        filter: PacketFilter,
+        /// How many.
+        count: u64,
+        /// For how long at most, milliseconds.
+        wait_ms: u64,
+        /// Bytes of each packet that are wanted.
+        snap: u32,
+    },
+    /// Echo requests from the vnet's own address: a list that comes row by row.
+    Ping {
+        /// The vnet.
+        vnet: String,
+        /// Virtual address.
+        address: IpAddr,
+        /// How many.
+        count: u32,
+        /// Time between two, milliseconds.
+        interval_ms: u64,
+    },
+    /// Versions of the configuration, the newest first; kept by the management process.
+    History,
+    /// The text of one version; kept by the management process.
+    Version {
+        /// Its number.
+        version: u64,
+    },
 }
 
 impl Request {
     /// Rows of a list of flows or sessions that names no limit.
     pub const DEFAULT_LIMIT: u32 = 1000;
+    /// Longest time that a request may wait for events, milliseconds.
+    pub const LONGEST_WAIT_MS: u64 = 8_000;
+
+    /// Whether its answer is a list that comes row by row, with [`Reply::End`] behind it.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        matches!(self, Self::Trace { .. } | Self::Capture { .. } | Self::Ping { .. })
+    }
 }
 
 fn default_limit() -> u32 {
@@ -103,6 +196,28 @@ pub enum Reply {
     Config(ConfigText),
     /// To [`Request::Limits`].
     Limits(Vec<LimitRow>),
+    /// To [`Request::Connections`].
+    Connections(Vec<ConnectionRow>),
+    /// To [`Request::Apply`], [`Request::Confirm`], [`Request::Rollback`] and [`Request::ConfigState`].
+    ConfigState(ConfigState),
+    /// To [`Request::Judge`].
+    Judgement(Judgement),
+    /// To [`Request::InForce`].
+    InForce(InForce),
+    /// To [`Request::Events`].
+    Events(Events),
+    /// To [`Request::Simulate`], and a row of [`Request::Trace`].
+    Trace(Box<PacketTrace>),
+    /// A row of [`Request::Capture`].
+    Captured(CapturedPacket),
+    /// A row of [`Request::Ping`].
+    Ping(Ping),
+    /// Behind the last row of a list that comes row by row.
+    End(End),
+    /// To [`Request::History`].
+    History(Vec<VersionRow>),
+    /// To [`Request::Version`].
+    Version(ConfigText),
     /// To a request that was not served.
     Error(Failure),
 }
@@ -149,6 +264,10 @@ pub enum FailureKind {
     BadRequest,
     /// What was asked for does not exist.
     NotFound,
+    /// It contradicts what is: another change is pending, or was made meanwhile.
+    Conflict,
+    /// The configuration is wrong, or needs a restart.
+    Invalid,
     /// Too many clients or too large an answer.
     Busy,
     /// The node could not answer.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::ConfigState;
+
 /// Answer to `gridway status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -39,6 +41,8 @@ pub struct Status {
     pub vnets: u32,
     /// Why the last reload was refused, until one is accepted.
     pub last_reload_error: Option<String>,
+    /// The configuration in force.
+    pub config: ConfigState,
 }
 
 /// The data NIC as it runs.
@@ -65,6 +69,8 @@ pub struct WorkerStatus {
     pub cpu: u32,
     /// What it owns: `data`, `tunnel`.
     pub roles: Vec<String>,
+    /// Share of the last second that it was awake, in thousandths; with busy polling always all of it.
+    pub load_permille: u32,
 }
 
 /// One peer; a row of `gridway peers`.

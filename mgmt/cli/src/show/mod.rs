@@ -49,6 +49,7 @@ pub(crate) fn json(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> 
         Reply::Config(config) => write_json(&toml::from_str::<serde_json::Value>(&config.toml)?, out),
         Reply::Limits(rows) => write_json(rows, out),
         Reply::Error(failure) => Err(ClientError::from(failure.clone()).into()),
+        other => write_json(&serde_json::to_value(other)?["value"], out),
     }
 }
 
@@ -82,6 +83,7 @@ pub(crate) fn text(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> 
         Reply::Config(config) => write!(out, "{}", config.toml)?,
         Reply::Limits(rows) => status::limits(rows).write(out)?,
         Reply::Error(failure) => return Err(ClientError::from(failure.clone()).into()),
+        other => json(other, out)?,
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use gridway_control::{
-    AclRow, ConfigText, Counters, DataStatus, Drops, Failure, FailureKind, FlowFilter, FlowRow, Flows,
-    InboundCounters, Killed, LimitRow, MonitorRow, NatDirection, NatKind, NatRow, OutboundCounters, PeerRow,
-    PeerState, Reply, Request, RouteRow, Side, Status, Traffic, Translation, Tuple, WorkerStatus,
+    AclRow, ConfigState, ConfigText, Counters, DataStatus, Drops, Failure, FailureKind, FlowFilter, FlowRow,
+    Flows, InboundCounters, Killed, LimitRow, MonitorRow, NatDirection, NatKind, NatRow, OutboundCounters,
+    PeerRow, PeerState, Pending, Reply, Request, RouteRow, Side, Status, Traffic, Translation, Tuple,
+    WorkerStatus,
 };
 use proptest::prelude::*;
 
@@ -154,7 +155,11 @@ fn status() -> Status {
         }),
         management: "wan0".into(),
         listen: Some("192.0.2.1:8443".into()),
-        workers: vec![WorkerStatus { cpu: 0, roles: vec!["data".into(), "tunnel".into()] }],
+        workers: vec![WorkerStatus {
+            cpu: 0,
+            roles: vec!["data".into(), "tunnel".into()],
+            load_permille: 12,
+        }],
         policy_generation: 1,
         flows: 2,
         flows_limit: 1_048_576,
@@ -162,6 +167,18 @@ fn status() -> Status {
         peers_up: 1,
         vnets: 1,
         last_reload_error: None,
+        config: state(),
+    }
+}
+
+fn state() -> ConfigState {
+    ConfigState {
+        digest: "00ff".into(),
+        generation: 1,
+        since: 1_700_000_000,
+        by: "alice".into(),
+        pending: Some(Pending { by: "alice".into(), left_s: 60, previous: "ff00".into() }),
+        saved: false,
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn answer(node: &Node, request: &Request) -> Reply {
             Reply::Config(ConfigText { toml: node.config.load().to_toml(detail) })
         }
         Request::Limits => Reply::Limits(books::limits(node)),
+        _ => Reply::Error(Failure::new(FailureKind::NotFound, "not served yet")),
     }
 }
 
@@ -77,6 +78,7 @@ fn status(node: &Node) -> Status {
             .map(|worker| WorkerStatus {
                 cpu: worker.cpu as u32,
                 roles: roles(worker.has_queues, worker.has_tunnels),
+                load_permille: 0,
             })
             .collect(),
         policy_generation: policy.generation,
@@ -90,6 +92,14 @@ fn status(node: &Node) -> Status {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone(),
+        config: gridway_control::ConfigState {
+            digest: String::new(),
+            generation: policy.generation,
+            since: 0,
+            by: String::new(),
+            pending: None,
+            saved: true,
+        },
     }
 }
 
