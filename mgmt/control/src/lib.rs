@@ -23,8 +23,8 @@ mod watch;
 pub use change::{ConfigState, InForce, Judgement, Pending, Proposal};
 pub use client::{Client, ClientError};
 pub use codec::{
-    CodecError, MAX_REPLY, MAX_REQUEST, RequestBuffer, decode_reply, decode_request, encode_reply,
-    encode_request,
+    CodecError, MAX_CONFIG_REQUEST, MAX_REPLY, MAX_REQUEST, RequestBuffer, decode_reply, decode_request,
+    encode_reply, encode_request,
 };
 pub use connection::{ConnectionRow, RoundTrip, TcpInfo};
 pub use counters::{Counters, Drops, InboundCounters, OutboundCounters};
