@@ -13,6 +13,7 @@ use crate::ids::{PeerId, VnetId};
 use crate::policy::Vnet;
 use crate::reason::DropReason;
 use crate::refusal::Refusal;
+use crate::steps::Step;
 use crate::verdict::{Inbound, Outbound, Target};
 
 /// What becomes of a packet that is no later fragment, before it is sent on.
@@ -27,7 +28,9 @@ impl Forwarder {
     /// Judges the IP packet in `bytes`, which `peer` sent in `vnet`, and rewrites it for the data link. A packet
     /// that is dropped is left as it was, and its sender may be told.
     pub fn inbound(&mut self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> Inbound {
-        if let Some(verdict) = self.lane_inbound(peer, vnet, bytes, now) {
+        if !self.has_notes()
+            && let Some(verdict) = self.lane_inbound(peer, vnet, bytes, now)
+        {
             return verdict;
         }
         match self.try_inbound(peer, vnet, bytes, now) {
@@ -47,6 +50,7 @@ impl Forwarder {
         now: Nanos,
     ) -> Result<Inbound, Refusal> {
         let packet = parse(bytes)?;
+        self.notes.note(|| Step::Parsed(packet.into()));
         let forwarded = match packet.transport {
             Transport::LaterFragment => {
                 self.check_source(peer, vnet, &packet)?;
@@ -93,6 +97,7 @@ impl Forwarder {
             other => {
                 let vnet = self.check_source(peer, vnet, packet)?;
                 if vnet.is_own(packet.tuple.destination) {
+                    self.notes.note(|| Step::Own(packet.tuple.destination));
                     let vnet = vnet.id;
                     return Ok(Arrival::Own(self.answer_at_own_address(vnet, bytes, packet, now)?));
                 }
@@ -166,6 +171,7 @@ impl Forwarder {
         let source = packet.tuple.source;
         let feasible = vnet.is_remote(source)
             && vnet.routes.is_feasible(source, peer, |route| self.peers.is_available(route));
+        self.notes.note(|| Step::Source { source, peer, feasible });
         if feasible { Ok(vnet) } else { Err(DropReason::SourceCheck) }
     }
 
@@ -188,7 +194,7 @@ impl Forwarder {
         self.replies_follow(&mut flow, peer);
         let hairpin = flow.traits.has(Traits::HAIRPIN);
         let mtu = self.local_mtu(hairpin);
-        Refusal::check_size(packet, mtu)?;
+        self.check_size(packet, mtu)?;
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let new = flow.local().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoInsideNat)?;
@@ -222,7 +228,7 @@ impl Forwarder {
             return Err(DropReason::TransitRefused);
         }
         let midstream = self.may_begin(packet)?;
-        let rule = Self::judge_acl(vnet, &packet.tuple, midstream, now)?;
+        let rule = self.judge_acl(vnet, &packet.tuple, midstream, now)?;
         let translated = self.translate_in(vnet, &packet.tuple)?;
         let local = translated.tuple.reversed();
         // Answers take the best route, which need not be the one the packet came by; only ICMP replies keep to it.
@@ -251,16 +257,17 @@ impl Forwarder {
         now: Nanos,
     ) -> Result<Inbound, DropReason> {
         if packet.transport != Transport::IcmpQuery {
-            let Self { monitors, peers, emissions, .. } = self;
-            let taken = monitors.handle_reply(vnet, bytes, packet, (peers, emissions), now);
+            let Self { monitors, pings, peers, emissions, .. } = self;
+            let taken = monitors.handle_reply(vnet, bytes, packet, (peers, emissions), now)
+                || pings.handle_reply(vnet, bytes, packet, now);
             return if taken { Ok(Inbound::Consumed) } else { Err(DropReason::ToOwnAddress) };
         }
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
-        let rule = Self::judge_acl(vnet, &packet.tuple, false, now)?;
+        let rule = self.judge_acl(vnet, &packet.tuple, false, now)?;
         if !echo_reply_in_place(bytes, packet) {
             return Err(DropReason::ToOwnAddress);
         }
-        rule.hit(now);
+        self.hit(rule, now);
         Ok(Inbound::Answer { len: packet.total_len })
     }
 }

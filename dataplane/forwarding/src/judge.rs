@@ -12,6 +12,7 @@ use crate::forwarder::Forwarder;
 use crate::ids::PeerId;
 use crate::policy::{Choice, Hits, Ruling, Vnet};
 use crate::reason::DropReason;
+use crate::steps::{FlowStep, Step};
 use crate::translate::Translated;
 
 /// A later judgement of a flow.
@@ -34,17 +35,20 @@ impl Forwarder {
     /// Asks the access policy about the flow that `tuple` (virtual addresses) began. TCP taken up in
     /// mid-stream is judged in both directions, because the side that began is not known.
     pub(crate) fn judge_acl<'v>(
+        &self,
         vnet: &'v Vnet,
         tuple: &FiveTuple,
         midstream: bool,
         now: Nanos,
     ) -> Result<&'v Hits, DropReason> {
         let first = vnet.acl.judge(tuple);
-        if midstream
-            && !matches!(first, Ruling::Allow(_))
-            && let Ruling::Allow(hits) = vnet.acl.judge(&tuple.reversed())
-        {
-            return Ok(hits);
+        self.note_ruling(vnet, tuple, first);
+        if midstream && !matches!(first, Ruling::Allow(_)) {
+            let (back, reversed) = (vnet.acl.judge(&tuple.reversed()), tuple.reversed());
+            self.note_ruling(vnet, &reversed, back);
+            if let Ruling::Allow(hits) = back {
+                return Ok(hits);
+            }
         }
         let (hits, reason) = match first {
             Ruling::Allow(hits) => return Ok(hits),
@@ -52,7 +56,7 @@ impl Forwarder {
             Ruling::Reject(hits) => (hits, DropReason::AclReject),
             Ruling::NoMatch => return Err(DropReason::AclNoMatch),
         };
-        hits.hit(now);
+        self.hit(hits, now);
         Err(reason)
     }
 
@@ -72,7 +76,9 @@ impl Forwarder {
         virtual_tuple: &FiveTuple,
         current: Option<PeerId>,
     ) -> Result<PeerId, DropReason> {
-        match vnet.routes.choose(virtual_tuple, current, |route| self.peers.is_available(route)) {
+        let choice = vnet.routes.choose(virtual_tuple, current, |route| self.peers.is_available(route));
+        self.note_route(vnet, virtual_tuple.destination, choice);
+        match choice {
             Choice::Peer(peer) => Ok(peer),
             Choice::AllDown => Err(DropReason::PeerDown),
             Choice::NoRoute => Err(DropReason::NoRoute),
@@ -103,9 +109,10 @@ impl Forwarder {
             self.flows.mappings().release(&endpoint);
         }
         if flow.is_ok() {
-            rule.hit(now);
+            self.hit(rule, now);
             let rules = translated.map(|translated| translated.rules).unwrap_or_default();
-            rules.into_iter().flatten().for_each(|rule| rule.hits.hit(now));
+            rules.into_iter().flatten().for_each(|rule| self.hit(&rule.hits, now));
+            self.notes.note(|| Step::Flow(FlowStep::Made));
         }
         flow
     }
@@ -174,6 +181,7 @@ impl Forwarder {
         now: Nanos,
         begin: impl FnOnce(&mut Self) -> Result<Flow, DropReason>,
     ) -> Result<Flow, DropReason> {
+        self.note_flow(found.as_ref());
         let standing = match found {
             Some(flow) if flow.epoch == self.epoch => Some(flow),
             Some(stale) => {
@@ -216,7 +224,7 @@ impl Forwarder {
         };
         // Whether it was taken up in mid-stream is not remembered: TCP gets the benefit of the doubt.
         let midstream = self.policy.timeouts.midstream && begun.protocol == Protocol::TCP;
-        Self::judge_acl(vnet, &begun, midstream, now)?;
+        self.judge_acl(vnet, &begun, midstream, now)?;
         let back = self.way_of_answers(vnet, flow);
         if !relayed {
             return match (side, back) {
@@ -268,7 +276,8 @@ impl Forwarder {
         let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::NoVnet)?;
         let overlay = flow.overlay();
         let begun = if side == Side::Overlay { overlay } else { overlay.reversed() };
-        Self::judge_acl(vnet, &begun, false, now)?.hit(now);
+        let rule = self.judge_acl(vnet, &begun, false, now)?;
+        self.hit(rule, now);
         if is_new_connection {
             self.flows.restart(flow.id, side);
         }
@@ -289,6 +298,7 @@ impl Forwarder {
                 Ok(Some(flow))
             }
             Ok(Again::BeginAnew) => {
+                self.notes.note(|| Step::Flow(FlowStep::BegunAnew));
                 self.flows.remove(flow.id);
                 Ok(None)
             }

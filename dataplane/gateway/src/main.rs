@@ -1,6 +1,7 @@
 //! `gridway-dataplane`: forwards packets between the data NIC and the tunnels of one node.
 
 mod book;
+mod change;
 mod checks;
 mod clock;
 mod control;
@@ -15,22 +16,25 @@ mod node;
 mod notify;
 mod pool;
 mod reload;
+mod saved;
 mod socket;
 mod start;
+mod watch;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use gridway_config::{Config, Log, LogFormat};
+use gridway_config::{Log, LogFormat};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::change::Opened;
 use crate::node::Control;
 use crate::notify::Notifier;
 use crate::reload::IdentityWatch;
@@ -55,16 +59,18 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (config, warnings) = match Config::load_with_warnings(&arguments.config) {
-        Ok(loaded) => loaded,
+    // The working directory of a service is not what its operator sees.
+    let file = std::path::absolute(&arguments.config).unwrap_or(arguments.config);
+    let opened = match change::open(&file) {
+        Ok(opened) => opened,
         Err(errors) => {
             eprintln!("{errors}");
             return ExitCode::FAILURE;
         }
     };
-    log_to_stderr(config.log);
-    reload::log_warnings(&warnings);
-    match run(config, &arguments.config) {
+    log_to_stderr(opened.config.log);
+    opened.log_warnings();
+    match run(opened, file) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -87,23 +93,25 @@ fn log_to_stderr(log: Log) {
     }
 }
 
-/// Runs the node. True when it was told to end, false when a thread failed.
-fn run(config: Config, file: &Path) -> Result<bool> {
+/// Runs the node that `file` describes. True when it was told to end, false when a thread failed.
+fn run(opened: Opened, file: PathBuf) -> Result<bool> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot handle signals")?;
-    let mut watch = IdentityWatch::new(&config.identity);
-    let socket = config.control.socket.clone();
-    let mut running = start::start(config)?;
+    let mut watch = IdentityWatch::new(&opened.config.identity);
+    let socket = opened.config.control.socket.clone();
+    let mut running = start::start(opened, file)?;
     running.doors.follow(&running.node);
     announce(&running);
     let notifier = Notifier::new();
     notifier.tell(NotifyState::Ready);
     let told = 'wait: loop {
-        std::thread::sleep(LOOK);
+        if let Ok(ask) = running.asks.recv_timeout(LOOK) {
+            running.changes.handle(&running.node, ask);
+        }
         for signal in signals.pending() {
             match signal {
                 SIGHUP => {
                     notifier.tell(NotifyState::Reloading);
-                    reload::reload(&running.node, file, &mut running.registry);
+                    running.changes.reload(&running.node);
                     running.doors.follow(&running.node);
                     notifier.tell(NotifyState::Ready);
                 }
@@ -113,6 +121,7 @@ fn run(config: Config, file: &Path) -> Result<bool> {
         if running.node.stopping.load(Ordering::Acquire) {
             break false;
         }
+        running.changes.handle_timeout(&running.node);
         watch.check(&running.node);
         running.doors.follow(&running.node);
         running.node.free_retired();

@@ -11,9 +11,10 @@ use gridway_forwarding::flow::FlowTable;
 use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::monitor::Monitors;
 use gridway_forwarding::next_hop::NextHops;
+use gridway_forwarding::pings::Pings;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
-use gridway_forwarding::{Counters, PeerId, Peers, VnetId};
+use gridway_forwarding::{Counters, PeerId, Peers, Tunnel, VnetId};
 use gridway_netlink::Resolver;
 use gridway_proxy::{Listener, Plan, SessionBook};
 use gridway_steer::Steer;
@@ -21,10 +22,12 @@ use gridway_tunnel::{ConnectionId, Credentials, RecordBuffer};
 use gridway_wire::frame::{self, CloseReason};
 
 use crate::book::Book;
+use crate::change::{Desk, InForce};
 use crate::clock::Clock;
 use crate::doors::OpenDoors;
 use crate::link::Link;
 use crate::pool::{Chunk, Pools};
+use crate::watch::Watch;
 use crate::worker::connection::{Connection, NewConnection};
 
 /// State that outlives a reload, reachable from every thread.
@@ -41,6 +44,9 @@ pub(crate) struct Node {
     pub(crate) flows: Arc<FlowTable>,
     pub(crate) fragments: Arc<Fragments>,
     pub(crate) monitors: Arc<Monitors>,
+    pub(crate) pings: Arc<Pings>,
+    /// Traces and captures under way.
+    pub(crate) watch: Watch,
     /// Rate limits towards and from the tunnels.
     pub(crate) egress: Throttle,
     pub(crate) ingress: Throttle,
@@ -54,6 +60,10 @@ pub(crate) struct Node {
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) stopping: AtomicBool,
     pub(crate) last_reload_error: Mutex<Option<String>>,
+    /// The configuration as it was given, and how it came here.
+    pub(crate) in_force: ArcSwap<InForce>,
+    /// The way to the main thread, which changes it.
+    pub(crate) desk: Desk,
     pub(crate) handshakes: HandshakeCounters,
     /// Layer 4: what is configured, and what goes on.
     pub(crate) plan: ArcSwap<Plan>,
@@ -124,6 +134,8 @@ pub(crate) enum Control {
     Rejudge,
     /// End the Layer 4 sessions with these ids.
     EndSessions(Vec<u64>),
+    /// Send an operator's next echo request: identifier, sequence number, where to.
+    Ping(u16, u16, Tunnel),
     /// The configuration has changed: connections and sessions that it does not want must go.
     Reconfigured,
     /// End: tell the peers, and stop.
@@ -170,6 +182,11 @@ impl Node {
     /// Sends a rare message to every worker.
     pub(crate) fn tell_all(&self, message: impl Fn() -> Control) {
         self.workers.iter().for_each(|worker| worker.tell(message()));
+    }
+
+    /// Whether the node ends.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// A thread has failed: the node ends.

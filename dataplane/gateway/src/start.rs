@@ -2,16 +2,16 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow, bail};
 use arc_swap::ArcSwap;
-use crossbeam::channel::unbounded;
+use crossbeam::channel::{Receiver, unbounded};
 use crossbeam::queue::ArrayQueue;
-use gridway_config::{Attach, Config, Data, Rings};
+use gridway_config::{Attach, Data, Rings};
 use gridway_forwarding::flow::FlowTable;
 use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::policy::Policy;
@@ -24,12 +24,14 @@ use gridway_xsk::{Pages, Port, PortOptions, RingMode};
 use mio::{Poll, Waker};
 
 use crate::book::Book;
+use crate::change::{Ask, Changes, Desk, InForce, Opened};
 use crate::clock::Clock;
 use crate::doors::{self, OpenDoors};
 use crate::handshakes::{self, Handshakes};
 use crate::layout::{self, Part};
 use crate::node::{DataPort, HandshakeCounters, Node, PortNumbers, WorkerHandle};
 use crate::pool::Pools;
+use crate::watch::Watch;
 use crate::{checks, control, neighbours, reload, socket, worker};
 
 /// Chunks for received records: enough for a burst on every connection that is busy at once.
@@ -41,11 +43,13 @@ const FRAME_OVERHEAD: u32 = 256 + 18;
 /// A node that runs.
 pub(crate) struct Running {
     pub(crate) node: Arc<Node>,
-    pub(crate) registry: Registry,
+    pub(crate) changes: Changes,
     pub(crate) workers: Vec<JoinHandle<()>>,
     pub(crate) others: Vec<JoinHandle<()>>,
     pub(crate) handshake_waker: Arc<Waker>,
     pub(crate) doors: doors::Keeper,
+    /// What control clients ask of the main thread.
+    pub(crate) asks: Receiver<Ask>,
 }
 
 /// What the data NIC gave.
@@ -56,8 +60,9 @@ struct DataSide {
     port: DataPort,
 }
 
-/// Starts the node that `config` describes.
-pub(crate) fn start(config: Config) -> Result<Running> {
+/// Starts the node that `file`, which was opened, describes.
+pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
+    let config = opened.config.clone();
     checks::machine(&config)?;
     let clock = Clock::start();
     let credentials = reload::read_credentials(&config)?;
@@ -111,6 +116,8 @@ pub(crate) fn start(config: Config) -> Result<Running> {
         bail!("{own}");
     }
     let peers = Arc::new(Peers::default());
+    let version = opened.into_version(config.clone(), "start", clock.unix_now());
+    let (desk, asks) = Desk::open();
     let node = Arc::new(Node {
         clock,
         instance,
@@ -121,6 +128,8 @@ pub(crate) fn start(config: Config) -> Result<Running> {
         book: Book::new(peers.clone()),
         fragments: Arc::new(Fragments::new(config.limits.fragments as usize)),
         monitors: Arc::default(),
+        pings: Arc::default(),
+        watch: Watch::default(),
         egress: Throttle::default(),
         ingress: Throttle::default(),
         peers,
@@ -132,6 +141,8 @@ pub(crate) fn start(config: Config) -> Result<Running> {
         workers: handles,
         stopping: AtomicBool::new(false),
         last_reload_error: Mutex::default(),
+        in_force: ArcSwap::from_pointee(InForce::at_start(version)),
+        desk,
         handshakes: HandshakeCounters::default(),
         plan: ArcSwap::from_pointee(Plan::new(config.clone())),
         doors: OpenDoors::default(),
@@ -143,7 +154,8 @@ pub(crate) fn start(config: Config) -> Result<Running> {
 
     checks::raise_descriptors(node.config.load().limits.sessions);
     checks::drop_privileges()?;
-    spawn_all(node, registry, starts, ports, listener, control, watcher)
+    let changes = Changes::new(&node, file, registry);
+    spawn_all(node, (changes, asks), starts, ports, listener, control, watcher)
 }
 
 fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
@@ -228,7 +240,7 @@ fn make_workers(parts: &[Part], records: usize) -> Result<(Vec<WorkerHandle>, Ve
 
 fn spawn_all(
     node: Arc<Node>,
-    registry: Registry,
+    (changes, asks): (Changes, Receiver<Ask>),
     starts: Vec<WorkerStart>,
     ports: Vec<Option<Port>>,
     listener: Option<mio::net::TcpListener>,
@@ -255,7 +267,7 @@ fn spawn_all(
         Ok(())
     })?;
     let doors = doors::Keeper::open(node.data.as_ref().map(|data| data.interface.as_str()))?;
-    Ok(Running { node, registry, workers, others, handshake_waker: waker, doors })
+    Ok(Running { node, changes, workers, others, handshake_waker: waker, doors, asks })
 }
 
 /// Starts a thread whose failure stops the node: half a node would only look alive.

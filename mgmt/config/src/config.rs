@@ -79,22 +79,25 @@ impl Config {
     /// # Errors
     /// Those of [`Self::load`].
     pub fn load_with_warnings(file: &Path) -> Result<(Self, Vec<ConfigWarning>), ConfigErrors> {
-        let whole_file = |problem| {
-            let error = ConfigError { file: file.to_owned(), line: None, field: String::new(), problem };
-            ConfigErrors::new(vec![error]).expect("one error was given")
-        };
-        let unreadable = |error: io::Error| whole_file(Problem::Unreadable { reason: error.to_string() });
-        let mut bytes = Vec::new();
-        let handle = File::open(file).map_err(unreadable)?;
-        // The length is taken from what was read: metadata says 0 for a pipe and may change.
-        handle.take(Self::MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > Self::MAX_FILE {
-            return Err(whole_file(Problem::TooLong { limit: Self::MAX_FILE }));
-        }
-        let text = String::from_utf8(bytes)
-            .map_err(|error| whole_file(Problem::Syntax { message: error.utf8_error().to_string() }))?;
-        let absolute = std::path::absolute(file).map_err(unreadable)?;
+        let text = Self::read_file(file)?;
+        let absolute = std::path::absolute(file).map_err(|error| unreadable(file, &error))?;
         read::config(&text, file, absolute.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// Reads the text of a file, for [`Self::parse`].
+    ///
+    /// # Errors
+    /// The one reason why it could not be read.
+    pub fn read_file(file: &Path) -> Result<String, ConfigErrors> {
+        let mut bytes = Vec::new();
+        let handle = File::open(file).map_err(|error| unreadable(file, &error))?;
+        // The length is taken from what was read: metadata says 0 for a pipe and may change.
+        handle.take(Self::MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| unreadable(file, &error))?;
+        if bytes.len() as u64 > Self::MAX_FILE {
+            return Err(whole_file(file, Problem::TooLong { limit: Self::MAX_FILE }));
+        }
+        String::from_utf8(bytes)
+            .map_err(|error| whole_file(file, Problem::Syntax { message: error.utf8_error().to_string() }))
     }
 
     /// Validates `text`. `file` is named in errors, and paths are resolved against its folder.
@@ -142,4 +145,13 @@ impl Config {
         let leads = || self.listeners().any(|(_, connector)| connector.peer == *peer);
         self.peer(peer.as_str()).is_some() && (serves || leads())
     }
+}
+
+fn whole_file(file: &Path, problem: Problem) -> ConfigErrors {
+    let error = ConfigError { file: file.to_owned(), line: None, field: String::new(), problem };
+    ConfigErrors::new(vec![error]).expect("one error was given")
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> ConfigErrors {
+    whole_file(file, Problem::Unreadable { reason: error.to_string() })
 }

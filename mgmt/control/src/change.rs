@@ -26,7 +26,7 @@ pub struct Judgement {
     pub errors: Vec<String>,
     /// What is allowed in it but cannot be meant.
     pub warnings: Vec<String>,
-    /// What it would change, as a unified diff of the normalised text; empty if nothing.
+    /// What it would change, as a unified diff of the texts; empty if nothing.
     pub diff: String,
 }
 

@@ -67,6 +67,8 @@ struct Inner {
     by_local: HashMap<(Protocol, LocalEndpoint), VirtualEndpoint, RandomState>,
     ports: HashMap<(Protocol, IpAddr), Ports, RandomState>,
     pairings: HashMap<(VnetId, IpAddr), Pairing, RandomState>,
+    /// Nobody gets a mapping any more but by [`Mappings::adopt`].
+    closed: bool,
 }
 
 impl Mappings {
@@ -98,6 +100,19 @@ impl Mappings {
         let flows = 1 + earlier.map_or(0, |earlier| inner.forget_local(&endpoint, earlier));
         inner.by_virtual.insert(endpoint, Mapping { local, flows });
         Some(local)
+    }
+
+    /// Makes no mapping from now on: there are those of [`Self::adopt`].
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    /// Takes over a mapping that was made elsewhere, with no flow that holds it.
+    pub(crate) fn adopt(&self, endpoint: VirtualEndpoint, local: LocalEndpoint) {
+        let mut inner = self.lock();
+        if inner.by_virtual.insert(endpoint, Mapping { local, flows: 0 }).is_none() {
+            inner.by_local.insert((endpoint.protocol, local), endpoint);
+        }
     }
 
     /// The virtual endpoint behind a local one.
@@ -161,6 +176,9 @@ impl Inner {
         pool: IpNet,
         random: &mut impl Rng,
     ) -> Option<LocalEndpoint> {
+        if self.closed {
+            return None;
+        }
         let host = (endpoint.vnet, endpoint.address);
         let pairing = self.pairings.get(&host).filter(|pairing| pool.contains(&pairing.address));
         let first = match pairing {

@@ -262,6 +262,9 @@ impl Worker {
             if let Control::Stop = message {
                 self.stopping = true;
             }
+            if let (Control::Ping(identifier, sequence, to), Some(data)) = (&message, &mut self.data) {
+                data.ping(*identifier, *sequence, *to, now, &mut self.outbox);
+            }
             if let Some(tunnel) = &mut self.tunnel {
                 match message {
                     Control::Adopt(connection) => tunnel.adopt(*connection, now),
@@ -272,6 +275,7 @@ impl Worker {
                     Control::EndSessions(ids) => tunnel.proxy().end_sessions(&ids, now),
                     Control::Reconfigured => tunnel.reconfigure(now),
                     Control::Stop => tunnel.stop(now),
+                    Control::Ping(..) => {}
                 }
             }
         }

@@ -47,6 +47,7 @@ impl Real {
             fragments: fragments.clone(),
             peers: peers.clone(),
             monitors: Arc::default(),
+            pings: Arc::default(),
         };
         let on_link = |prefix: &str| (prefix.parse().expect("a prefix"), 0, Via::OnLink);
         let links = [on_link("10.1.0.0/24"), on_link("fd01::/64")];

@@ -66,6 +66,11 @@ impl Acl {
         self.rules.iter().zip(&self.hits)
     }
 
+    /// The line of the rule that has these hits.
+    pub(crate) fn line_of(&self, hits: &Arc<Hits>) -> Option<u32> {
+        self.rules().find(|(_, known)| Arc::ptr_eq(known, hits)).map(|(rule, _)| rule.line)
+    }
+
     /// The hits of a rule, if it is one of these.
     pub(super) fn hits_of(&self, rule: &AclRule) -> Option<&Arc<Hits>> {
         let index = self.rules.binary_search_by_key(&rule.line, |known| known.line).ok()?;

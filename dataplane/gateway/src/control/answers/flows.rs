@@ -95,7 +95,7 @@ fn tuple(tuple: &FiveTuple) -> Tuple {
     }
 }
 
-fn flag_names(flags: TcpFlags) -> String {
+pub(in crate::control) fn flag_names(flags: TcpFlags) -> String {
     let names = [
         (TcpFlags::SYN, "SYN"),
         (TcpFlags::ACK, "ACK"),

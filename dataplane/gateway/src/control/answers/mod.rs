@@ -5,12 +5,14 @@ mod flows;
 mod layer4;
 mod policy;
 
+pub(super) use flows::flag_names;
+
 use std::collections::BTreeMap;
 
 use gridway_config::{Detail, Role};
 use gridway_control::{
-    ConfigText, DataStatus, Failure, FailureKind, Killed, PeerRow, PeerState, Reply, Request, Status,
-    WorkerStatus,
+    ConfigText, DataStatus, Failure, FailureKind, InForce, Killed, PeerRow, PeerState, Reply, Request,
+    Status, WorkerStatus,
 };
 use gridway_forwarding::{Counter, PeerId};
 
@@ -40,7 +42,26 @@ pub(crate) fn answer(node: &Node, request: &Request) -> Reply {
             Reply::Config(ConfigText { toml: node.config.load().to_toml(detail) })
         }
         Request::Limits => Reply::Limits(books::limits(node)),
-        _ => Reply::Error(Failure::new(FailureKind::NotFound, "not served yet")),
+        Request::ConfigState => Reply::ConfigState(node.in_force.load().state(node)),
+        Request::InForce => {
+            let in_force = node.in_force.load();
+            Reply::InForce(InForce { toml: in_force.version.toml.clone(), state: in_force.state(node) })
+        }
+        Request::Simulate(packet) => super::simulate::simulate(node, packet),
+        Request::Connections | Request::Events { .. } => {
+            Reply::Error(Failure::new(FailureKind::NotFound, "not served yet"))
+        }
+        Request::History | Request::Version { .. } => {
+            let elsewhere = "the management process keeps versions: ask gridway-mgmt";
+            Reply::Error(Failure::new(FailureKind::NotFound, elsewhere))
+        }
+        Request::Apply(_)
+        | Request::Confirm { .. }
+        | Request::Rollback { .. }
+        | Request::Judge { .. }
+        | Request::Trace { .. }
+        | Request::Capture { .. }
+        | Request::Ping { .. } => unreachable!("whoever attends to the client sees to these"),
     }
 }
 
@@ -92,14 +113,7 @@ fn status(node: &Node) -> Status {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone(),
-        config: gridway_control::ConfigState {
-            digest: String::new(),
-            generation: policy.generation,
-            since: 0,
-            by: String::new(),
-            pending: None,
-            saved: true,
-        },
+        config: node.in_force.load().state(node),
     }
 }
 
@@ -168,6 +182,6 @@ fn hex(bytes: [u8; 16]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn peer_names(node: &Node) -> BTreeMap<PeerId, String> {
+pub(super) fn peer_names(node: &Node) -> BTreeMap<PeerId, String> {
     node.book.entries().into_iter().map(|(name, entry)| (entry.id, name)).collect()
 }

@@ -1,0 +1,352 @@
+//! Changes of the configuration: each is taken whole or not at all, and one that nobody confirms is undone.
+//!
+//! They belong to the main thread, which also keeps the deadline: a change that cut off whoever made it, and the
+//! management process with them, is undone all the same. The node's file is replaced when a change is final, so that a
+//! restart begins with the last configuration that was meant to stay.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use gridway_config::{Config, ConfigErrors};
+use gridway_control::{ConfigState, Failure, FailureKind, Judgement, Pending, Proposal, Reply};
+use gridway_forwarding::Registry;
+use gridway_tunnel::Credentials;
+use gridway_wire::time::Nanos;
+
+use crate::node::Node;
+use crate::reload::{self, Prepared};
+use crate::saved::{self, SaveError};
+
+/// Longest time that a change may await confirmation.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// A configuration that is or was in force.
+#[derive(Debug)]
+pub(crate) struct Version {
+    /// As it was given, with its comments.
+    pub(crate) toml: String,
+    config: Arc<Config>,
+    pub(crate) digest: String,
+    /// Seconds since 1970.
+    since: u64,
+    by: String,
+}
+
+/// What is in force, for all threads to see.
+#[derive(Clone, Debug)]
+pub(crate) struct InForce {
+    pub(crate) version: Arc<Version>,
+    pending: Option<(String, Nanos, String)>,
+    saved: bool,
+}
+
+impl InForce {
+    /// As the control protocol shows it.
+    pub(crate) fn state(&self, node: &Node) -> ConfigState {
+        let Version { digest, since, by, .. } = &*self.version;
+        let pending = self.pending.as_ref().map(|(by, deadline, previous)| Pending {
+            by: by.clone(),
+            left_s: deadline.since(node.clock.now()).as_secs(),
+            previous: previous.clone(),
+        });
+        ConfigState {
+            digest: digest.clone(),
+            generation: node.policy.load().generation,
+            since: *since,
+            by: by.clone(),
+            pending,
+            saved: self.saved,
+        }
+    }
+}
+
+/// What a control client asks the main thread to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    Apply(Proposal),
+    Confirm,
+    Rollback,
+    Judge(String),
+}
+
+/// A task and who waits for its outcome.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    task: Task,
+    by: String,
+    answer: Sender<Reply>,
+}
+
+/// The way to the main thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk(Sender<Ask>);
+
+impl Desk {
+    /// Tasks wait in a queue this long; clients are fewer.
+    const QUEUE: usize = 64;
+
+    pub(crate) fn open() -> (Self, Receiver<Ask>) {
+        let (sender, receiver) = bounded(Self::QUEUE);
+        (Self(sender), receiver)
+    }
+
+    /// Has the main thread do `task`, and waits for the outcome.
+    pub(crate) fn ask(&self, task: Task, by: String) -> Reply {
+        let (answer, outcome) = bounded(1);
+        let sent = self.0.send(Ask { task, by, answer }).is_ok();
+        let reply = sent.then(|| outcome.recv().ok()).flatten();
+        reply.unwrap_or_else(|| refuse(FailureKind::Internal, "the node is stopping"))
+    }
+}
+
+fn refuse(kind: FailureKind, message: impl Into<String>) -> Reply {
+    Reply::Error(Failure::new(kind, message))
+}
+
+/// What comes back unless somebody confirms.
+struct Undo {
+    version: Arc<Version>,
+    credentials: Arc<Credentials>,
+    saved: bool,
+    deadline: Nanos,
+}
+
+/// The main thread's part.
+pub(crate) struct Changes {
+    file: PathBuf,
+    registry: Registry,
+    undo: Option<Undo>,
+    /// Digest of what the node wrote to its file or read from it last.
+    on_file: String,
+}
+
+/// The configuration of a file, not in force yet.
+pub(crate) struct Opened {
+    pub(crate) config: Config,
+    toml: String,
+    warnings: Vec<gridway_config::ConfigWarning>,
+}
+
+/// Reads the configuration in `file`.
+pub(crate) fn open(file: &Path) -> Result<Opened, ConfigErrors> {
+    let toml = Config::read_file(file)?;
+    let (config, warnings) = Config::parse_with_warnings(&toml, file)?;
+    Ok(Opened { config, toml, warnings })
+}
+
+impl Opened {
+    /// Logs what is odd about it.
+    pub(crate) fn log_warnings(&self) {
+        reload::log_warnings(&self.warnings);
+    }
+
+    /// Makes it a version, put into force by `by` at `since`, seconds since 1970.
+    pub(crate) fn into_version(self, config: Arc<Config>, by: &str, since: u64) -> Arc<Version> {
+        let digest = saved::digest(&self.toml);
+        Arc::new(Version { toml: self.toml, config, digest, since, by: by.to_owned() })
+    }
+}
+
+impl InForce {
+    /// What the node starts with.
+    pub(crate) fn at_start(version: Arc<Version>) -> Self {
+        Self { version, pending: None, saved: true }
+    }
+}
+
+impl Changes {
+    /// `file` is the node's, absolute, and holds what is in force.
+    pub(crate) fn new(node: &Node, file: PathBuf, registry: Registry) -> Self {
+        Self { file, registry, undo: None, on_file: node.in_force.load().version.digest.clone() }
+    }
+
+    /// Does what a control client asked for.
+    pub(crate) fn handle(&mut self, node: &Node, ask: Ask) {
+        let Ask { task, by, answer } = ask;
+        let reply = match task {
+            Task::Apply(proposal) => self.apply(node, proposal, by),
+            Task::Confirm => self.confirm(node, &by),
+            Task::Rollback => self.roll_back(node, &by),
+            Task::Judge(toml) => Reply::Judgement(self.judge(node, toml)),
+        };
+        // A client that has gone learns it from the state.
+        drop(answer.send(reply));
+    }
+
+    /// Undoes a change that nobody confirmed in time.
+    pub(crate) fn handle_timeout(&mut self, node: &Node) {
+        if self.undo.as_ref().is_some_and(|undo| node.clock.now() >= undo.deadline) {
+            tracing::warn!("nobody confirmed the change of the configuration: the one before comes back");
+            self.undo(node, "nobody confirmed");
+        }
+    }
+
+    /// Takes what the node's file holds into force, unless anything about it is wrong.
+    pub(crate) fn reload(&mut self, node: &Node) {
+        let outcome = self.try_reload(node);
+        let error = outcome.err().map(|error| format!("{error:#}"));
+        match &error {
+            None => tracing::info!(generation = node.policy.load().generation, "configuration reloaded"),
+            Some(error) => {
+                tracing::error!("configuration not reloaded, the old one stays in force: {error}");
+            }
+        }
+        *node.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    fn try_reload(&mut self, node: &Node) -> Result<()> {
+        if let Some(pending) = node.in_force.load().state(node).pending {
+            anyhow::bail!("{}", awaits_confirmation(&pending));
+        }
+        let opened = open(&self.file)?;
+        let prepared = Prepared::new(node, &mut self.registry, Arc::new(opened.config.clone()))?;
+        opened.log_warnings();
+        let version = opened.into_version(prepared.config.clone(), "reload", node.clock.unix_now());
+        prepared.put_into_force(node)?;
+        self.on_file.clone_from(&version.digest);
+        node.in_force.store(Arc::new(InForce::at_start(version)));
+        Ok(())
+    }
+
+    /// What is wrong with a configuration; nothing is changed.
+    fn judge(&mut self, node: &Node, toml: String) -> Judgement {
+        match self.read(toml) {
+            Err(errors) => Judgement { errors: lines(&errors), ..Judgement::default() },
+            Ok(opened) => {
+                let warnings = opened.warnings.iter().map(ToString::to_string).collect();
+                let mut registry = self.registry.clone();
+                let wrong = Prepared::new(node, &mut registry, Arc::new(opened.config)).err();
+                let errors = wrong.map(|error| format!("{error:#}")).into_iter().collect();
+                Judgement { errors, warnings, diff: String::new() }
+            }
+        }
+    }
+
+    fn read(&self, toml: String) -> Result<Opened, ConfigErrors> {
+        let (config, warnings) = Config::parse_with_warnings(&toml, &self.file)?;
+        Ok(Opened { config, toml, warnings })
+    }
+
+    fn apply(&mut self, node: &Node, proposal: Proposal, by: String) -> Reply {
+        let now = node.in_force.load_full();
+        if let Some(pending) = now.state(node).pending {
+            return refuse(FailureKind::Conflict, awaits_confirmation(&pending));
+        }
+        if proposal.base.is_some_and(|base| base != now.version.digest) {
+            let Version { by, since, .. } = &*now.version;
+            let changed = format!(
+                "the configuration in force is not the one that this change was made from: {by} changed it at \
+                 {since} (seconds since 1970); look at `gridway config diff` first"
+            );
+            return refuse(FailureKind::Conflict, changed);
+        }
+        let within = proposal.confirm_within_s.map(Duration::from_secs);
+        if within.is_some_and(|within| within.is_zero() || within > LONGEST) {
+            let range = format!("the time to confirm within is 1 to {} seconds", LONGEST.as_secs());
+            return refuse(FailureKind::BadRequest, range);
+        }
+        let opened = match self.read(proposal.toml) {
+            Ok(opened) => opened,
+            Err(errors) => return refuse(FailureKind::Invalid, errors.to_string()),
+        };
+        let prepared = match Prepared::new(node, &mut self.registry, Arc::new(opened.config.clone())) {
+            Ok(prepared) => prepared,
+            Err(error) => return refuse(FailureKind::Invalid, format!("{error:#}")),
+        };
+        opened.log_warnings();
+        let version = opened.into_version(prepared.config.clone(), &by, node.clock.unix_now());
+        // What can fail comes first: nothing has changed then.
+        if within.is_none()
+            && let Err(error) = self.save(&version)
+        {
+            return refuse(error.kind(), error.to_string());
+        }
+        let credentials = node.credentials.load_full();
+        if let Err(error) = prepared.put_into_force(node) {
+            return refuse(FailureKind::Internal, format!("{error:#}"));
+        }
+        tracing::info!(by, digest = version.digest, confirm_within = ?within, "configuration changed");
+        let mut in_force = InForce { version, pending: None, saved: within.is_none() };
+        if let Some(within) = within {
+            let deadline = node.clock.now() + within;
+            in_force.pending = Some((by, deadline, now.version.digest.clone()));
+            let (version, saved) = (now.version.clone(), now.saved);
+            self.undo = Some(Undo { version, credentials, saved, deadline });
+        }
+        self.publish(node, in_force)
+    }
+
+    fn confirm(&mut self, node: &Node, by: &str) -> Reply {
+        let now = node.in_force.load_full();
+        if self.undo.is_none() && now.saved {
+            return refuse(FailureKind::NotFound, "no change awaits confirmation");
+        }
+        if let Err(error) = self.save(&now.version) {
+            return refuse(error.kind(), error.to_string());
+        }
+        self.undo = None;
+        tracing::info!(by, digest = now.version.digest, "configuration confirmed");
+        self.publish(node, InForce { version: now.version.clone(), pending: None, saved: true })
+    }
+
+    fn roll_back(&mut self, node: &Node, by: &str) -> Reply {
+        if self.undo.is_none() {
+            return refuse(FailureKind::NotFound, "no change awaits confirmation");
+        }
+        tracing::info!(by, "change of the configuration undone");
+        self.undo(node, by);
+        Reply::ConfigState(node.in_force.load().state(node))
+    }
+
+    /// The configuration before the one that was not confirmed comes back.
+    fn undo(&mut self, node: &Node, by: &str) {
+        let Some(Undo { version, credentials, saved, .. }) = self.undo.take() else { return };
+        let same_identity = node.config.load().identity == version.config.identity;
+        let credentials = if same_identity { node.credentials.load_full() } else { credentials };
+        match Prepared::again(node, &mut self.registry, version.config.clone(), credentials) {
+            Ok(prepared) => {
+                if let Err(error) = prepared.put_into_force(node) {
+                    tracing::error!("the configuration before is in force, but not all of it: {error:#}");
+                }
+            }
+            // It was in force in this process: all its names have their numbers.
+            Err(error) => tracing::error!("cannot go back to the configuration before: {error:#}"),
+        }
+        let Version { toml, config, digest, .. } = &*version;
+        let back = Version {
+            toml: toml.clone(),
+            config: config.clone(),
+            digest: digest.clone(),
+            since: node.clock.unix_now(),
+            by: by.to_owned(),
+        };
+        self.publish(node, InForce { version: Arc::new(back), pending: None, saved });
+    }
+
+    fn publish(&self, node: &Node, in_force: InForce) -> Reply {
+        let state = in_force.state(node);
+        node.in_force.store(Arc::new(in_force));
+        Reply::ConfigState(state)
+    }
+
+    /// Replaces the node's file, unless somebody else has changed it meanwhile.
+    fn save(&mut self, version: &Version) -> Result<(), SaveError> {
+        saved::replace(&self.file, &self.on_file, &version.toml)?;
+        self.on_file.clone_from(&version.digest);
+        Ok(())
+    }
+}
+
+fn awaits_confirmation(pending: &Pending) -> String {
+    format!(
+        "a change by {} awaits confirmation for another {} s: `gridway config confirm` or `rollback` first",
+        pending.by, pending.left_s
+    )
+}
+
+fn lines(errors: &ConfigErrors) -> Vec<String> {
+    errors.errors().iter().map(ToString::to_string).collect()
+}
