@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use gridway_wire::packet::parse;
-use gridway_wire::tcp::TcpFlags;
 use gridway_wire::time::Nanos;
+use gridway_wire::tuple::FiveTuple;
 
 use crate::flow::mappings::{LocalEndpoint, Mappings, VirtualEndpoint};
-use crate::flow::{FlowTable, FlowView, Key, NewFlow, Side, Traits};
+use crate::flow::{Flow, FlowTable, Key, NewFlow, Side, Traits};
 use crate::forwarder::{Forwarder, Shared};
 use crate::fragments::Fragments;
 use crate::ids::{PeerId, VnetId};
@@ -20,12 +20,14 @@ use crate::verdict::{Inbound, Outbound};
 /// Flows that a simulated packet can meet or make: more than one only where it goes back to the overlay.
 const FLOWS: usize = 16;
 
-/// A forwarder for one packet. What it knows of the node's flows is what the packet would find; nothing that it does
-/// is seen by anyone.
+/// The state of a node that packets are tried on. Nothing that they do is seen by anyone.
 #[derive(Debug)]
 pub struct Simulation {
-    forwarder: Forwarder,
-    real: Arc<FlowTable>,
+    policy: Arc<Policy>,
+    hops: Arc<NextHops>,
+    real: Shared,
+    data_mtu: u16,
+    seed: [u8; 32],
 }
 
 impl Simulation {
@@ -34,114 +36,128 @@ impl Simulation {
     pub fn new(
         policy: Arc<Policy>,
         hops: Arc<NextHops>,
-        shared: &Shared,
+        real: Shared,
         data_mtu: u16,
         seed: [u8; 32],
     ) -> Self {
-        let [low, high] = [seed[0], seed[1]].map(u64::from);
-        let own = Shared {
-            flows: Arc::new(FlowTable::new(FLOWS, [low, high])),
-            fragments: Arc::new(Fragments::new(1)),
-            peers: shared.peers.clone(),
-            monitors: Arc::default(),
-            pings: Arc::default(),
-        };
-        own.flows.mappings().close();
-        let mut forwarder = Forwarder::new(policy, hops, own, Arc::default(), data_mtu, seed);
-        forwarder.is_dry = true;
-        Self { forwarder, real: shared.flows.clone() }
+        Self { policy, hops, real, data_mtu, seed }
     }
 
     /// What would become of a packet from a local host, and what decided.
-    pub fn outbound(&mut self, bytes: &mut [u8], now: Nanos) -> (Outbound, Vec<Step>) {
+    pub fn outbound(&self, bytes: &mut [u8], now: Nanos) -> (Outbound, Vec<Step>) {
+        let mut run = Run::new(self);
         if let Ok(packet) = parse(bytes) {
-            self.know_flow(Side::Local, &Key::local(&packet.tuple), now);
-            let local =
-                LocalEndpoint { address: packet.tuple.destination, port: packet.tuple.destination_port };
-            if let Some(endpoint) = self.real.mappings().find(packet.tuple.protocol, local) {
-                self.mappings().adopt(endpoint, local);
-            }
+            run.know_local(&packet.tuple, now);
         }
-        self.forwarder.begin_notes();
-        let verdict = self.forwarder.outbound(bytes, now);
-        (verdict, self.forwarder.end_notes())
+        run.forwarder.begin_notes();
+        let verdict = run.forwarder.outbound(bytes, now);
+        (verdict, run.forwarder.end_notes())
     }
 
     /// What would become of a packet that `peer` sent in `vnet`, and what decided.
-    pub fn inbound(
-        &mut self,
-        peer: PeerId,
-        vnet: VnetId,
-        bytes: &mut [u8],
-        now: Nanos,
-    ) -> (Inbound, Vec<Step>) {
+    pub fn inbound(&self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> (Inbound, Vec<Step>) {
+        let mut run = Run::new(self);
         if let Ok(packet) = parse(bytes) {
-            let key = Key::overlay(vnet, &packet.tuple);
-            self.know_flow(Side::Overlay, &key, now);
-            self.know_flow(Side::Local, &key, now);
-            let endpoint = VirtualEndpoint {
-                vnet,
-                protocol: packet.tuple.protocol,
-                address: packet.tuple.source,
-                port: packet.tuple.source_port,
-            };
-            self.know_mapping(endpoint, packet.tuple.source);
+            run.know_overlay(vnet, &packet.tuple, now);
+            // One for a shared address goes back to the overlay: what it would meet there is known when it is
+            // known which one that is.
+            let mut trial = Run::new(self);
+            trial.know_overlay(vnet, &packet.tuple, now);
+            trial.forwarder.inbound(peer, vnet, &mut bytes.to_vec(), now);
+            let local = trial.forwarder.other_side(Side::Overlay, Some(vnet), &packet.tuple);
+            if let Some(local) = local.filter(|local| self.policy.is_shared(local.destination)) {
+                run.know_local(&local, now);
+            }
         }
-        self.forwarder.begin_notes();
-        let verdict = self.forwarder.inbound(peer, vnet, bytes, now);
-        (verdict, self.forwarder.end_notes())
+        run.forwarder.begin_notes();
+        let verdict = run.forwarder.inbound(peer, vnet, bytes, now);
+        (verdict, run.forwarder.end_notes())
+    }
+}
+
+/// One packet: a forwarder whose tables have what the packet would find in those of the node.
+struct Run {
+    forwarder: Forwarder,
+    real: Arc<FlowTable>,
+}
+
+impl Run {
+    fn new(simulation: &Simulation) -> Self {
+        let Simulation { policy, hops, real, data_mtu, seed } = simulation;
+        let own = Shared {
+            flows: Arc::new(FlowTable::new(FLOWS, [u64::from(seed[0]), u64::from(seed[1])])),
+            fragments: Arc::new(Fragments::new(1)),
+            peers: real.peers.clone(),
+            monitors: Arc::default(),
+            pings: Arc::default(),
+        };
+        own.flows.mappings().make_offered([]);
+        let mut forwarder =
+            Forwarder::new(policy.clone(), hops.clone(), own, Arc::default(), *data_mtu, *seed);
+        forwarder.is_dry = true;
+        Self { forwarder, real: real.flows.clone() }
     }
 
     fn mappings(&self) -> &Mappings {
         self.forwarder.flows.mappings()
     }
 
-    /// The mapping that a remote host has, or would get: taken from the node's, and given back at once.
-    fn know_mapping(&mut self, endpoint: VirtualEndpoint, source: IpAddr) {
-        let policy = self.forwarder.policy.clone();
-        let Some(vnet) = policy.vnet(endpoint.vnet) else { return };
-        if let Found::Shared(rule) = vnet.nat.outside.to_local(source)
-            && let Some(local) =
-                self.real.mappings().acquire(endpoint, rule.local, &mut self.forwarder.random)
-        {
-            self.real.mappings().release(&endpoint);
+    /// Has it know what a packet with this tuple from a local host would find.
+    fn know_local(&self, tuple: &FiveTuple, now: Nanos) {
+        self.know_flow(Side::Local, &Key::local(tuple), now);
+        let local = LocalEndpoint { address: tuple.destination, port: tuple.destination_port };
+        if let Some(endpoint) = self.real.mappings().find(tuple.protocol, local) {
             self.mappings().adopt(endpoint, local);
         }
     }
 
-    /// Copies the flow that the packet belongs to.
+    /// As [`Self::know_local`], of a packet from the overlay.
+    fn know_overlay(&mut self, vnet: VnetId, tuple: &FiveTuple, now: Nanos) {
+        let key = Key::overlay(vnet, tuple);
+        self.know_flow(Side::Overlay, &key, now);
+        // One that is relayed the other way.
+        self.know_flow(Side::Local, &key, now);
+        self.offer(endpoint_of(vnet, tuple), tuple.source);
+    }
+
+    /// The mapping that a remote host has, or would get, whatever pool serves it.
+    fn offer(&mut self, endpoint: VirtualEndpoint, source: IpAddr) {
+        let policy = self.forwarder.policy.clone();
+        let Some(vnet) = policy.vnet(endpoint.vnet) else { return };
+        if let Found::Shared(rule) = vnet.nat.outside.to_local(source) {
+            let local = self.real.mappings().preview(endpoint, rule.local, &mut self.forwarder.random);
+            self.mappings().make_offered(local.map(|local| (endpoint, local)));
+        }
+    }
+
+    /// Copies the flow that has this key.
     fn know_flow(&self, side: Side, key: &Key, now: Nanos) {
         let Some(flow) = self.real.find(side, key) else { return };
-        let Some(FlowView { traffic, .. }) = self.real.view_of(flow.id) else { return };
+        let seen = self.real.tcp_flags(flow.id);
         if flow.traits.has(Traits::SHARED) {
-            let (local, overlay) = (flow.local(), flow.overlay());
-            let endpoint = VirtualEndpoint {
-                vnet: flow.vnet,
-                protocol: overlay.protocol,
-                address: overlay.source,
-                port: overlay.source_port,
-            };
-            let port = if local.protocol.is_icmp() { local.source_port } else { local.destination_port };
-            self.mappings().adopt(endpoint, LocalEndpoint { address: local.destination, port });
-            self.mappings().hold(&endpoint, LocalEndpoint { address: local.destination, port });
+            let (endpoint, local) = (endpoint_of(flow.vnet, &flow.overlay()), local_endpoint(&flow));
+            self.mappings().adopt(endpoint, local);
+            self.mappings().hold(&endpoint, local);
         }
-        let copy = NewFlow {
-            vnet: flow.vnet,
-            peer: flow.peer,
-            back: flow.back,
-            epoch: flow.epoch,
-            started_by: flow.started_by,
-            traits: flow.traits,
-            keys: flow.keys,
-        };
+        let Flow { vnet, peer, back, epoch, started_by, traits, keys, .. } = flow;
+        let copy = NewFlow { vnet, peer, back, epoch, started_by, traits, keys };
         let flows = &self.forwarder.flows;
         if flows.create(&copy, &self.forwarder.policy.timeouts, now).is_ok()
             && let Some(copied) = flows.find(side, key)
         {
-            for side in [Side::Local, Side::Overlay] {
-                let seen: TcpFlags = traffic[side as usize].tcp_flags;
-                flows.touch(copied.id, side, 0, seen, now);
-            }
+            flows.touch(copied.id, Side::Local, 0, seen[Side::Local as usize], now);
+            flows.touch(copied.id, Side::Overlay, 0, seen[Side::Overlay as usize], now);
         }
     }
+}
+
+/// The remote end of a packet from the overlay.
+fn endpoint_of(vnet: VnetId, overlay: &FiveTuple) -> VirtualEndpoint {
+    VirtualEndpoint { vnet, protocol: overlay.protocol, address: overlay.source, port: overlay.source_port }
+}
+
+/// What stands for the remote end of a flow on the data link.
+fn local_endpoint(flow: &Flow) -> LocalEndpoint {
+    let local = flow.local();
+    LocalEndpoint { address: local.destination, port: local.destination_port }
 }

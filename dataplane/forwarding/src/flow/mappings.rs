@@ -67,8 +67,8 @@ struct Inner {
     by_local: HashMap<(Protocol, LocalEndpoint), VirtualEndpoint, RandomState>,
     ports: HashMap<(Protocol, IpAddr), Ports, RandomState>,
     pairings: HashMap<(VnetId, IpAddr), Pairing, RandomState>,
-    /// Nobody gets a mapping any more but by [`Mappings::adopt`].
-    closed: bool,
+    /// Where set, all that can be made, in place of what is free.
+    offers: Option<HashMap<VirtualEndpoint, LocalEndpoint, RandomState>>,
 }
 
 impl Mappings {
@@ -102,17 +102,38 @@ impl Mappings {
         Some(local)
     }
 
-    /// Makes no mapping from now on: there are those of [`Self::adopt`].
-    pub(crate) fn close(&self) {
-        self.lock().closed = true;
+    /// The local endpoint that [`Self::acquire`] would give; nothing is changed that anybody sees.
+    pub(crate) fn preview(
+        &self,
+        endpoint: VirtualEndpoint,
+        pool: IpNet,
+        random: &mut impl Rng,
+    ) -> Option<LocalEndpoint> {
+        let mut inner = self.lock();
+        let known = inner.by_virtual.get(&endpoint).map(|mapping| mapping.local);
+        if let Some(local) = known.filter(|local| pool.contains(&local.address)) {
+            return Some(local);
+        }
+        let host = (endpoint.vnet, endpoint.address);
+        let pairing = inner.pairings.get(&host).copied();
+        let local = inner.make(&endpoint, pool, random)?;
+        inner.forget_local(&endpoint, Mapping { local, flows: 0 });
+        if let Some(pairing) = pairing {
+            inner.pairings.insert(host, pairing);
+        }
+        Some(local)
     }
 
-    /// Takes over a mapping that was made elsewhere, with no flow that holds it.
+    /// Makes no mappings from now on but those that are offered.
+    pub(crate) fn make_offered(&self, offers: impl IntoIterator<Item = (VirtualEndpoint, LocalEndpoint)>) {
+        self.lock().offers.get_or_insert_default().extend(offers);
+    }
+
+    /// Takes over a mapping that was made elsewhere, unless there is one.
     pub(crate) fn adopt(&self, endpoint: VirtualEndpoint, local: LocalEndpoint) {
         let mut inner = self.lock();
-        if inner.by_virtual.insert(endpoint, Mapping { local, flows: 0 }).is_none() {
-            inner.by_local.insert((endpoint.protocol, local), endpoint);
-        }
+        inner.by_virtual.entry(endpoint).or_insert(Mapping { local, flows: 0 });
+        inner.by_local.entry((endpoint.protocol, local)).or_insert(endpoint);
     }
 
     /// The virtual endpoint behind a local one.
@@ -176,8 +197,10 @@ impl Inner {
         pool: IpNet,
         random: &mut impl Rng,
     ) -> Option<LocalEndpoint> {
-        if self.closed {
-            return None;
+        if let Some(offers) = &self.offers {
+            let local = *offers.get(endpoint)?;
+            self.by_local.insert((endpoint.protocol, local), *endpoint);
+            return Some(local);
         }
         let host = (endpoint.vnet, endpoint.address);
         let pairing = self.pairings.get(&host).filter(|pairing| pool.contains(&pairing.address));

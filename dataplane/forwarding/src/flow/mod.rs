@@ -430,11 +430,6 @@ impl FlowTable {
         None
     }
 
-    /// A flow with its activity; `None` of one that is gone.
-    pub(crate) fn view_of(&self, id: FlowId) -> Option<FlowView> {
-        self.view(id.slot).filter(|(found, _)| *found == id).map(|(_, view)| view)
-    }
-
     fn view(&self, number: u32) -> Option<(FlowId, FlowView)> {
         let slot = self.slot(number)?;
         let (version, identity) = slot.read()?;

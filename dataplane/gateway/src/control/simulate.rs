@@ -62,7 +62,7 @@ fn simulation(node: &Node) -> Simulation {
         pings: node.pings.clone(),
     };
     let (policy, hops) = (node.policy.load_full(), node.next_hops.load_full());
-    Simulation::new(policy, hops, &shared, node.data_mtu(), rand::random())
+    Simulation::new(policy, hops, shared, node.data_mtu(), rand::random())
 }
 
 fn outbound(node: &Node, packet: &SimulatedPacket, vnet: VnetId, bytes: &mut [u8]) -> Outcome {
