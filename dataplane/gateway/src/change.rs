@@ -11,11 +11,12 @@ use std::time::Duration;
 use anyhow::Result;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use gridway_config::{Config, ConfigErrors};
-use gridway_control::{ConfigState, Failure, FailureKind, Judgement, Pending, Proposal, Reply};
+use gridway_control::{ConfigState, Failure, FailureKind, Judgement, Pending, Proposal, Reply, Severity};
 use gridway_forwarding::Registry;
 use gridway_tunnel::Credentials;
 use gridway_wire::time::Nanos;
 
+use crate::events::Kind;
 use crate::node::Node;
 use crate::reload::{self, Prepared};
 use crate::saved::{self, SaveError};
@@ -179,8 +180,13 @@ impl Changes {
     /// Undoes a change that nobody confirmed in time.
     pub(crate) fn handle_timeout(&mut self, node: &Node) {
         if self.undo.as_ref().is_some_and(|undo| node.clock.now() >= undo.deadline) {
-            tracing::warn!("nobody confirmed the change of the configuration: the one before comes back");
             self.undo(node, "nobody confirmed");
+            changed(
+                node,
+                Severity::Warning,
+                "nobody confirmed",
+                "the one before the change that nobody confirmed in time",
+            );
         }
     }
 
@@ -189,9 +195,10 @@ impl Changes {
         let outcome = self.try_reload(node);
         let error = outcome.err().map(|error| format!("{error:#}"));
         match &error {
-            None => tracing::info!(generation = node.policy.load().generation, "configuration reloaded"),
+            None => changed(node, Severity::Info, "reload", "from the node's file"),
             Some(error) => {
-                tracing::error!("configuration not reloaded, the old one stays in force: {error}");
+                let message = format!("configuration refused, the old one stays in force: {error}");
+                node.events.record(Severity::Error, Kind::ConfigurationRefused, "reload", message);
             }
         }
         *node.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
@@ -268,7 +275,11 @@ impl Changes {
         if let Err(error) = prepared.put_into_force(node) {
             return refuse(FailureKind::Internal, format!("{error:#}"));
         }
-        tracing::info!(by, digest = version.digest, confirm_within = ?within, "configuration changed");
+        let terms = within.map_or_else(
+            || "saved".to_owned(),
+            |within| format!("undone in {} s unless it is confirmed", within.as_secs()),
+        );
+        changed(node, Severity::Info, &by, &terms);
         let mut in_force = InForce { version, pending: None, saved: within.is_none() };
         if let Some(within) = within {
             let deadline = node.clock.now() + within;
@@ -288,7 +299,7 @@ impl Changes {
             return refuse(error.kind(), error.to_string());
         }
         self.undo = None;
-        tracing::info!(by, digest = now.version.digest, "configuration confirmed");
+        changed(node, Severity::Info, by, "confirmed and saved");
         self.publish(node, InForce { version: now.version.clone(), pending: None, saved: true })
     }
 
@@ -296,8 +307,8 @@ impl Changes {
         if self.undo.is_none() {
             return refuse(FailureKind::NotFound, "no change awaits confirmation");
         }
-        tracing::info!(by, "change of the configuration undone");
         self.undo(node, by);
+        changed(node, Severity::Info, by, "the one before, by a rollback");
         Reply::ConfigState(node.in_force.load().state(node))
     }
 
@@ -338,6 +349,12 @@ impl Changes {
         self.on_file.clone_from(&version.digest);
         Ok(())
     }
+}
+
+/// Says which configuration is in force now.
+fn changed(node: &Node, severity: Severity, by: &str, terms: &str) {
+    let message = format!("configuration in force: generation {}, {terms}", node.policy.load().generation);
+    node.events.record(severity, Kind::ConfigurationChanged, by, message);
 }
 
 fn awaits_confirmation(pending: &Pending) -> String {

@@ -22,8 +22,12 @@ impl Clock {
 
     /// Seconds of the Unix epoch.
     pub(crate) fn unix(&self, time: Nanos) -> u64 {
-        let wall = self.wall + Duration::from_nanos(time.0);
-        wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+        self.unix_us(time) / 1_000_000
+    }
+
+    /// Milliseconds of the Unix epoch.
+    pub(crate) fn unix_ms(&self, time: Nanos) -> u64 {
+        self.unix_us(time) / 1_000
     }
 
     /// Microseconds of the Unix epoch.

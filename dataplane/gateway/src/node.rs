@@ -1,6 +1,6 @@
 //! What all threads of a node share.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -25,16 +25,21 @@ use crate::book::Book;
 use crate::change::{Desk, InForce};
 use crate::clock::Clock;
 use crate::doors::OpenDoors;
+use crate::events::Events;
 use crate::link::Link;
 use crate::pool::{Chunk, Pools};
+use crate::sleep_time::SleepTime;
 use crate::watch::Watch;
 use crate::worker::connection::{Connection, NewConnection};
+use crate::worker::survey::Surveyed;
 
 /// State that outlives a reload, reachable from every thread.
 pub(crate) struct Node {
     pub(crate) clock: Clock,
     /// Random id of this process, in every hello.
     pub(crate) instance: [u8; 16],
+    /// What happened, for operators.
+    pub(crate) events: Arc<Events>,
     pub(crate) config: ArcSwap<Config>,
     pub(crate) credentials: ArcSwap<Credentials>,
     pub(crate) policy: Arc<ArcSwap<Policy>>,
@@ -103,6 +108,9 @@ pub(crate) struct WorkerHandle {
     pub(crate) control: Sender<Control>,
     pub(crate) waker: mio::Waker,
     pub(crate) sleeping: AtomicBool,
+    pub(crate) slept: SleepTime,
+    /// Share of the last second that it was awake, in thousandths.
+    pub(crate) load_permille: AtomicU32,
     pub(crate) counters: Arc<Counters>,
     pub(crate) port: PortNumbers,
 }
@@ -136,6 +144,8 @@ pub(crate) enum Control {
     EndSessions(Vec<u64>),
     /// Send an operator's next echo request: identifier, sequence number, where to.
     Ping(u16, u16, Tunnel),
+    /// Tell of the connections that are up.
+    Survey(Sender<Vec<Surveyed>>),
     /// The configuration has changed: connections and sessions that it does not want must go.
     Reconfigured,
     /// End: tell the peers, and stop.

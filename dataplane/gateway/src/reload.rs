@@ -6,12 +6,14 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use gridway_config::{Config, ConfigWarning, Identity};
+use gridway_control::Severity;
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{PeerId, Registry};
 use gridway_tunnel::Credentials;
 use gridway_tunnel::credentials::PemFiles;
 
+use crate::events::Kind;
 use crate::node::{Control, Node};
 
 /// Reads and verifies the credentials that `config` names.
@@ -111,6 +113,9 @@ impl Prepared {
     }
 }
 
+/// What certificates belong to in the configuration.
+const IDENTITY: &str = "identity";
+
 /// Notices certificates and revocation lists that were replaced in place.
 #[derive(Debug)]
 pub(crate) struct IdentityWatch {
@@ -137,14 +142,16 @@ impl IdentityWatch {
                 (self.seen, self.refused) = (now, None);
                 node.credentials.store(Arc::new(credentials));
                 node.tell_all(|| Control::Rejudge);
-                tracing::info!("certificates and revocations reloaded");
+                let message = "certificates and revocations reloaded, live tunnels judged by them";
+                node.events.record(Severity::Info, Kind::CertificatesReloaded, IDENTITY, message);
             }
             // Tried again with the next look: a mode or a lack of descriptors is mended without a newer file.
             Err(error) => {
                 let reason = Some(format!("{error:#}"));
                 if self.refused != reason {
                     self.refused = reason;
-                    tracing::error!("new certificates not loaded, the old ones stay in force: {error:#}");
+                    let message = format!("new certificates refused, the old ones stay in force: {error:#}");
+                    node.events.record(Severity::Error, Kind::CertificatesRefused, IDENTITY, message);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -27,10 +27,12 @@ use crate::book::Book;
 use crate::change::{Ask, Changes, Desk, InForce, Opened};
 use crate::clock::Clock;
 use crate::doors::{self, OpenDoors};
+use crate::events::Events;
 use crate::handshakes::{self, Handshakes};
 use crate::layout::{self, Part};
 use crate::node::{DataPort, HandshakeCounters, Node, PortNumbers, WorkerHandle};
 use crate::pool::Pools;
+use crate::sleep_time::SleepTime;
 use crate::watch::Watch;
 use crate::{checks, control, neighbours, reload, socket, worker};
 
@@ -118,6 +120,7 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
     let peers = Arc::new(Peers::default());
     let version = opened.into_version(config.clone(), "start", clock.unix_now());
     let (desk, asks) = Desk::open();
+    let events = Arc::new(Events::new(clock, instance));
     let node = Arc::new(Node {
         clock,
         instance,
@@ -125,7 +128,8 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
         policy: Arc::new(ArcSwap::new(policy.clone())),
         retired: Mutex::default(),
         flows: Arc::new(FlowTable::new(config.limits.flows as usize, [word(low), word(high)])),
-        book: Book::new(peers.clone()),
+        book: Book::new(peers.clone(), events.clone()),
+        events,
         fragments: Arc::new(Fragments::new(config.limits.fragments as usize)),
         monitors: Arc::default(),
         pings: Arc::default(),
@@ -230,6 +234,8 @@ fn make_workers(parts: &[Part], records: usize) -> Result<(Vec<WorkerHandle>, Ve
             control: sender,
             waker: Waker::new(poll.registry(), worker::WAKER_TOKEN).context("cannot create a waker")?,
             sleeping: AtomicBool::new(false),
+            slept: SleepTime::default(),
+            load_permille: AtomicU32::new(0),
             counters: Arc::default(),
             port: PortNumbers::default(),
         });

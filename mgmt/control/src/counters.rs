@@ -33,6 +33,10 @@ pub struct Counters {
     pub icmp_errors_suppressed: u64,
     /// Packets that got an ECN mark (RFC 3168) in place of an early drop.
     pub ecn_marked: u64,
+    /// Frames from peers of a type that this version does not know: skipped.
+    pub unknown_frames: u64,
+    /// Times that workers went to sleep.
+    pub sleeps: u64,
     /// Flows made.
     pub flows_created: u64,
     /// Flows that gave way to a new one.

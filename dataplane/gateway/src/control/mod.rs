@@ -20,6 +20,7 @@ use gridway_control::{Failure, FailureKind, Reply};
 
 use self::attend::ConfigRoom;
 use crate::node::Node;
+pub(crate) use answers::{limits, peer_names};
 
 /// Group that may talk to the node.
 const GROUP: &str = "gridway";

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use gridway_config::Peer;
 use gridway_forwarding::PeerId;
-use gridway_proxy::LogBudget;
 use gridway_tunnel::{
     ConnectionId, Established, Handshake, PeerIdentity, RecordBuffer, Session, SessionOptions,
 };
@@ -39,8 +38,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const ACCEPTED_A_TURN: usize = 256;
 /// Handshakes at once from one /24 (IPv4) or /64 (IPv6).
 const PER_SOURCE: usize = 16;
-/// Refusals that are logged in a second; the rest is counted.
-const LOGGED_A_SECOND: u32 = 10;
 
 const LISTENER: Token = Token(0);
 pub(crate) const WAKER: Token = Token(1);
@@ -57,7 +54,6 @@ pub(crate) struct Handshakes {
     next_token: usize,
     next_owner: usize,
     limit: usize,
-    log: LogBudget,
 }
 
 impl Handshakes {
@@ -81,7 +77,6 @@ impl Handshakes {
             next_token: FIRST,
             next_owner: 0,
             limit,
-            log: LogBudget::new(LOGGED_A_SECOND),
         })
     }
 
@@ -163,11 +158,8 @@ impl Handshakes {
                     self.begin(stream, address, handshake, Some(attempt), now);
                 }
                 Err(failure) => {
-                    self.node.book.refused(
-                        &attempt.place.peer,
-                        &format!("{}: {failure}", attempt.address),
-                        now,
-                    );
+                    let (peer, address) = (&attempt.place.peer, Some(attempt.address));
+                    self.node.book.refused((peer, address), &failure.to_string(), now);
                     self.dialler.failed(&attempt, now);
                 }
             }
@@ -396,12 +388,9 @@ impl Handshakes {
         }
     }
 
-    fn note_refusal(&mut self, name: &str, address: SocketAddr, reason: &str, now: Nanos) {
+    fn note_refusal(&self, name: &str, address: SocketAddr, reason: &str, now: Nanos) {
         self.node.handshakes.refused.fetch_add(1, Ordering::Relaxed);
-        self.node.book.refused(name, reason, now);
-        if self.log.take(now) {
-            tracing::warn!(peer = name, %address, "tunnel refused: {reason}");
-        }
+        self.node.book.refused((name, Some(address)), reason, now);
     }
 
     fn expire(&mut self, now: Nanos) {

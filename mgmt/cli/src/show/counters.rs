@@ -35,6 +35,8 @@ pub(super) fn counters(counters: &Counters, out: &mut impl Write) -> io::Result<
         ("flows evicted", counters.flows_evicted),
         ("ECN marked", counters.ecn_marked),
         ("ICMP errors suppressed", counters.icmp_errors_suppressed),
+        ("unknown frames", counters.unknown_frames),
+        ("sleeps of workers", counters.sleeps),
     ] {
         table.row([name.to_owned(), count.to_string()]);
     }

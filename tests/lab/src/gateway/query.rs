@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gridway_control::{
-    AclRow, Client, Counters, FlowFilter, FlowRow, LimitRow, NatRow, PeerRow, PeerState, Reply, Request,
-    RouteRow, Status,
+    AclRow, Client, ConnectionRow, Counters, EventRow, Events, FlowFilter, FlowRow, LimitRow, NatRow,
+    PeerRow, PeerState, Reply, Request, RouteRow, Status,
 };
 use serde_json::Value;
 
@@ -81,6 +81,36 @@ impl Gateway {
     /// [`LabError::Control`].
     pub fn limits(&self) -> Result<Vec<LimitRow>> {
         ask!(self, Request::Limits, Limits)
+    }
+
+    /// Its tunnels' connections, with what the kernel says of them.
+    ///
+    /// # Errors
+    /// [`LabError::Control`].
+    pub fn connections(&self) -> Result<Vec<ConnectionRow>> {
+        ask!(self, Request::Connections, Connections)
+    }
+
+    /// Its events with numbers above `after`, as far as there are any.
+    ///
+    /// # Errors
+    /// [`LabError::Control`].
+    pub fn events(&self, after: u64) -> Result<Events> {
+        ask!(self, Request::Events { after, wait_ms: 0 }, Events)
+    }
+
+    /// Waits until an event of a kind is about a subject that begins so, and returns its row.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] with the end of the log.
+    pub fn wait_event(&self, kind: &str, subject: &str, after: u64, limit: Duration) -> Result<EventRow> {
+        let what = format!("event {kind} {subject} of {}", self.config().name());
+        let wanted = |row: &EventRow| row.kind == kind && row.subject.starts_with(subject);
+        let found = try_wait_until(&what, limit, || {
+            let events = ask!(self, Request::Events { after, wait_ms: 200 }, Events)?;
+            Ok(events.rows.into_iter().find(wanted))
+        });
+        found.map_err(|error| self.with_log(error))
     }
 
     /// Its flows, as many as one answer holds.

@@ -84,6 +84,8 @@ pub(super) fn counters(node: &Node) -> Result<Counters, gridway_steer::SteerErro
         drops: drops(node, |counters| &counters.inbound),
     };
     Ok(Counters {
+        unknown_frames: over_workers(node, |counters| &counters.unknown_frames),
+        sleeps: over_workers(node, |counters| &counters.sleeps),
         icmp_errors_suppressed: over_workers(node, |counters| &counters.answers_suppressed),
         ecn_marked: over_workers(node, |counters| &counters.outbound.ecn_marked)
             + over_workers(node, |counters| &counters.inbound.ecn_marked),
@@ -93,7 +95,8 @@ pub(super) fn counters(node: &Node) -> Result<Counters, gridway_steer::SteerErro
     })
 }
 
-pub(super) fn limits(node: &Node) -> Vec<LimitRow> {
+/// How full the tables of a node are.
+pub(crate) fn limits(node: &Node) -> Vec<LimitRow> {
     let row = |name: &str, used: usize, limit: usize, refused: u64| LimitRow {
         name: name.to_owned(),
         used: used as u64,
