@@ -6,11 +6,18 @@
 mod args;
 mod config;
 mod error;
+mod events;
 mod filter;
-mod node;
+mod interrupt;
+mod link;
+mod live;
+mod packets;
 mod pki;
 mod show;
 mod table;
+mod top;
+mod value;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -24,8 +31,10 @@ fn main() -> ExitCode {
     let args = Args::parse();
     // Locked and buffered: a table of many flows is one write, not thousands.
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let done = run(args, &mut out).and_then(|()| out.flush().map_err(CliError::from));
-    match done {
+    let done = run(args, &mut out);
+    // What was written before an error is part of the answer.
+    let written = out.flush().map_err(CliError::from);
+    match done.and(written) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has seen enough, as `head` does.
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -40,6 +49,9 @@ fn run(args: Args, out: &mut impl Write) -> Result<(), CliError> {
     match args.command {
         Command::Pki(command) => pki::run(command, out),
         Command::Config(command) => config::run(command, out),
-        Command::Live(command) => node::run(command, out),
+        Command::Live(command) => live::run(command, out),
+        Command::Events(args) => events::run(&args, out),
+        Command::Packets(command) => packets::run(command, out),
+        Command::Top(args) => top::run(&args),
     }
 }

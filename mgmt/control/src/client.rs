@@ -9,7 +9,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::codec::{CodecError, MAX_REPLY, decode_reply, encode_request};
-use crate::message::{Failure, Killed, Reply, Request};
+use crate::message::{Failure, Reply, Request};
 use crate::watch::End;
 
 /// Longest silence of the node while it is expected to read or to answer.
@@ -73,7 +73,7 @@ impl Client {
     pub fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
         self.stream.get_mut().write_all(&encode_request(request)?)?;
         match self.next_reply()? {
-            reply if fits(request, &reply) => Ok(reply),
+            reply if request.is_answered_by(&reply) => Ok(reply),
             _ => Err(ClientError::Mismatch),
         }
     }
@@ -98,7 +98,7 @@ impl Client {
                     self.stream.get_mut().set_read_timeout(Some(PATIENCE)).map_err(ClientError::from)?;
                     return Ok(Some(end));
                 }
-                reply if fits(request, &reply) => {
+                reply if request.is_answered_by(&reply) => {
                     if row(reply)?.is_break() {
                         return Ok(None);
                     }
@@ -124,37 +124,4 @@ impl Client {
             reply => Ok(reply),
         }
     }
-}
-
-fn fits(request: &Request, reply: &Reply) -> bool {
-    matches!(
-        (request, reply),
-        (Request::Status, Reply::Status(_))
-            | (Request::Peers, Reply::Peers(_))
-            | (Request::Routes, Reply::Routes(_))
-            | (Request::Flows { .. }, Reply::Flows(_))
-            | (Request::KillFlows { .. }, Reply::Killed(Killed::Flows(_)))
-            | (Request::Sessions { .. }, Reply::Sessions(_))
-            | (Request::KillSessions { .. }, Reply::Killed(Killed::Sessions(_)))
-            | (Request::Connectors, Reply::Connectors(_))
-            | (Request::Services, Reply::Services(_))
-            | (Request::Counters, Reply::Counters(_))
-            | (Request::Nat, Reply::Nat(_))
-            | (Request::Acl, Reply::Acl(_))
-            | (Request::Config { .. }, Reply::Config(_))
-            | (Request::Limits, Reply::Limits(_))
-            | (Request::Connections, Reply::Connections(_))
-            | (
-                Request::Apply(_) | Request::Confirm { .. } | Request::Rollback { .. } | Request::ConfigState,
-                Reply::ConfigState(_)
-            )
-            | (Request::Judge { .. }, Reply::Judgement(_))
-            | (Request::InForce, Reply::InForce(_))
-            | (Request::Events { .. }, Reply::Events(_))
-            | (Request::Simulate(_) | Request::Trace { .. }, Reply::Trace(_))
-            | (Request::Capture { .. }, Reply::Captured(_))
-            | (Request::Ping { .. }, Reply::Ping(_))
-            | (Request::History, Reply::History(_))
-            | (Request::Version { .. }, Reply::Version(_))
-    )
 }

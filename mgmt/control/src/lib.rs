@@ -5,6 +5,7 @@
 //! request line has at most [`MAX_REQUEST`] bytes, a reply line [`MAX_REPLY`]. The crate holds the
 //! messages, their codec and a blocking client; the server's loop belongs to the node.
 
+mod answer;
 mod change;
 mod client;
 mod codec;
@@ -15,6 +16,7 @@ mod filter;
 mod flow;
 mod history;
 mod message;
+mod packet_filter;
 mod policy;
 mod session;
 mod status;
@@ -33,9 +35,10 @@ pub use filter::FlowFilter;
 pub use flow::{FlowRow, Flows, Side, Traffic, Translation, Tuple};
 pub use history::VersionRow;
 pub use message::{ConfigText, Failure, FailureKind, Killed, Reply, Request};
+pub use packet_filter::{PacketFacts, PacketFilter};
 pub use policy::{AclRow, MonitorRow, NatDirection, NatKind, NatRow, RouteRow};
 pub use session::{
     ConnectorRow, ConnectorState, Refusals, ServiceRow, SessionRow, SessionSide, SessionState, Sessions,
 };
 pub use status::{DataStatus, LimitRow, PeerRow, PeerState, Status, WorkerStatus};
-pub use watch::{CapturePoint, CapturedPacket, End, PacketFilter, PacketTrace, Ping, SimulatedPacket, Step};
+pub use watch::{CapturePoint, CapturedPacket, End, PacketTrace, Ping, SimulatedPacket, Step};

@@ -11,10 +11,11 @@ use crate::event::Events;
 use crate::filter::FlowFilter;
 use crate::flow::Flows;
 use crate::history::VersionRow;
+use crate::packet_filter::PacketFilter;
 use crate::policy::{AclRow, NatRow, RouteRow};
 use crate::session::{ConnectorRow, ServiceRow, Sessions};
 use crate::status::{LimitRow, PeerRow, Status};
-use crate::watch::{CapturePoint, CapturedPacket, End, PacketFilter, PacketTrace, Ping, SimulatedPacket};
+use crate::watch::{CapturePoint, CapturedPacket, End, PacketTrace, Ping, SimulatedPacket};
 
 /// What a client asks. On the wire: `{"request":"flows","filter":{…},"limit":100}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
