@@ -20,7 +20,6 @@ mod notify;
 mod pool;
 mod reload;
 mod round_trips;
-mod saved;
 mod sleep_time;
 mod socket;
 mod start;

@@ -4,104 +4,31 @@
 //! management process with them, is undone all the same. The node's file is replaced when a change is final, so that a
 //! restart begins with the last configuration that was meant to stay.
 
-use std::path::{Path, PathBuf};
+mod desk;
+mod saved;
+mod version;
+
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use crossbeam::channel::{Receiver, Sender, bounded};
 use gridway_config::{Config, ConfigErrors};
-use gridway_control::{ConfigState, Failure, FailureKind, Judgement, Pending, Proposal, Reply, Severity};
+use gridway_control::{Failure, FailureKind, Judgement, Pending, Proposal, Reply, Severity};
 use gridway_forwarding::Registry;
 use gridway_tunnel::Credentials;
 use gridway_wire::time::Nanos;
 
 use crate::events::Kind;
 use crate::node::Node;
-use crate::reload::{self, Prepared};
-use crate::saved::{self, SaveError};
+use crate::reload::Prepared;
+
+pub(crate) use self::desk::{Ask, Desk, Task};
+use self::saved::SaveError;
+pub(crate) use self::version::{InForce, Opened, Version, open};
 
 /// Longest time that a change may await confirmation.
 const LONGEST: Duration = Duration::from_secs(86_400);
-
-/// A configuration that is or was in force.
-#[derive(Debug)]
-pub(crate) struct Version {
-    /// As it was given, with its comments.
-    pub(crate) toml: String,
-    config: Arc<Config>,
-    pub(crate) digest: String,
-    /// Seconds since 1970.
-    since: u64,
-    by: String,
-}
-
-/// What is in force, for all threads to see.
-#[derive(Clone, Debug)]
-pub(crate) struct InForce {
-    pub(crate) version: Arc<Version>,
-    pending: Option<(String, Nanos, String)>,
-    saved: bool,
-}
-
-impl InForce {
-    /// As the control protocol shows it.
-    pub(crate) fn state(&self, node: &Node) -> ConfigState {
-        let Version { digest, since, by, .. } = &*self.version;
-        let pending = self.pending.as_ref().map(|(by, deadline, previous)| Pending {
-            by: by.clone(),
-            left_s: deadline.since(node.clock.now()).as_secs(),
-            previous: previous.clone(),
-        });
-        ConfigState {
-            digest: digest.clone(),
-            generation: node.policy.load().generation,
-            since: *since,
-            by: by.clone(),
-            pending,
-            saved: self.saved,
-        }
-    }
-}
-
-/// What a control client asks the main thread to do.
-#[derive(Debug)]
-pub(crate) enum Task {
-    Apply(Proposal),
-    Confirm,
-    Rollback,
-    Judge(String),
-}
-
-/// A task and who waits for its outcome.
-#[derive(Debug)]
-pub(crate) struct Ask {
-    task: Task,
-    by: String,
-    answer: Sender<Reply>,
-}
-
-/// The way to the main thread.
-#[derive(Clone, Debug)]
-pub(crate) struct Desk(Sender<Ask>);
-
-impl Desk {
-    /// Tasks wait in a queue this long; clients are fewer.
-    const QUEUE: usize = 64;
-
-    pub(crate) fn open() -> (Self, Receiver<Ask>) {
-        let (sender, receiver) = bounded(Self::QUEUE);
-        (Self(sender), receiver)
-    }
-
-    /// Has the main thread do `task`, and waits for the outcome.
-    pub(crate) fn ask(&self, task: Task, by: String) -> Reply {
-        let (answer, outcome) = bounded(1);
-        let sent = self.0.send(Ask { task, by, answer }).is_ok();
-        let reply = sent.then(|| outcome.recv().ok()).flatten();
-        reply.unwrap_or_else(|| refuse(FailureKind::Internal, "the node is stopping"))
-    }
-}
 
 fn refuse(kind: FailureKind, message: impl Into<String>) -> Reply {
     Reply::Error(Failure::new(kind, message))
@@ -122,40 +49,6 @@ pub(crate) struct Changes {
     undo: Option<Undo>,
     /// Digest of what the node wrote to its file or read from it last.
     on_file: String,
-}
-
-/// The configuration of a file, not in force yet.
-pub(crate) struct Opened {
-    pub(crate) config: Config,
-    toml: String,
-    warnings: Vec<gridway_config::ConfigWarning>,
-}
-
-/// Reads the configuration in `file`.
-pub(crate) fn open(file: &Path) -> Result<Opened, ConfigErrors> {
-    let toml = Config::read_file(file)?;
-    let (config, warnings) = Config::parse_with_warnings(&toml, file)?;
-    Ok(Opened { config, toml, warnings })
-}
-
-impl Opened {
-    /// Logs what is odd about it.
-    pub(crate) fn log_warnings(&self) {
-        reload::log_warnings(&self.warnings);
-    }
-
-    /// Makes it a version, put into force by `by` at `since`, seconds since 1970.
-    pub(crate) fn into_version(self, config: Arc<Config>, by: &str, since: u64) -> Arc<Version> {
-        let digest = saved::digest(&self.toml);
-        Arc::new(Version { toml: self.toml, config, digest, since, by: by.to_owned() })
-    }
-}
-
-impl InForce {
-    /// What the node starts with.
-    pub(crate) fn at_start(version: Arc<Version>) -> Self {
-        Self { version, pending: None, saved: true }
-    }
 }
 
 impl Changes {
