@@ -1,7 +1,6 @@
 //! The peers of this node: who is configured, which connections are up, and why others are not.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -267,11 +266,11 @@ impl Book {
     }
 
     /// Records why `peer`, which is not up, cannot be reached or was refused. A name that is not
-    /// configured goes to the list of strangers. `address` is where it came from or was looked for.
-    pub(crate) fn refused(&self, (peer, address): (&str, Option<SocketAddr>), reason: &str, now: Nanos) {
+    /// configured goes to the list of strangers. `at` is where it came from or was looked for.
+    pub(crate) fn refused(&self, (peer, at): (&str, Option<&str>), reason: &str, now: Nanos) {
         let configured = self.note_refusal(peer, reason, now);
         let kind = if configured { Kind::TunnelRefused } else { Kind::StrangerRefused };
-        let with = address.map_or_else(String::new, |address| format!(" with {address}"));
+        let with = at.map_or_else(String::new, |at| format!(" with {at}"));
         self.events.record(Severity::Warning, kind, peer, format!("no connection{with}: {reason}"));
     }
 

@@ -84,6 +84,14 @@ impl Kind {
         self as usize
     }
 
+    /// Different words that one row may log in a minute: those of a refusal are its reason.
+    pub(super) fn most_words(self) -> usize {
+        match self {
+            Self::TunnelRefused | Self::StrangerRefused => 8,
+            _ => 1,
+        }
+    }
+
     /// Rows that it may have.
     pub(super) fn most_rows(self) -> usize {
         match self {

@@ -32,7 +32,10 @@ pub(super) struct Ring {
 struct Remembered {
     kind: Kind,
     row: EventRow,
+    /// When it was logged last.
     logged_ms: Option<u64>,
+    /// Words that were logged since.
+    said: Vec<String>,
 }
 
 /// A line that is due in the log.
@@ -84,7 +87,7 @@ impl Ring {
                 subject: subject.to_owned(),
                 message: String::new(),
             };
-            Remembered { kind, row, logged_ms: None }
+            Remembered { kind, row, logged_ms: None, said: Vec::new() }
         });
         self.last += 1;
         let row = &mut remembered.row;
@@ -92,10 +95,16 @@ impl Ring {
         row.count += 1;
         message.clone_into(&mut row.message);
         let count = row.count;
-        let due = remembered.logged_ms.is_none_or(|at| now_ms.saturating_sub(at) >= LOGGED_AGAIN_MS);
-        let unwritten = if due { self.lines[kind.index()].take(now_ms) } else { None };
+        let again = remembered.logged_ms.is_none_or(|at| now_ms.saturating_sub(at) >= LOGGED_AGAIN_MS);
+        let said = &mut remembered.said;
+        let news = said.len() < kind.most_words() && said.iter().all(|words| words != message);
+        let unwritten = if again || news { self.lines[kind.index()].take(now_ms) } else { None };
         if unwritten.is_some() {
-            remembered.logged_ms = Some(now_ms);
+            if again {
+                remembered.logged_ms = Some(now_ms);
+                said.clear();
+            }
+            said.push(message.to_owned());
         }
         self.rows.push_back(remembered);
         unwritten.map(|unwritten| Line { count, unwritten })
@@ -211,6 +220,20 @@ mod tests {
             })
             .collect();
         assert_eq!(logged, [(0, 1), (60, 61), (120, 121)]);
+    }
+
+    #[test]
+    fn each_reason_of_a_refusal_is_logged_once_a_minute() {
+        let mut ring = Ring::default();
+        let mut logged = |reason: &str, now_ms| {
+            ring.record((Warning, Kind::TunnelRefused), "gw-b", reason, now_ms).map(|line| line.count)
+        };
+        assert_eq!(logged("expired", NOW), Some(1));
+        assert_eq!(logged("revoked", NOW + 1), Some(2));
+        assert_eq!(logged("expired", NOW + 2), None);
+        assert_eq!(logged("expired", NOW + 60_000), Some(4));
+        let lines = (0..50).filter(|number| logged(&format!("reason {number}"), NOW + 60_001).is_some());
+        assert_eq!(lines.count(), 7, "who invents reasons is not heard for ever");
     }
 
     #[test]

@@ -158,8 +158,8 @@ impl Handshakes {
                     self.begin(stream, address, handshake, Some(attempt), now);
                 }
                 Err(failure) => {
-                    let (peer, address) = (&attempt.place.peer, Some(attempt.address));
-                    self.node.book.refused((peer, address), &failure.to_string(), now);
+                    let (peer, at) = (&attempt.place.peer, attempt.address.to_string());
+                    self.node.book.refused((peer, Some(&at)), &failure.to_string(), now);
                     self.dialler.failed(&attempt, now);
                 }
             }
@@ -348,13 +348,13 @@ impl Handshakes {
             pending.output.extend_from_slice(record.sealed());
         }
         (pending.leaving, pending.deadline) = (true, now + FAREWELL);
-        let (address, dialled) =
-            (pending.address, pending.attempt.as_ref().map(|attempt| attempt.place.peer.clone()));
+        let (at, dialled) =
+            (pending.place(), pending.attempt.as_ref().map(|attempt| attempt.place.peer.clone()));
         let domain = self.node.config.load().node.domain.as_str().to_owned();
         let name = dialled.unwrap_or_else(|| {
             who.strip_suffix(&domain).and_then(|name| name.strip_suffix('.')).unwrap_or(&who).to_owned()
         });
-        self.note_refusal(&name, address, text, now);
+        self.note_refusal(&name, &at, text, now);
         self.advance(token, now);
     }
 
@@ -372,7 +372,7 @@ impl Handshakes {
             }
             (None, _) => pending.address.ip().to_string(),
         };
-        let (address, leaving) = (pending.address, matches!(failure, Failure::Handshake(_)));
+        let (at, leaving) = (pending.place(), matches!(failure, Failure::Handshake(_)));
         if leaving {
             // The alert that says why.
             if let Some(mut handshake) = pending.handshake.take() {
@@ -380,7 +380,7 @@ impl Handshakes {
             }
             (pending.leaving, pending.deadline) = (true, now + FAREWELL);
         }
-        self.note_refusal(&name, address, &failure.to_string(), now);
+        self.note_refusal(&name, &at, &failure.to_string(), now);
         if leaving {
             self.advance(token, now);
         } else {
@@ -388,9 +388,9 @@ impl Handshakes {
         }
     }
 
-    fn note_refusal(&self, name: &str, address: SocketAddr, reason: &str, now: Nanos) {
+    fn note_refusal(&self, name: &str, at: &str, reason: &str, now: Nanos) {
         self.node.handshakes.refused.fetch_add(1, Ordering::Relaxed);
-        self.node.book.refused((name, Some(address)), reason, now);
+        self.node.book.refused((name, Some(at)), reason, now);
     }
 
     fn expire(&mut self, now: Nanos) {
