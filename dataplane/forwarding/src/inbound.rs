@@ -28,11 +28,14 @@ impl Forwarder {
     /// Judges the IP packet in `bytes`, which `peer` sent in `vnet`, and rewrites it for the data link. A packet
     /// that is dropped is left as it was, and its sender may be told.
     pub fn inbound(&mut self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> Inbound {
-        if !self.has_notes()
-            && let Some(verdict) = self.lane_inbound(peer, vnet, bytes, now)
-        {
-            return verdict;
+        match self.lane_inbound(peer, vnet, bytes, now) {
+            Some(verdict) => verdict,
+            None => self.inbound_at_length(peer, vnet, bytes, now),
         }
+    }
+
+    /// As [`Self::inbound`], without the short way for packets of known flows: it notes nothing.
+    pub fn inbound_at_length(&mut self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> Inbound {
         match self.try_inbound(peer, vnet, bytes, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {

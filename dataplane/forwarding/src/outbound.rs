@@ -19,11 +19,14 @@ impl Forwarder {
     /// Judges the IP packet in `bytes` and rewrites it for the overlay. A packet that is dropped is left as it
     /// was, and its sender may be told.
     pub fn outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Outbound {
-        if !self.has_notes()
-            && let Some(verdict) = self.lane_outbound(bytes, now)
-        {
-            return verdict;
+        match self.lane_outbound(bytes, now) {
+            Some(verdict) => verdict,
+            None => self.outbound_at_length(bytes, now),
         }
+    }
+
+    /// As [`Self::outbound`], without the short way for packets of known flows: it notes nothing.
+    pub fn outbound_at_length(&mut self, bytes: &mut [u8], now: Nanos) -> Outbound {
         match self.try_outbound(bytes, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {

@@ -50,7 +50,7 @@ impl Simulation {
             run.know_local(&packet.tuple, now);
         }
         run.forwarder.begin_notes();
-        let verdict = run.forwarder.outbound(bytes, now);
+        let verdict = run.forwarder.outbound_at_length(bytes, now);
         (verdict, run.forwarder.end_notes())
     }
 
@@ -70,7 +70,7 @@ impl Simulation {
             }
         }
         run.forwarder.begin_notes();
-        let verdict = run.forwarder.inbound(peer, vnet, bytes, now);
+        let verdict = run.forwarder.inbound_at_length(peer, vnet, bytes, now);
         (verdict, run.forwarder.end_notes())
     }
 }

@@ -1,7 +1,7 @@
 //! What decided about a packet, step by step, for operators who ask: noted by the same code that decides.
 //!
 //! Nothing is noted unless [`Forwarder::begin_notes`] was called, and the short way for packets of known flows has no
-//! notes at all.
+//! notes at all: [`Forwarder::outbound_at_length`] leaves it out.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -151,7 +151,7 @@ impl Notes {
     #[inline]
     pub(crate) fn note(&self, step: impl FnOnce() -> Step) {
         if self.on {
-            self.add(step());
+            self.add(step);
         }
     }
 
@@ -159,8 +159,11 @@ impl Notes {
         self.steps.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Out of the way of packets that nobody asks about.
     #[cold]
-    fn add(&self, step: Step) {
+    #[inline(never)]
+    fn add(&self, step: impl FnOnce() -> Step) {
+        let step = step();
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         if steps.len() < MOST {
             steps.push(step);
@@ -169,7 +172,7 @@ impl Notes {
 }
 
 impl Forwarder {
-    /// Notes the steps of packets from now on, which take the long way.
+    /// Notes the steps of packets from now on.
     pub fn begin_notes(&mut self) {
         self.notes.on = true;
         self.notes.taken().clear();
@@ -179,12 +182,6 @@ impl Forwarder {
     pub fn end_notes(&mut self) -> Vec<Step> {
         self.notes.on = false;
         std::mem::take(self.notes.taken())
-    }
-
-    /// Whether steps are noted.
-    #[inline]
-    pub(crate) fn has_notes(&self) -> bool {
-        self.notes.on
     }
 
     /// Counts a flow that a rule decided.

@@ -173,7 +173,10 @@ impl DataRole {
         let (header, packet) = bytes.split_at_mut(ETHERNET_HEADER_LEN);
         self.counters.outbound.received_bytes.add(packet.len() as u64);
         let look = self.eye.look(Side::Local, None, packet, &mut self.forwarder);
-        let verdict = self.forwarder.outbound(packet, now);
+        let verdict = match look {
+            None => self.forwarder.outbound(packet, now),
+            Some(_) => self.forwarder.outbound_at_length(packet, now),
+        };
         let seen = look.map(|look| (look, sent_outbound(verdict, packet)));
         let result = match verdict {
             Outbound::Tunnel { to, len } => {
@@ -267,7 +270,8 @@ impl DataRole {
         let look = self.eye.look(Side::Overlay, by, packet, &mut self.forwarder);
         let law = &mut self.throttled[1];
         let verdict = match throttle(&self.node.ingress, law, packet, &self.counters.inbound, now) {
-            Ok(()) => self.forwarder.inbound(link.peer, vnet, packet, now),
+            Ok(()) if look.is_none() => self.forwarder.inbound(link.peer, vnet, packet, now),
+            Ok(()) => self.forwarder.inbound_at_length(link.peer, vnet, packet, now),
             Err(reason) => Inbound::Drop(reason),
         };
         let seen = look.map(|look| (look, sent_inbound(verdict, packet)));
