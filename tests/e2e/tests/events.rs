@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use gridway_control::{EventRow, FlowFilter, Reply, Request, Severity};
+use gridway_control::{EventRow, FlowFilter, Proposal, Reply, Request, Severity};
 use gridway_e2e::{LIMIT, Layout, Pair, in_both_layouts};
 use gridway_lab::gateway::{Gateway, Pki, vnets};
 use gridway_lab::{Side, wait_until};
@@ -109,9 +109,8 @@ fn a_monitor_that_goes_down_says_why() {
         }
         Side::B => vnets::corp(Side::B),
     });
-    let silent = |on: u32| {
-        let set = format!("net.ipv4.icmp_echo_ignore_all={on}");
-        pair.lab.h2().run("sysctl", ["-w", &set]).unwrap();
+    let silent = |on: &str| {
+        pair.lab.h2().sysctl("net/ipv4/icmp_echo_ignore_all", on).unwrap();
     };
     wait_until("a probe that was answered", LIMIT, || {
         pair.a
@@ -123,11 +122,11 @@ fn a_monitor_that_goes_down_says_why() {
     })
     .unwrap();
     let began = last(&pair.a);
-    silent(1);
+    silent("1");
     let down = next(&pair.a, "monitor_down", "corp: 10.200.2.2 via gw-b", began);
     assert_eq!(down.severity, Severity::Error);
     assert!(down.message.contains("has not answered 3 probes (no reply in time)"), "{down:?}");
-    silent(0);
+    silent("0");
     let up = next(&pair.a, "monitor_up", "corp: 10.200.2.2 via gw-b", down.number);
     assert!(up.message.contains("answers again"), "{up:?}");
     pair.finish();
@@ -225,11 +224,22 @@ fn configurations_are_told_of_whether_taken_or_not() {
     assert_eq!(pair.a.reload().unwrap(), None);
     let generation = pair.a.status().unwrap().policy_generation;
     let changed = next(&pair.a, "configuration_changed", "reload", began);
-    assert!(changed.message.contains(&format!("generation {generation}")), "{changed:?}");
+    assert!(
+        changed.message.contains(&format!("generation {generation}, from the node's file")),
+        "{changed:?}"
+    );
+
+    let toml = std::fs::read_to_string(pair.a.config_path()).unwrap() + "# another comment\n";
+    let proposal = Proposal { toml, confirm_within_s: Some(1), base: None, by: Some("alice".to_owned()) };
+    let Reply::ConfigState(_) = pair.a.ask(&Request::Apply(proposal)).unwrap() else { panic!("not taken") };
+    let applied = next(&pair.a, "configuration_changed", "alice", changed.number);
+    assert!(applied.message.ends_with("undone in 1 s unless it is confirmed"), "{applied:?}");
+    let undone = next(&pair.a, "configuration_changed", "nobody confirmed", applied.number);
+    assert_eq!(undone.severity, Severity::Warning);
 
     pair.a.write_raw_config("[node]\nname = \"gw-a\"\nnonsense = 1\n").unwrap();
     assert!(pair.a.reload().unwrap().is_some());
-    let refused = next(&pair.a, "configuration_refused", "reload", changed.number);
+    let refused = next(&pair.a, "configuration_refused", "reload", undone.number);
     assert_eq!(refused.severity, Severity::Error);
     assert!(refused.message.contains("nonsense"), "{refused:?}");
     pair.finish();

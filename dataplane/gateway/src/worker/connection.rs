@@ -463,7 +463,7 @@ impl Connection {
         lost
     }
 
-    /// What is to be said of it. The kernel is asked now, which costs it a microsecond.
+    /// What is to be said of it. The kernel is asked now: two system calls.
     pub(crate) fn survey(&self, worker: usize, now: Nanos) -> Surveyed {
         let queue = || self.sealed.iter().chain(&self.waiting);
         let oldest = queue().map(|outgoing| outgoing.record.closed_at).min();
