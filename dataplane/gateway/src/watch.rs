@@ -123,23 +123,16 @@ impl Filter {
 
     /// Whether a packet whose fate is known is meant.
     pub(crate) fn matches(&self, seen: &Seen) -> bool {
-        let mut sides = [seen.tuple, seen.translated].into_iter().flatten();
-        let unreadable = seen.tuple.is_none() && !self.asks_for_tuple();
+        let [came, went] = [&seen.tuple, &seen.translated].map(|tuple| tuple.as_ref().map(shown));
         self.from.is_none_or(|from| from == seen.from)
             && self.vnet.is_none_or(|vnet| seen.vnet == Some(vnet))
             && self.peer.is_none_or(|peer| seen.peer == Some(peer))
             && self.packet.dropped.as_ref().is_none_or(|wanted| {
-                seen.verdict.reason().is_some_and(|reason| wanted == "any" || wanted == reason.name())
+                seen.verdict
+                    .reason()
+                    .is_some_and(|reason| wanted == PacketFilter::ANY_REASON || wanted == reason.name())
             })
-            && (unreadable || sides.any(|tuple| self.fits(&tuple)))
-    }
-
-    /// Whether only packets of some addresses, ports or protocol are meant.
-    fn asks_for_tuple(&self) -> bool {
-        let PacketFilter { address, src, dst, proto, port, sport, dport, .. } = &self.packet;
-        address.is_some() || src.is_some() || dst.is_some() || proto.is_some() || {
-            port.is_some() || sport.is_some() || dport.is_some()
-        }
+            && self.packet.matches(came.as_ref(), went.as_ref())
     }
 
     fn fits(&self, tuple: &FiveTuple) -> bool {

@@ -7,8 +7,9 @@ use gridway_control::{Events, Reply, Request};
 
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
-use crate::link::{Link, Target};
+use crate::link::Link;
 use crate::show;
+use crate::watch::Reading;
 
 /// How long one question waits for an event while they are followed: as long as Ctrl-C may take to be noticed.
 const PATIENCE_MS: u64 = 500;
@@ -16,25 +17,20 @@ const PATIENCE_MS: u64 = 500;
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
     /// Show events as they come, one a line, until Ctrl-C.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     follow: bool,
     /// Only events with numbers above this one.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     after: u64,
-    /// JSON with stable keys; an event a line with --follow.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    target: Target,
+    reading: Reading,
 }
 
 pub(crate) fn run(args: &EventsArgs, out: &mut impl Write) -> Result<(), CliError> {
-    let mut link = args.target.connect()?;
-    if args.follow {
-        return follow(args, &mut link, out);
+    match args.follow {
+        true => follow(args, &mut args.reading.target.connect()?, out),
+        false => args.reading.run(&Request::Events { after: args.after, wait_ms: 0 }, out),
     }
-    let reply = link.ask(&Request::Events { after: args.after, wait_ms: 0 })?;
-    show::show(&reply, args.json, out)
 }
 
 fn follow(args: &EventsArgs, link: &mut Link, out: &mut impl Write) -> Result<(), CliError> {
@@ -53,7 +49,7 @@ fn follow(args: &EventsArgs, link: &mut Link, out: &mut impl Write) -> Result<()
             eprintln!("{} event(s) were forgotten before they were asked for", events.missed);
         }
         for row in &events.rows {
-            if args.json {
+            if args.reading.json {
                 show::write_json_line(row, out)?;
             } else {
                 writeln!(out, "{}", show::events::line(row))?;

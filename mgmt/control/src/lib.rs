@@ -35,7 +35,7 @@ pub use filter::FlowFilter;
 pub use flow::{FlowRow, Flows, Side, Traffic, Translation, Tuple};
 pub use history::VersionRow;
 pub use message::{ConfigText, Failure, FailureKind, Killed, Reply, Request};
-pub use packet_filter::{PacketFacts, PacketFilter};
+pub use packet_filter::PacketFilter;
 pub use policy::{AclRow, MonitorRow, NatDirection, NatKind, NatRow, RouteRow};
 pub use session::{
     ConnectorRow, ConnectorState, Refusals, ServiceRow, SessionRow, SessionSide, SessionState, Sessions,

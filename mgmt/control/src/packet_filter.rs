@@ -46,47 +46,15 @@ pub struct PacketFilter {
     pub dropped: Option<String>,
 }
 
-/// What is known of a packet once its fate is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PacketFacts<'a> {
-    /// Side it came from.
-    pub from: Side,
-    /// Its vnet, if one was found.
-    pub vnet: Option<&'a str>,
-    /// Peer it came from or goes to, if there is one.
-    pub peer: Option<&'a str>,
-    /// As it came; none of one that could not be read.
-    pub tuple: Option<Tuple>,
-    /// As it went; none of one that did not.
-    pub translated: Option<Tuple>,
-    /// Why it was dropped, if it was.
-    pub dropped: Option<&'a str>,
-}
-
 impl PacketFilter {
     /// In place of a reason: whatever the reason is.
     pub const ANY_REASON: &'static str = "any";
 
-    /// Whether no field is given, so that every packet matches.
+    /// Whether a packet has every address, port and protocol of the filter in one of its tuples: as it came, and as it
+    /// went. One that could not be read has none, and matches a filter that asks for none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Whether a packet has every field of the filter, in one of its tuples.
-    #[must_use]
-    pub fn matches(&self, packet: &PacketFacts<'_>) -> bool {
-        let named = |filter: Option<&str>, name: Option<&str>| filter.is_none() || filter == name;
-        self.from.is_none_or(|from| from == packet.from)
-            && named(self.vnet.as_deref(), packet.vnet)
-            && named(self.peer.as_deref(), packet.peer)
-            && match self.dropped.as_deref() {
-                None => true,
-                Some(Self::ANY_REASON) => packet.dropped.is_some(),
-                reason => reason == packet.dropped,
-            }
-            && (!self.asks_for_a_tuple()
-                || [packet.tuple, packet.translated].iter().flatten().any(|tuple| self.matches_tuple(tuple)))
+    pub fn matches(&self, came: Option<&Tuple>, went: Option<&Tuple>) -> bool {
+        !self.asks_for_a_tuple() || [came, went].into_iter().flatten().any(|tuple| self.matches_tuple(tuple))
     }
 
     /// Whether one tuple has every address, port and protocol of the filter.
@@ -124,15 +92,11 @@ mod tests {
         Tuple { src: src.parse().unwrap(), dst: dst.parse().unwrap(), proto: 6, sport, dport: 443 }
     }
 
-    fn packet() -> PacketFacts<'static> {
-        PacketFacts {
-            from: Side::Local,
-            vnet: Some("corp"),
-            peer: Some("gw-b"),
-            tuple: Some(tuple("10.1.0.2", "172.16.2.2", 40000)),
-            translated: Some(tuple("10.200.1.2", "10.200.2.2", 50000)),
-            dropped: None,
-        }
+    /// Whether the filter matches a packet that is translated.
+    fn matches(filter: &PacketFilter) -> bool {
+        let came = tuple("10.1.0.2", "172.16.2.2", 40000);
+        let went = tuple("10.200.1.2", "10.200.2.2", 50000);
+        filter.matches(Some(&came), Some(&went))
     }
 
     fn prefix(text: &str) -> Option<IpNet> {
@@ -146,34 +110,31 @@ mod tests {
             dst: prefix(dst),
             ..PacketFilter::default()
         };
-        assert!(PacketFilter::default().is_empty() && PacketFilter::default().matches(&packet()));
-        assert!(by("10.1.0.0/24", "172.16.2.2/32").matches(&packet()));
-        assert!(by("10.200.1.0/24", "10.200.2.0/24").matches(&packet()));
-        assert!(!by("10.1.0.0/24", "10.200.2.0/24").matches(&packet()));
-        assert!(!by("fd00::/8", "::/0").matches(&packet()));
+        assert!(matches(&PacketFilter::default()));
+        assert!(matches(&by("10.1.0.0/24", "172.16.2.2/32")));
+        assert!(matches(&by("10.200.1.0/24", "10.200.2.0/24")));
+        assert!(!matches(&by("10.1.0.0/24", "10.200.2.0/24")));
+        assert!(!matches(&by("fd00::/8", "::/0")));
         let mixed =
             PacketFilter { address: prefix("10.1.0.2/32"), port: Some(50000), ..PacketFilter::default() };
-        assert!(!mixed.matches(&packet()));
+        assert!(!matches(&mixed));
     }
 
     #[test]
     fn either_end_matches() {
         let none = PacketFilter::default;
         for end in ["10.1.0.0/24", "172.16.2.2/32", "10.200.1.2/32", "10.200.0.0/16"] {
-            assert!(PacketFilter { address: prefix(end), ..none() }.matches(&packet()), "{end}");
+            assert!(matches(&PacketFilter { address: prefix(end), ..none() }), "{end}");
         }
         for port in [40000, 50000, 443] {
-            assert!(PacketFilter { port: Some(port), ..none() }.matches(&packet()), "{port}");
+            assert!(matches(&PacketFilter { port: Some(port), ..none() }), "{port}");
         }
     }
 
     #[test]
-    fn every_field_of_a_filter_counts() {
+    fn every_field_of_a_tuple_counts() {
         let none = PacketFilter::default;
         for filter in [
-            PacketFilter { from: Some(Side::Overlay), ..none() },
-            PacketFilter { vnet: Some("other".into()), ..none() },
-            PacketFilter { peer: Some("other".into()), ..none() },
             PacketFilter { address: prefix("10.9.0.0/16"), ..none() },
             PacketFilter { src: prefix("172.16.2.2/32"), ..none() },
             PacketFilter { dst: prefix("10.1.0.2/32"), ..none() },
@@ -181,31 +142,29 @@ mod tests {
             PacketFilter { port: Some(1), ..none() },
             PacketFilter { sport: Some(443), ..none() },
             PacketFilter { dport: Some(40000), ..none() },
-            PacketFilter { dropped: Some("any".into()), ..none() },
         ] {
-            assert!(!filter.is_empty() && !filter.matches(&packet()), "{filter:?}");
+            assert!(!matches(&filter), "{filter:?}");
         }
-    }
-
-    #[test]
-    fn drops_are_picked_by_their_reason_or_all() {
-        let by = |reason: &str| PacketFilter { dropped: Some(reason.into()), ..PacketFilter::default() };
-        let dropped = PacketFacts { dropped: Some("acl_deny"), translated: None, ..packet() };
-        assert!(by("any").matches(&dropped) && by("acl_deny").matches(&dropped));
-        assert!(!by("no_vnet").matches(&dropped) && !by("acl_deny").matches(&packet()));
+        assert!(matches(&PacketFilter { proto: Some(6), sport: Some(50000), dport: Some(443), ..none() }));
     }
 
     #[test]
     fn a_packet_that_could_not_be_read_has_no_address() {
-        let unread = PacketFacts { vnet: None, peer: None, tuple: None, translated: None, ..packet() };
-        assert!(PacketFilter::default().matches(&unread));
-        assert!(PacketFilter { from: Some(Side::Local), ..PacketFilter::default() }.matches(&unread));
-        for filter in [
-            PacketFilter { address: prefix("0.0.0.0/0"), ..PacketFilter::default() },
-            PacketFilter { proto: Some(6), ..PacketFilter::default() },
-            PacketFilter { vnet: Some("corp".into()), ..PacketFilter::default() },
-        ] {
-            assert!(!filter.matches(&unread), "{filter:?}");
-        }
+        let none = PacketFilter::default;
+        assert!(none().matches(None, None));
+        // What is no part of a tuple is judged elsewhere.
+        assert!(
+            PacketFilter { from: Some(Side::Local), vnet: Some("corp".into()), ..none() }.matches(None, None)
+        );
+        assert!(!PacketFilter { address: prefix("0.0.0.0/0"), ..none() }.matches(None, None));
+        assert!(!PacketFilter { proto: Some(6), ..none() }.matches(None, None));
+    }
+
+    #[test]
+    fn a_packet_that_went_nowhere_is_found_by_what_it_was() {
+        let came = tuple("10.1.0.2", "172.16.2.2", 40000);
+        let by = |dst: &str| PacketFilter { dst: prefix(dst), ..PacketFilter::default() };
+        assert!(by("172.16.2.0/24").matches(Some(&came), None));
+        assert!(!by("10.200.2.0/24").matches(Some(&came), None));
     }
 }

@@ -101,7 +101,7 @@ fn compile(node: &Node, filter: &PacketFilter) -> Result<Filter, Failure> {
         None => None,
     };
     if let Some(reason) = &filter.dropped
-        && reason != "any"
+        && reason != PacketFilter::ANY_REASON
         && !gridway_forwarding::DropReason::all().any(|known| known.name() == reason)
     {
         return Err(unknown("drop reason", reason));

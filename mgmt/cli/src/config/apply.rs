@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use gridway_config::Config;
 use gridway_control::{ConfigState, FailureKind, Proposal, Reply, Request};
 
 use super::diff;
@@ -61,7 +62,7 @@ struct Change {
 }
 
 pub(super) fn apply(args: &ApplyArgs, out: &mut impl Write) -> Result<(), CliError> {
-    let toml = diff::read(&args.file)?;
+    let toml = Config::read_file(&args.file)?;
     put(toml, &args.change, &args.target, out)
 }
 

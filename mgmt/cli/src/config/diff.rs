@@ -1,11 +1,11 @@
 //! `gridway config diff`.
 
-use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use gridway_config::Config;
 use gridway_control::{Judgement, Reply, Request};
 use similar::TextDiff;
 
@@ -36,7 +36,7 @@ pub(crate) struct DiffArgs {
 
 pub(super) fn diff(args: &DiffArgs, out: &mut impl Write) -> Result<(), CliError> {
     let text = match (&args.file, args.from, args.to) {
-        (Some(file), _, _) => judge(&mut args.target.connect()?, &read(file)?)?.diff,
+        (Some(file), _, _) => judge(&mut args.target.connect()?, &Config::read_file(file)?)?.diff,
         (None, Some(from), Some(to)) => between(args, from, to)?,
         (None, Some(from), None) => {
             let earlier = versions::text(&mut args.management.connect(&args.target)?, from)?;
@@ -65,10 +65,6 @@ pub(super) fn judge(link: &mut Link, toml: &str) -> Result<Judgement, CliError> 
         }
         _ => Err(CliError::Unexpected),
     }
-}
-
-pub(super) fn read(file: &Path) -> Result<String, CliError> {
-    fs::read_to_string(file).map_err(|source| CliError::File { path: file.to_owned(), source })
 }
 
 fn between(args: &DiffArgs, from: u64, to: u64) -> Result<String, CliError> {

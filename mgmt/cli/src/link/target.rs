@@ -56,12 +56,13 @@ impl Target {
 
     /// Reaches the management process, which keeps the versions of the configuration.
     pub(crate) fn connect_management(&self, socket: Option<&Path>) -> Result<Link, CliError> {
-        if let Some(api) = self.api()? {
-            return Ok(api);
-        }
+        // A socket that is named outright goes before the environment here, too.
         let socket = match socket {
             Some(socket) => socket.to_owned(),
-            None => only_socket(Path::new(MANAGEMENT_DIRECTORY)).map_err(CliError::in_management)?,
+            None => match self.api()? {
+                Some(api) => return Ok(api),
+                None => only_socket(Path::new(MANAGEMENT_DIRECTORY)).map_err(CliError::in_management)?,
+            },
         };
         Client::connect(&socket).map(Link::Socket).map_err(|source| CliError::NoManagement { source })
     }

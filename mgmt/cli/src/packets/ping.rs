@@ -94,7 +94,7 @@ impl Summary {
     /// In the words of ping(8), whose `mdev` is the standard deviation.
     fn text(&self) -> String {
         let lost = (u64::from(self.sent - self.received) * 100).checked_div(self.sent.into()).unwrap_or(0);
-        let counts = format!("{} requests, {} replies, {lost}% lost\n", self.sent, self.received);
+        let counts = format!("{} sent, {} received, {lost}% lost\n", self.sent, self.received);
         if self.received == 0 {
             return counts;
         }
@@ -121,10 +121,10 @@ mod tests {
     fn the_summary_counts_as_ping_does() {
         assert_eq!(
             summary(&[Some(1000), None, Some(3000), Some(2000)]),
-            "4 requests, 3 replies, 25% lost\nrtt min/avg/max/mdev = 1.000/2.000/3.000/0.816 ms\n"
+            "4 sent, 3 received, 25% lost\nrtt min/avg/max/mdev = 1.000/2.000/3.000/0.816 ms\n"
         );
-        assert_eq!(summary(&[None]), "1 requests, 0 replies, 100% lost\n");
-        assert_eq!(summary(&[]), "0 requests, 0 replies, 0% lost\n");
-        assert!(summary(&[Some(u64::MAX), Some(u64::MAX)]).contains("2 replies"));
+        assert_eq!(summary(&[None]), "1 sent, 0 received, 100% lost\n");
+        assert_eq!(summary(&[]), "0 sent, 0 received, 0% lost\n");
+        assert!(summary(&[Some(u64::MAX), Some(u64::MAX)]).contains("2 received"));
     }
 }

@@ -224,14 +224,14 @@ fn a_node_that_goes_away_is_told_and_comes_back() {
     let mut screen = Screen::default();
     assert_eq!(lines(&screen, start)[0], "waiting for the node");
     screen.update(Update::Gone("lost the node: broken pipe".into()));
-    line(&lines(&screen, start), "NODE GONE, trying again: lost the node: broken pipe");
+    line(&lines(&screen, start), "NO ANSWER, trying again: lost the node: broken pipe");
     let mut screen = seen(start);
     screen.update(Update::Gone("the node closed the connection".into()));
     let shown = lines(&screen, start);
-    line(&shown, "NODE GONE");
+    line(&shown, "NO ANSWER");
     line(&shown, "gw-b");
     screen.update(Update::Seen(Box::new(look(start, 3)), Vec::new()));
-    assert!(!lines(&screen, start).iter().any(|line| line.starts_with("NODE GONE")));
+    assert!(!lines(&screen, start).iter().any(|line| line.starts_with("NO ANSWER")));
 }
 
 #[test]

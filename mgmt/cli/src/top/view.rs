@@ -79,7 +79,7 @@ fn pages(screen: &Screen) -> Line<'static> {
 /// What an operator must not overlook.
 fn notice(screen: &Screen, now: Instant) -> Option<Line<'_>> {
     if let Some(why) = &screen.gone {
-        return Some(Line::from(format!("NODE GONE, trying again: {why}")).red().bold());
+        return Some(Line::from(format!("NO ANSWER, trying again: {why}")).red().bold());
     }
     let left = screen.pending_left(now)?;
     let by = &screen.now.as_ref()?.status.config.pending.as_ref()?.by;

@@ -308,7 +308,7 @@ fn lists_come_row_by_row_over_the_api() {
             rows.iter().map(|row| String::from_utf8(encode_reply(row).unwrap()).unwrap()).collect();
         (200, lines)
     });
-    assert!(text(&api.run("ping --vnet corp 10.200.2.2")).contains("1 requests, 1 replies"));
+    assert!(text(&api.run("ping --vnet corp 10.200.2.2")).contains("1 sent, 1 received"));
     let asked = api.asked();
     let posted: Value = serde_json::from_str(asked[0].strip_prefix("POST /v1/ping ").unwrap()).unwrap();
     assert_eq!(posted["vnet"], "corp");

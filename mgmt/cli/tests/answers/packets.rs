@@ -142,7 +142,7 @@ fn pings_end_with_a_summary() {
     });
     let expected = "PING 10.200.2.2 in corp\nreply via gw-b: seq=1 time=1.234 ms\n\
                     no reply via gw-b: seq=2: timed out\nreply via gw-b: seq=3 time=2.234 ms\n\
-                    --- 10.200.2.2 ping statistics ---\n3 requests, 2 replies, 33% lost\n\
+                    --- 10.200.2.2 ping statistics ---\n3 sent, 2 received, 33% lost\n\
                     rtt min/avg/max/mdev = 1.234/1.734/2.234/0.500 ms\n";
     assert_eq!(text(&node.run("ping --vnet corp 10.200.2.2 --count 3 --interval 10ms")), expected);
     let address = "10.200.2.2".parse().unwrap();

@@ -224,7 +224,7 @@ fn top_waits_for_a_node_that_went_away_and_comes_back() {
     terminal.wait_for(" 20.1 ");
     std::fs::rename(&socket, &moved).unwrap();
     first.hang_up();
-    terminal.wait_for("NODE GONE");
+    terminal.wait_for("NO ANSWER");
     std::fs::rename(&moved, &socket).unwrap();
     terminal.wait_for("CHANGE by alice");
     terminal.press("\u{3}");

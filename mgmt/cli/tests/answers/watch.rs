@@ -54,9 +54,13 @@ fn a_node_that_refuses_is_not_asked_again() {
     let node = FakeNode::new(|_| vec![Reply::Error(Failure::new(FailureKind::Busy, "too many clients"))]);
     assert_eq!(node.run("peers --watch").status.code(), Some(1));
     assert_eq!(node.requests(), [Request::Peers]);
-    for wrong in
-        ["peers --watch 0", "peers --watch soon", "flows kill --all --watch", "config confirm --watch"]
-    {
+    for wrong in [
+        "peers --watch 0",
+        "peers --watch soon",
+        "flows kill --all --watch",
+        "events --follow --watch",
+        "config confirm --watch",
+    ] {
         assert_eq!(node.run(wrong).status.code(), Some(2), "{wrong}");
     }
 }

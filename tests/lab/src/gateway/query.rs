@@ -8,6 +8,7 @@ use gridway_control::{
 };
 use serde_json::Value;
 
+use crate::command::Command;
 use crate::error::{LabError, Result};
 use crate::gateway::binaries::find_binary;
 use crate::gateway::node::Gateway;
@@ -180,13 +181,21 @@ impl Gateway {
         found.map_err(|error| self.with_log(error))
     }
 
+    /// `gridway ARGS --socket …`, in the node's directory; nothing is run.
+    ///
+    /// # Errors
+    /// [`LabError::MissingBinary`].
+    pub fn gridway(&self, args: &[&str]) -> Result<Command> {
+        let command = self.namespace().command(find_binary("gridway")?).args(args);
+        Ok(command.arg("--socket").arg(self.socket()).current_dir(self.dir()))
+    }
+
     /// Runs `gridway ARGS --socket … --json` and returns what it printed.
     ///
     /// # Errors
     /// [`LabError::MissingBinary`], [`LabError::Failed`], [`LabError::Parse`].
     pub fn cli(&self, args: &[&str]) -> Result<Value> {
-        let command = self.namespace().command(find_binary("gridway")?).args(args);
-        let output = command.arg("--socket").arg(self.socket()).arg("--json").run()?.stdout;
+        let output = self.gridway(args)?.arg("--json").run()?.stdout;
         serde_json::from_str(&output).map_err(|_| LabError::Parse {
             tool: "gridway",
             expected: "JSON",
