@@ -73,7 +73,7 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
     let policy = Arc::new(Policy::compile(&config, &mut registry, None)?);
     let peers_configured = reload::numbered_peers(&config, &mut registry)?;
 
-    let control = control::bind(&config.control.socket)?;
+    let control = gridway_control::bind_socket(&config.control.socket)?;
     let device = config.management.interface.as_str();
     let listener = match config.tunnel.listen {
         Some(address) => Some(

@@ -83,6 +83,9 @@ pub(crate) enum PkiCommand {
         /// What the operator may do: viewer or operator.
         #[arg(long, requires = "operator", required_unless_present = "node", conflicts_with = "node")]
         role: Option<OperatorRole>,
+        /// Of the node's management API instead: it serves no tunnel.
+        #[arg(long, requires = "node")]
+        api: bool,
         /// Replace the files of an earlier certificate, which stays valid until it ends or is revoked.
         #[arg(long)]
         renew: bool,

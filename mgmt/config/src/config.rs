@@ -1,12 +1,11 @@
 //! The configuration as a whole.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::{ConfigError, ConfigErrors, Problem};
+use crate::error::ConfigErrors;
+use crate::file;
 use crate::model::{
     Connector, Control, Data, FlowTimeouts, Identity, Limits, Log, Management, Node, Object, Peer, Service,
     ServiceRange, Throttle, Tunnel, Vnet, Workers,
@@ -79,9 +78,8 @@ impl Config {
     /// # Errors
     /// Those of [`Self::load`].
     pub fn load_with_warnings(file: &Path) -> Result<(Self, Vec<ConfigWarning>), ConfigErrors> {
-        let text = Self::read_file(file)?;
-        let absolute = std::path::absolute(file).map_err(|error| unreadable(file, &error))?;
-        read::config(&text, file, absolute.parent().unwrap_or(Path::new("/")))
+        let (text, folder) = file::read(file)?;
+        read::config(&text, file, &folder)
     }
 
     /// Reads the text of a file, for [`Self::parse`].
@@ -89,15 +87,7 @@ impl Config {
     /// # Errors
     /// The one reason why it could not be read.
     pub fn read_file(file: &Path) -> Result<String, ConfigErrors> {
-        let mut bytes = Vec::new();
-        let handle = File::open(file).map_err(|error| unreadable(file, &error))?;
-        // The length is taken from what was read: metadata says 0 for a pipe and may change.
-        handle.take(Self::MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| unreadable(file, &error))?;
-        if bytes.len() as u64 > Self::MAX_FILE {
-            return Err(whole_file(file, Problem::TooLong { limit: Self::MAX_FILE }));
-        }
-        String::from_utf8(bytes)
-            .map_err(|error| whole_file(file, Problem::Syntax { message: error.utf8_error().to_string() }))
+        file::text(file)
     }
 
     /// Validates `text`. `file` is named in errors, and paths are resolved against its folder.
@@ -145,13 +135,4 @@ impl Config {
         let leads = || self.listeners().any(|(_, connector)| connector.peer == *peer);
         self.peer(peer.as_str()).is_some() && (serves || leads())
     }
-}
-
-fn whole_file(file: &Path, problem: Problem) -> ConfigErrors {
-    let error = ConfigError { file: file.to_owned(), line: None, field: String::new(), problem };
-    ConfigErrors::new(vec![error]).expect("one error was given")
-}
-
-fn unreadable(file: &Path, error: &io::Error) -> ConfigErrors {
-    whole_file(file, Problem::Unreadable { reason: error.to_string() })
 }

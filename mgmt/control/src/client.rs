@@ -1,6 +1,7 @@
 //! A blocking client.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,14 @@ impl Client {
         }
     }
 
+    /// What ends the connection from another thread.
+    ///
+    /// # Errors
+    /// [`ClientError::Lost`] when the process has too many files open.
+    pub fn hangup(&self) -> Result<Hangup, ClientError> {
+        Ok(Hangup(self.stream.get_ref().try_clone()?))
+    }
+
     /// Asks and waits for the answer, which is never [`Reply::Error`].
     ///
     /// # Errors
@@ -123,5 +132,16 @@ impl Client {
             Reply::Error(failure) => Err(failure.into()),
             reply => Ok(reply),
         }
+    }
+}
+
+/// Ends a [`Client`]'s connection when it is dropped: whoever waits for an answer on it is told that it is lost.
+#[derive(Debug)]
+pub struct Hangup(UnixStream);
+
+impl Drop for Hangup {
+    fn drop(&mut self) {
+        // A connection that is gone already is as good.
+        drop(self.0.shutdown(Shutdown::Both));
     }
 }

@@ -10,6 +10,7 @@ pub type Drops = BTreeMap<String, u64>;
 
 /// Answer to `gridway counters`. The keys of both directions summed stand at the top.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Counters {
     /// Frames received on the data NIC.
     pub rx_packets: u64,
@@ -42,6 +43,7 @@ pub struct Counters {
     /// Flows that gave way to a new one.
     pub flows_evicted: u64,
     /// Dropped, both directions.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub drops: Drops,
     /// Local to overlay.
     pub outbound: OutboundCounters,
@@ -51,6 +53,7 @@ pub struct Counters {
 
 /// Local to overlay.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OutboundCounters {
     /// Frames received on the data NIC.
     pub rx_packets: u64,
@@ -72,11 +75,13 @@ pub struct OutboundCounters {
     /// Packets the node made itself for there that found no room or no way.
     pub unsent: u64,
     /// Dropped by reason.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub drops: Drops,
 }
 
 /// Overlay to local.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InboundCounters {
     /// Packets out of tunnels.
     pub rx_packets: u64,
@@ -102,6 +107,7 @@ pub struct InboundCounters {
     /// Packets the node made itself for there that found no room or no way.
     pub unsent: u64,
     /// Dropped by reason.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub drops: Drops,
 }
 

@@ -19,11 +19,12 @@ mod message;
 mod packet_filter;
 mod policy;
 mod session;
+mod socket;
 mod status;
 mod watch;
 
 pub use change::{ConfigState, InForce, Judgement, Pending, Proposal};
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Hangup};
 pub use codec::{
     CodecError, MAX_CONFIG_REQUEST, MAX_REPLY, MAX_REQUEST, RequestBuffer, decode_reply, decode_request,
     encode_reply, encode_request,
@@ -40,5 +41,6 @@ pub use policy::{AclRow, MonitorRow, NatDirection, NatKind, NatRow, RouteRow};
 pub use session::{
     ConnectorRow, ConnectorState, Refusals, ServiceRow, SessionRow, SessionSide, SessionState, Sessions,
 };
+pub use socket::{BindError, bind_socket};
 pub use status::{DataStatus, LimitRow, PeerRow, PeerState, Status, WorkerStatus};
 pub use watch::{CapturePoint, CapturedPacket, End, PacketTrace, Ping, SimulatedPacket, Step};

@@ -9,6 +9,7 @@ use crate::flow::{Side, Tuple};
 
 /// Which packets are meant. Addresses and ports match within one tuple, the local or the virtual.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PacketFilter {
     /// Side that the packet comes from.
@@ -22,12 +23,15 @@ pub struct PacketFilter {
     pub peer: Option<String>,
     /// Prefix of the source or the destination.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub address: Option<IpNet>,
     /// Prefix of the source.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub src: Option<IpNet>,
     /// Prefix of the destination.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub dst: Option<IpNet>,
     /// IANA protocol number.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use crate::flow::{Side, Tuple};
 
 /// A packet that nobody sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SimulatedPacket {
     /// Side it would come from.
@@ -37,6 +38,7 @@ fn default_ttl() -> u8 {
 
 /// The way of one packet through a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PacketTrace {
     /// When, microseconds since 1970.
     pub at_us: u64,
@@ -62,6 +64,7 @@ pub struct PacketTrace {
 
 /// One decision about a packet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
     /// What was asked: `parse`, `flow`, `vnet`, `source`, `inside_nat`, `outside_nat`, `acl`, `route`, `size`,
     /// `fragment`, `neighbour`.
@@ -74,6 +77,7 @@ pub struct Step {
 
 /// Where packets are captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CapturePoint {
     /// On the data NIC: in local addresses.
@@ -84,6 +88,7 @@ pub enum CapturePoint {
 
 /// A captured packet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CapturedPacket {
     /// When, microseconds since 1970.
     pub at_us: u64,
@@ -101,6 +106,7 @@ pub struct CapturedPacket {
 
 /// An answer to an echo request through the overlay, or its absence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ping {
     /// Counts the requests, from 1.
     pub sequence: u32,
@@ -114,6 +120,7 @@ pub struct Ping {
 
 /// The end of a list that came row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct End {
     /// Rows that were sent.
     pub rows: u64,

@@ -101,10 +101,15 @@ pub(crate) fn control(root: &Section<'_>, node: Option<&Node>, base: &Path) -> O
     let socket = section.optional::<PathBuf>("socket").map(|path| base.join(path));
     section.finish();
     let Some(socket) = socket else { return default };
+    check_socket(&section, &socket);
+    Some(Control { socket })
+}
+
+/// Refuses the `socket` of a section that no Unix socket could be bound to.
+pub(crate) fn check_socket(section: &Section<'_>, socket: &Path) {
     let length = socket.as_os_str().as_bytes().len();
     if length > Control::MAX_PATH {
         let expected = format!("a path of at most {} bytes, the limit of Unix sockets", Control::MAX_PATH);
         section.refuse_key("socket", Problem::Invalid { found: format!("{length} bytes"), expected });
     }
-    Some(Control { socket })
 }
