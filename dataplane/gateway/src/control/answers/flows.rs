@@ -23,7 +23,7 @@ pub(super) fn flows(node: &Node, filter: &FlowFilter, limit: usize) -> Flows {
 pub(super) fn kill(node: &Node, filter: &FlowFilter) -> u64 {
     let mut ids = Vec::new();
     for_each_match(node, filter, |id, _| ids.push(id));
-    ids.iter().for_each(|id| node.flows.remove(*id));
+    ids.iter().for_each(|id| node.flows.remove(*id, EndReason::Killed));
     ids.len() as u64
 }
 
