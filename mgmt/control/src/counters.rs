@@ -37,12 +37,27 @@ pub struct Counters {
     pub flows_created: u64,
     /// Flows that gave way to a new one.
     pub flows_evicted: u64,
+    /// The flow log.
+    pub flow_log: FlowLogCounters,
     /// Dropped, both directions.
     pub drops: Drops,
     /// Local to overlay.
     pub outbound: OutboundCounters,
     /// Overlay to local.
     pub inbound: InboundCounters,
+}
+
+/// Beginnings and ends of flows that were to be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FlowLogCounters {
+    /// Records that were passed on to the collector, the file or both.
+    pub records: u64,
+    /// Records that found no room in the queue: neither got them.
+    pub dropped: u64,
+    /// Records that could not be sent to the collector. What is lost on its way there, nobody counts here.
+    pub ipfix_lost: u64,
+    /// Records that could not be written to the file.
+    pub json_lost: u64,
 }
 
 /// Local to overlay.
