@@ -22,7 +22,16 @@ impl Clock {
 
     /// Seconds of the Unix epoch.
     pub(crate) fn unix(&self, time: Nanos) -> u64 {
+        self.since_epoch(time).as_secs()
+    }
+
+    /// Milliseconds of the Unix epoch. The same time always gives the same number.
+    pub(crate) fn unix_ms(&self, time: Nanos) -> u64 {
+        u64::try_from(self.since_epoch(time).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn since_epoch(&self, time: Nanos) -> Duration {
         let wall = self.wall + Duration::from_nanos(time.0);
-        wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+        wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 }

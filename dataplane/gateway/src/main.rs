@@ -6,6 +6,8 @@ mod clock;
 mod control;
 mod dialler;
 mod doors;
+mod flow_log;
+mod flow_row;
 mod handshakes;
 mod held;
 mod layout;
@@ -22,7 +24,7 @@ mod worker;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -42,6 +44,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How often signals, failures and changed certificates are looked for.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long the flow log may take to end.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The data plane of a Gridway node. Runs in the foreground and logs to standard error. SIGHUP
 /// reloads the configuration, SIGTERM ends cleanly.
@@ -147,12 +151,18 @@ fn announce(running: &Running) {
 /// Ends all threads in order: tunnels say good-bye, frames come home, neighbours are given back.
 fn stop(running: Running) {
     tracing::info!("stopping");
-    let Running { node, workers, others, handshake_waker, .. } = running;
+    let Running { node, workers, others, flow_log, handshake_waker, .. } = running;
     node.tell_all(|| Control::Stop);
     node.stopping.store(true, Ordering::Release);
     drop(handshake_waker.wake());
     for thread in workers.into_iter().chain(others) {
         // A thread that panicked has been reported.
         drop(thread.join());
+    }
+    node.flow_log.finish();
+    // A file system that hangs must not hang the node: its thread ends with the process.
+    let patience = Instant::now() + FAREWELL;
+    while !flow_log.is_finished() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

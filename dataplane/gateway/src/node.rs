@@ -23,6 +23,7 @@ use gridway_wire::frame::{self, CloseReason};
 use crate::book::Book;
 use crate::clock::Clock;
 use crate::doors::OpenDoors;
+use crate::flow_log::FlowLog;
 use crate::link::Link;
 use crate::pool::{Chunk, Pools};
 use crate::worker::connection::{Connection, NewConnection};
@@ -39,6 +40,7 @@ pub(crate) struct Node {
     /// large: a worker must not be the last.
     pub(crate) retired: Mutex<Vec<Arc<Policy>>>,
     pub(crate) flows: Arc<FlowTable>,
+    pub(crate) flow_log: FlowLog,
     pub(crate) fragments: Arc<Fragments>,
     pub(crate) monitors: Arc<Monitors>,
     /// Rate limits towards and from the tunnels.

@@ -65,6 +65,8 @@ pub(crate) fn reload(node: &Node, file: &Path, registry: &mut Registry) {
         None => tracing::info!(generation = node.policy.load().generation, "configuration reloaded"),
         Some(error) => tracing::error!("configuration not reloaded, the old one stays in force: {error}"),
     }
+    // Also where nothing changes: logrotate renames the file and signals.
+    node.flow_log.configure(node.flows.journal(), node.config.load().flow_log.clone());
     *node.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
 }
 
