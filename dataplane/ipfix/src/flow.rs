@@ -18,7 +18,7 @@ pub struct Flow<'a> {
     pub reverse: Traffic,
     /// When it began: milliseconds of the Unix epoch.
     pub start_ms: u64,
-    /// When its last packet passed: milliseconds of the Unix epoch.
+    /// When its last packet passed: milliseconds of the Unix epoch. Of one that began, `start_ms`.
     pub end_ms: u64,
     /// Name of its virtual network, at most 254 bytes.
     pub vnet: &'a str,

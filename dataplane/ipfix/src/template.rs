@@ -7,7 +7,7 @@ use crate::item::Item;
 pub(crate) const TEMPLATES: u16 = 2;
 
 /// What both kinds of records begin with.
-const COMMON: [Item; 14] = [
+const COMMON: [Item; 15] = [
     Item::FirewallEvent,
     Item::BiflowDirection,
     Item::Protocol,
@@ -20,14 +20,14 @@ const COMMON: [Item; 14] = [
     Item::TranslatedSourcePort,
     Item::TranslatedDestinationPort,
     Item::Start,
+    Item::End,
     Item::Vnet,
     Item::Peer,
 ];
 
 /// What ends have besides. The reverse flags come first: collectors that know no reverse elements may take both for
 /// one, and keep the last.
-const OF_ENDS: [Item; 8] = [
-    Item::End,
+const OF_ENDS: [Item; 7] = [
     Item::EndReason,
     Item::ReverseOctets,
     Item::ReversePackets,

@@ -62,13 +62,13 @@ impl Kept {
             (0, 227, translated.source_port.to_string()),
             (0, 228, port(translated.destination_port).to_string()),
             (0, 152, self.times[0].to_string()),
+            (0, 153, self.times[1].to_string()),
             (0, 236, self.names[0].clone()),
             (0, 82, self.names[1].clone()),
         ];
         if let Event::End(reason) = self.event {
             let [forward, reverse] = self.traffic;
             fields.extend([
-                (0, 153, self.times[1].to_string()),
                 (0, 136, (reason as u8).to_string()),
                 (29_305, 1, reverse.bytes.to_string()),
                 (29_305, 2, reverse.packets.to_string()),
