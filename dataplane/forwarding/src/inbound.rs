@@ -6,7 +6,7 @@ use gridway_wire::packet::{Fragment, Packet, Transport, parse};
 use gridway_wire::rewrite::rewrite;
 use gridway_wire::time::Nanos;
 
-use crate::flow::{Flow, Key, NewFlow, Side, Traits};
+use crate::flow::{EndReason, Flow, Key, NewFlow, Side, Traits};
 use crate::forwarder::{Forwarder, change, tcp_flags};
 use crate::fragments::{DatagramKey, Onward};
 use crate::ids::{PeerId, VnetId};
@@ -114,7 +114,7 @@ impl Forwarder {
                     && flow.epoch != self.epoch
                     && !self.policy.vnet(vnet).is_some_and(|vnet| vnet.relays(packet.tuple.destination)) =>
             {
-                self.flows.remove(flow.id);
+                self.flows.remove(flow.id, EndReason::Policy);
                 None
             }
             other => other,
@@ -245,9 +245,10 @@ impl Forwarder {
             epoch,
             started_by: Side::Overlay,
             traits: shared.with(hairpin),
+            acl_line: rule.line,
             keys: [Key::local(&local), Key::overlay(vnet.id, &packet.tuple)],
         };
-        self.begin(new, rule, Some(&translated), now)
+        self.begin(new, rule.hits, Some(&translated), now)
     }
 
     /// A packet for this node itself, at its address in the vnet: echo is answered, the answers that monitors
@@ -270,7 +271,7 @@ impl Forwarder {
         if !echo_reply_in_place(bytes, packet) {
             return Err(DropReason::ToOwnAddress);
         }
-        self.hit(rule, now);
+        self.hit(rule.hits, now);
         Ok(Inbound::Answer { len: packet.total_len })
     }
 }

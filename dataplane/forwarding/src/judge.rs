@@ -7,10 +7,10 @@ use gridway_wire::protocol::Protocol;
 use gridway_wire::time::Nanos;
 use gridway_wire::tuple::FiveTuple;
 
-use crate::flow::{Created, Flow, NewFlow, Side, Traits};
+use crate::flow::{Created, EndReason, Flow, NewFlow, Side, Traits};
 use crate::forwarder::Forwarder;
 use crate::ids::PeerId;
-use crate::policy::{Choice, Hits, Ruling, Vnet};
+use crate::policy::{Choice, Hits, Match, Ruling, Vnet};
 use crate::reason::DropReason;
 use crate::steps::{FlowStep, Step};
 use crate::translate::Translated;
@@ -26,6 +26,8 @@ enum Again {
         /// Until the next epoch. Else its next packet asks again: the direction that has no packet now has no route
         /// either, or sources have to be checked each time.
         lasting: bool,
+        /// The access rule that allows it.
+        acl_line: u32,
     },
     /// Its translation is not what policy says today.
     BeginAnew,
@@ -40,23 +42,23 @@ impl Forwarder {
         tuple: &FiveTuple,
         midstream: bool,
         now: Nanos,
-    ) -> Result<&'v Hits, DropReason> {
+    ) -> Result<Match<'v>, DropReason> {
         let first = vnet.acl.judge(tuple);
-        self.note_ruling(vnet, tuple, first);
+        self.note_ruling(tuple, first);
         if midstream && !matches!(first, Ruling::Allow(_)) {
             let (back, reversed) = (vnet.acl.judge(&tuple.reversed()), tuple.reversed());
-            self.note_ruling(vnet, &reversed, back);
-            if let Ruling::Allow(hits) = back {
-                return Ok(hits);
+            self.note_ruling(&reversed, back);
+            if let Ruling::Allow(rule) = back {
+                return Ok(rule);
             }
         }
-        let (hits, reason) = match first {
-            Ruling::Allow(hits) => return Ok(hits),
-            Ruling::Deny(hits) => (hits, DropReason::AclDeny),
-            Ruling::Reject(hits) => (hits, DropReason::AclReject),
+        let (rule, reason) = match first {
+            Ruling::Allow(rule) => return Ok(rule),
+            Ruling::Deny(rule) => (rule, DropReason::AclDeny),
+            Ruling::Reject(rule) => (rule, DropReason::AclReject),
             Ruling::NoMatch => return Err(DropReason::AclNoMatch),
         };
-        self.hit(hits, now);
+        self.hit(rule.hits, now);
         Err(reason)
     }
 
@@ -157,7 +159,7 @@ impl Forwarder {
         if !flow.traits.has(Traits::RELAYED) {
             flow.peer = sender;
         }
-        self.flows.rejudged(flow.id, flow.peer, flow.back, flow.epoch);
+        self.flows.rejudged(flow.id, flow.peer, flow.back, flow.epoch, None);
     }
 
     /// The epoch of a judgement to send by way of `peer`: one that has passed while its tunnel is down.
@@ -224,16 +226,16 @@ impl Forwarder {
         };
         // Whether it was taken up in mid-stream is not remembered: TCP gets the benefit of the doubt.
         let midstream = self.policy.timeouts.midstream && begun.protocol == Protocol::TCP;
-        self.judge_acl(vnet, &begun, midstream, now)?;
+        let acl_line = self.judge_acl(vnet, &begun, midstream, now)?.line;
         let back = self.way_of_answers(vnet, flow);
         if !relayed {
             return match (side, back) {
                 (_, Ok(peer)) => {
                     let lasting = self.epoch_towards(vnet, overlay.source) == self.epoch;
-                    Ok(Again::Goes { peer, back: peer, lasting })
+                    Ok(Again::Goes { peer, back: peer, lasting, acl_line })
                 }
                 (Side::Overlay, Err(_)) => {
-                    Ok(Again::Goes { peer: flow.peer, back: flow.peer, lasting: false })
+                    Ok(Again::Goes { peer: flow.peer, back: flow.peer, lasting: false, acl_line })
                 }
                 (Side::Local, Err(reason)) => Err(reason),
             };
@@ -248,6 +250,7 @@ impl Forwarder {
             peer: forth.unwrap_or(flow.peer),
             back: back.unwrap_or(flow.back),
             lasting: forth.is_ok() && back.is_ok(),
+            acl_line,
         })
     }
 
@@ -277,9 +280,9 @@ impl Forwarder {
         let overlay = flow.overlay();
         let begun = if side == Side::Overlay { overlay } else { overlay.reversed() };
         let rule = self.judge_acl(vnet, &begun, false, now)?;
-        self.hit(rule, now);
+        self.hit(rule.hits, now);
         if is_new_connection {
-            self.flows.restart(flow.id, side);
+            self.flows.restart(flow.id, side, rule.line, now);
         }
         Ok(())
     }
@@ -291,21 +294,21 @@ impl Forwarder {
         verdict: Result<Again, DropReason>,
     ) -> Result<Option<Flow>, DropReason> {
         match verdict {
-            Ok(Again::Goes { peer, back, lasting }) => {
+            Ok(Again::Goes { peer, back, lasting, acl_line }) => {
                 let epoch = if lasting { self.epoch } else { flow.epoch };
-                self.flows.rejudged(flow.id, peer, back, epoch);
+                self.flows.rejudged(flow.id, peer, back, epoch, Some(acl_line));
                 (flow.peer, flow.back, flow.epoch) = (peer, back, epoch);
                 Ok(Some(flow))
             }
             Ok(Again::BeginAnew) => {
                 self.notes.note(|| Step::Flow(FlowStep::BegunAnew));
-                self.flows.remove(flow.id);
+                self.flows.remove(flow.id, EndReason::Policy);
                 Ok(None)
             }
             // The flow stays, unjudged, for as long as it is not idle: the peer may come back.
             Err(reason @ (DropReason::PeerDown | DropReason::NoRoute)) => Err(reason),
             Err(reason) => {
-                self.flows.remove(flow.id);
+                self.flows.remove(flow.id, EndReason::Policy);
                 Err(reason)
             }
         }

@@ -143,9 +143,10 @@ impl Forwarder {
             epoch: self.epoch_towards(vnet, translated.tuple.destination),
             started_by: Side::Local,
             traits,
+            acl_line: rule.line,
             keys: [Key::local(&packet.tuple), Key::overlay(vnet.id, &translated.tuple.reversed())],
         };
-        self.begin(new, rule, Some(&translated), now)
+        self.begin(new, rule.hits, Some(&translated), now)
     }
 
     /// A local host asks for an echo of this node's own address in a vnet. `None`: it does not.
@@ -169,7 +170,7 @@ impl Forwarder {
             if !echo_reply_in_place(bytes, packet) {
                 return Err(DropReason::ToOwnAddress.into());
             }
-            self.hit(rule, now);
+            self.hit(rule.hits, now);
             Ok((Onward::answer(packet.tuple.source, packet.tuple.destination), packet.total_len))
         }))
     }

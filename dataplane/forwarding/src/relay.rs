@@ -138,8 +138,9 @@ impl Forwarder {
             epoch,
             started_by: Side::Overlay,
             traits: Traits::RELAYED,
+            acl_line: rule.line,
             keys: [Key::overlay(vnet.id, &packet.tuple.reversed()), Key::overlay(vnet.id, &packet.tuple)],
         };
-        self.begin(new, rule, None, now)
+        self.begin(new, rule.hits, None, now)
     }
 }

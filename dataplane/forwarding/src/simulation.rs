@@ -140,7 +140,8 @@ impl Run {
             self.mappings().hold(&endpoint, local);
         }
         let Flow { vnet, peer, back, epoch, started_by, traits, keys, .. } = flow;
-        let copy = NewFlow { vnet, peer, back, epoch, started_by, traits, keys };
+        // Which rule allowed it is of no interest to the packet.
+        let copy = NewFlow { vnet, peer, back, epoch, started_by, traits, keys, acl_line: 0 };
         let flows = &self.forwarder.flows;
         if flows.create(&copy, &self.forwarder.policy.timeouts, now).is_ok()
             && let Some(copied) = flows.find(side, key)

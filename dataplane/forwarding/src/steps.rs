@@ -209,15 +209,14 @@ impl Forwarder {
         });
     }
 
-    pub(crate) fn note_ruling(&self, vnet: &Vnet, tuple: &FiveTuple, ruling: Ruling<'_>) {
+    pub(crate) fn note_ruling(&self, tuple: &FiveTuple, ruling: Ruling<'_>) {
         self.notes.note(|| {
-            let (action, hits) = match ruling {
-                Ruling::Allow(hits) => (AclAction::Allow, hits),
-                Ruling::Deny(hits) => (AclAction::Drop, hits),
-                Ruling::Reject(hits) => (AclAction::Reject, hits),
-                Ruling::NoMatch => return Step::Acl { tuple: *tuple, line: None },
+            let line = match ruling {
+                Ruling::Allow(rule) => Some((rule.line, AclAction::Allow)),
+                Ruling::Deny(rule) => Some((rule.line, AclAction::Drop)),
+                Ruling::Reject(rule) => Some((rule.line, AclAction::Reject)),
+                Ruling::NoMatch => None,
             };
-            let line = vnet.acl.line_of(hits).map(|line| (line, action));
             Step::Acl { tuple: *tuple, line }
         });
     }

@@ -8,6 +8,8 @@ mod control;
 mod dialler;
 mod doors;
 mod events;
+mod flow_log;
+mod flow_row;
 mod handshakes;
 mod health;
 mod held;
@@ -30,7 +32,7 @@ mod worker;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -54,6 +56,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How often signals, failures and changed certificates are looked for.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long the flow log may take to end.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The data plane of a Gridway node. Runs in the foreground and logs to standard error. SIGHUP
 /// reloads the configuration, SIGTERM ends cleanly.
@@ -169,12 +173,18 @@ fn stop(running: Running, told: bool) {
     };
     let name = &running.node.config.load().node.name;
     running.node.events.record(severity, Kind::NodeStops, name.as_str(), message);
-    let Running { node, workers, others, handshake_waker, .. } = running;
+    let Running { node, workers, others, flow_log, handshake_waker, .. } = running;
     node.tell_all(|| Control::Stop);
     node.stopping.store(true, Ordering::Release);
     drop(handshake_waker.wake());
     for thread in workers.into_iter().chain(others) {
         // A thread that panicked has been reported.
         drop(thread.join());
+    }
+    node.flow_log.finish();
+    // A file system that hangs must not hang the node: its thread ends with the process.
+    let patience = Instant::now() + FAREWELL;
+    while !flow_log.is_finished() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

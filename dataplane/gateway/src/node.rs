@@ -26,6 +26,7 @@ use crate::change::{Desk, InForce};
 use crate::clock::Clock;
 use crate::doors::OpenDoors;
 use crate::events::Events;
+use crate::flow_log::FlowLog;
 use crate::link::Link;
 use crate::pool::{Chunk, Pools};
 use crate::sleep_time::SleepTime;
@@ -47,6 +48,7 @@ pub(crate) struct Node {
     /// large: a worker must not be the last.
     pub(crate) retired: Mutex<Vec<Arc<Policy>>>,
     pub(crate) flows: Arc<FlowTable>,
+    pub(crate) flow_log: FlowLog,
     pub(crate) fragments: Arc<Fragments>,
     pub(crate) monitors: Arc<Monitors>,
     pub(crate) pings: Arc<Pings>,

@@ -102,6 +102,7 @@ impl Prepared {
         let vnets_before = node.announced_vnets();
         node.book.configure(self.peers, node.clock.now());
         node.credentials.store(self.credentials);
+        node.flow_log.configure(node.flows.journal(), self.config.flow_log.clone());
         node.apply(self.config, Arc::new(self.policy));
         node.tell_all(|| Control::Rejudge);
         node.tell_all(|| Control::Reconfigured);

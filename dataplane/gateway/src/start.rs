@@ -28,6 +28,7 @@ use crate::change::{Ask, Changes, Desk, InForce, Opened};
 use crate::clock::Clock;
 use crate::doors::{self, OpenDoors};
 use crate::events::Events;
+use crate::flow_log::{self, FlowLog};
 use crate::handshakes::{self, Handshakes};
 use crate::layout::{self, Part};
 use crate::node::{DataPort, HandshakeCounters, Node, PortNumbers, WorkerHandle};
@@ -48,6 +49,7 @@ pub(crate) struct Running {
     pub(crate) changes: Changes,
     pub(crate) workers: Vec<JoinHandle<()>>,
     pub(crate) others: Vec<JoinHandle<()>>,
+    pub(crate) flow_log: JoinHandle<()>,
     pub(crate) handshake_waker: Arc<Waker>,
     pub(crate) doors: doors::Keeper,
     /// What control clients ask of the main thread.
@@ -117,6 +119,9 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
     if let Some(own) = reload::shared_own_address(&policy, &next_hops) {
         bail!("{own}");
     }
+    let flows = FlowTable::new(config.limits.flows as usize, [word(low), word(high)])
+        .with_journal(config.limits.flow_log as usize);
+    let (flow_log, orders) = FlowLog::new();
     let peers = Arc::new(Peers::default());
     let version = opened.into_version(config.clone(), "start", clock.unix_now());
     let (desk, asks) = Desk::open();
@@ -127,7 +132,8 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
         credentials: ArcSwap::from_pointee(credentials),
         policy: Arc::new(ArcSwap::new(policy.clone())),
         retired: Mutex::default(),
-        flows: Arc::new(FlowTable::new(config.limits.flows as usize, [word(low), word(high)])),
+        flows: Arc::new(flows),
+        flow_log,
         book: Book::new(peers.clone(), events.clone()),
         events,
         fragments: Arc::new(Fragments::new(config.limits.fragments as usize)),
@@ -154,12 +160,19 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
         config: ArcSwap::new(config.clone()),
     });
     node.book.configure(peers_configured, clock.now());
+    node.flow_log.configure(node.flows.journal(), config.flow_log.clone());
     node.apply(config, policy);
 
     checks::raise_descriptors(node.config.load().limits.sessions);
     checks::drop_privileges()?;
     let changes = Changes::new(&node, file, registry);
-    spawn_all(node, (changes, asks), starts, ports, listener, control, watcher)
+    let shared = node.clone();
+    let flow_log = spawn(&node, "flow-log".to_owned(), move || {
+        flow_log::run(&shared, &orders);
+        Ok(())
+    })?;
+    let starts = starts.into_iter().zip(ports);
+    spawn_all(node, (changes, asks), starts, listener, control, watcher, flow_log)
 }
 
 fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
@@ -247,14 +260,14 @@ fn make_workers(parts: &[Part], records: usize) -> Result<(Vec<WorkerHandle>, Ve
 fn spawn_all(
     node: Arc<Node>,
     (changes, asks): (Changes, Receiver<Ask>),
-    starts: Vec<WorkerStart>,
-    ports: Vec<Option<Port>>,
+    starts: impl Iterator<Item = (WorkerStart, Option<Port>)>,
     listener: Option<mio::net::TcpListener>,
     control: UnixListener,
     watcher: Option<Watcher>,
+    flow_log: JoinHandle<()>,
 ) -> Result<Running> {
     let mut workers = Vec::new();
-    for (index, ((poll, receiver), port)) in starts.into_iter().zip(ports).enumerate() {
+    for (index, ((poll, receiver), port)) in starts.enumerate() {
         let (shared, start) = (node.clone(), worker::Start { index, poll, control: receiver, port });
         workers.push(spawn(&node, format!("worker-{index}"), move || worker::run(shared, start))?);
     }
@@ -273,7 +286,7 @@ fn spawn_all(
         Ok(())
     })?;
     let doors = doors::Keeper::open(node.data.as_ref().map(|data| data.interface.as_str()))?;
-    Ok(Running { node, changes, workers, others, handshake_waker: waker, doors, asks })
+    Ok(Running { node, changes, workers, others, flow_log, handshake_waker: waker, doors, asks })
 }
 
 /// Starts a thread whose failure stops the node: half a node would only look alive.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crossbeam::queue::ArrayQueue;
-use gridway_control::{CapturePoint, PacketFilter, Tuple};
+use gridway_control::{CapturePoint, PacketFilter};
 use gridway_forwarding::flow::Side;
 use gridway_forwarding::{DropReason, PeerId, Step, VnetId};
 use gridway_wire::time::Nanos;
@@ -123,7 +123,8 @@ impl Filter {
 
     /// Whether a packet whose fate is known is meant.
     pub(crate) fn matches(&self, seen: &Seen) -> bool {
-        let [came, went] = [&seen.tuple, &seen.translated].map(|tuple| tuple.as_ref().map(shown));
+        let [came, went] =
+            [&seen.tuple, &seen.translated].map(|tuple| tuple.as_ref().map(crate::flow_row::tuple));
         self.from.is_none_or(|from| from == seen.from)
             && self.vnet.is_none_or(|vnet| seen.vnet == Some(vnet))
             && self.peer.is_none_or(|peer| seen.peer == Some(peer))
@@ -136,18 +137,7 @@ impl Filter {
     }
 
     fn fits(&self, tuple: &FiveTuple) -> bool {
-        self.packet.matches_tuple(&shown(tuple))
-    }
-}
-
-/// A tuple as the control protocol shows it.
-pub(crate) fn shown(tuple: &FiveTuple) -> Tuple {
-    Tuple {
-        src: tuple.source,
-        dst: tuple.destination,
-        proto: tuple.protocol.0,
-        sport: tuple.source_port,
-        dport: tuple.destination_port,
+        self.packet.matches_tuple(&crate::flow_row::tuple(tuple))
     }
 }
 

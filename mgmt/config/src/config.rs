@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::error::ConfigErrors;
 use crate::file;
 use crate::model::{
-    Connector, Control, Data, FlowTimeouts, Identity, Limits, Log, Management, Node, Object, Peer, Service,
-    ServiceRange, Throttle, Tunnel, Vnet, Workers,
+    Connector, Control, Data, FlowLog, FlowTimeouts, Identity, Limits, Log, Management, Node, Object, Peer,
+    Service, ServiceRange, Throttle, Tunnel, Vnet, Workers,
 };
 use crate::name::{NodeName, VnetName};
 use crate::read;
@@ -38,6 +38,9 @@ pub struct Config {
     pub limits: Limits,
     /// Log.
     pub log: Log,
+    /// Flow log; off without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow_log: Option<FlowLog>,
     /// Control socket.
     pub control: Control,
     /// Peers; names are unique and differ from the node's.

@@ -29,8 +29,8 @@ pub use management::{
     Api, HistoryStore, LocalSocket, ManagedNode, ManagementConfig, Webhook, WebhookSeverity,
 };
 pub use model::{
-    AclAction, AclRule, AddressMatch, Attach, Connector, Control, Cpus, Data, FlowTimeouts, HostPort,
-    Identity, InsideNat, Layer4Protocol, Limits, Log, LogFormat, LogLevel, Management, Monitor,
+    AclAction, AclRule, AddressMatch, Attach, Connector, Control, Cpus, Data, FlowLog, FlowTimeouts,
+    HostPort, Identity, InsideNat, Layer4Protocol, Limits, Log, LogFormat, LogLevel, Management, Monitor,
     MonitorProtocol, Node, Object, OutsideNat, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Peer, Polling,
     RemoteHosts, Rings, Role, Roles, Route, Service, ServiceRange, ServiceRef, Throttle, Tunnel, Vnet,
     Workers, format_duration, parse_duration,

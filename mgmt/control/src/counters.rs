@@ -42,6 +42,8 @@ pub struct Counters {
     pub flows_created: u64,
     /// Flows that gave way to a new one.
     pub flows_evicted: u64,
+    /// The flow log.
+    pub flow_log: FlowLogCounters,
     /// Dropped, both directions.
     #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub drops: Drops,
@@ -49,6 +51,20 @@ pub struct Counters {
     pub outbound: OutboundCounters,
     /// Overlay to local.
     pub inbound: InboundCounters,
+}
+
+/// Beginnings and ends of flows that were to be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FlowLogCounters {
+    /// Records that were passed on to the collector, the file or both.
+    pub records: u64,
+    /// Records that found no room in the queue: neither got them.
+    pub dropped: u64,
+    /// Records that could not be sent to the collector. What is lost on its way there, nobody counts here.
+    pub ipfix_lost: u64,
+    /// Records that could not be written to the file.
+    pub json_lost: u64,
 }
 
 /// Local to overlay.

@@ -127,6 +127,7 @@ mod tests {
             tcp_flags: "SYN,ACK".into(),
             tcp_flags_out: "SYN".into(),
             tcp_flags_in: "SYN,ACK".into(),
+            acl_line: Some(10),
         }
     }
 

@@ -53,6 +53,8 @@ pub struct FlowRow {
     pub tcp_flags_out: String,
     /// TCP flags seen from overlay to local.
     pub tcp_flags_in: String,
+    /// Line of the access rule that allowed it when it was last judged.
+    pub acl_line: Option<u32>,
 }
 
 /// A 5-tuple. Ports are ICMP query ids for ICMP, and 0 where the protocol has none.

@@ -14,6 +14,7 @@ mod counters;
 mod event;
 mod filter;
 mod flow;
+mod flow_log;
 mod history;
 mod message;
 mod packet_filter;
@@ -30,10 +31,11 @@ pub use codec::{
     encode_reply, encode_request,
 };
 pub use connection::{ConnectionRow, RoundTrip, TcpInfo};
-pub use counters::{Counters, Drops, InboundCounters, OutboundCounters};
+pub use counters::{Counters, Drops, FlowLogCounters, InboundCounters, OutboundCounters};
 pub use event::{EventRow, Events, Severity};
 pub use filter::FlowFilter;
 pub use flow::{FlowRow, Flows, Side, Traffic, Translation, Tuple};
+pub use flow_log::{FlowEndReason, FlowEvent, FlowLogLine};
 pub use history::VersionRow;
 pub use message::{ConfigText, Failure, FailureKind, Killed, Reply, Request};
 pub use packet_filter::PacketFilter;

@@ -92,6 +92,8 @@ impl Changes {
             Some(error) => {
                 let message = format!("configuration refused, the old one stays in force: {error}");
                 node.events.record(Severity::Error, Kind::ConfigurationRefused, "reload", message);
+                // A signal has its file opened anew all the same: it may have been renamed.
+                node.flow_log.configure(node.flows.journal(), node.config.load().flow_log.clone());
             }
         }
         *node.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = error;

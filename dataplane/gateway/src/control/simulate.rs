@@ -11,8 +11,8 @@ use gridway_wire::packet::parse;
 use gridway_wire::tuple::FiveTuple;
 
 use super::steps::Names;
+use crate::flow_row::tuple;
 use crate::node::Node;
-use crate::watch::shown;
 
 /// What the simulation came to.
 struct Outcome {
@@ -45,7 +45,7 @@ pub(super) fn simulate(node: &Node, packet: &SimulatedPacket) -> Reply {
         from: packet.from,
         length: bytes.len() as u32,
         tuple: Some(packet.tuple),
-        translated: outcome.translated.as_ref().map(shown),
+        translated: outcome.translated.as_ref().map(tuple),
         steps: outcome.steps,
         verdict: outcome.verdict.to_owned(),
         reason: outcome.reason,

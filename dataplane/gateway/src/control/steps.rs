@@ -13,8 +13,9 @@ use gridway_wire::packet::{Fragment, Packet, Transport};
 use gridway_wire::tuple::FiveTuple;
 
 use super::answers::peer_names;
+use crate::flow_row::{flag_names, tuple};
 use crate::node::Node;
-use crate::watch::{Seen, shown};
+use crate::watch::Seen;
 
 /// Routes that are told one by one.
 const ROUTES: usize = 8;
@@ -55,8 +56,8 @@ impl Names {
             worker: seen.worker as u32,
             from: side(seen.from),
             length: seen.length as u32,
-            tuple: seen.tuple.as_ref().map(shown),
-            translated: seen.translated.as_ref().map(shown),
+            tuple: seen.tuple.as_ref().map(tuple),
+            translated: seen.translated.as_ref().map(tuple),
             steps,
             verdict: seen.verdict.name().to_owned(),
             reason: seen.verdict.reason().map(|reason| reason.name().to_owned()),
@@ -180,7 +181,7 @@ fn arrow(tuple: &FiveTuple) -> String {
 
 fn packet_in_words(packet: &Packet) -> String {
     let kind = match packet.transport {
-        Transport::Tcp { flags } => format!(" [{}]", super::answers::flag_names(flags)),
+        Transport::Tcp { flags } => format!(" [{}]", flag_names(flags)),
         Transport::IcmpQuery => " (query)".to_owned(),
         Transport::IcmpReply => " (reply)".to_owned(),
         Transport::IcmpError { .. } => " (error)".to_owned(),

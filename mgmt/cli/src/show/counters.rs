@@ -32,6 +32,10 @@ pub(super) fn counters(counters: &Counters) -> Page {
     for (name, count) in [
         ("flows created", counters.flows_created),
         ("flows evicted", counters.flows_evicted),
+        ("flow log: records", counters.flow_log.records),
+        ("flow log: dropped", counters.flow_log.dropped),
+        ("flow log: IPFIX lost", counters.flow_log.ipfix_lost),
+        ("flow log: JSON lost", counters.flow_log.json_lost),
         ("ECN marked", counters.ecn_marked),
         ("ICMP errors suppressed", counters.icmp_errors_suppressed),
         ("unknown frames", counters.unknown_frames),

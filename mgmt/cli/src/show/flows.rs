@@ -17,7 +17,8 @@ pub(super) fn warn_of_more(flows: &Flows) {
 pub(super) fn flows(flows: &Flows) -> Table {
     let mut table =
         Table::new(["VNET", "PROTO", "LOCAL", "STATE", "PACKETS OUT>", "BYTES OUT>", "AGE>", "FLAGS OUT"]);
-    table.row(["PEER", " ", "VIRTUAL", "STARTED BY, NAT", "IN", "IN", "IDLE", "IN"].map(ToOwned::to_owned));
+    table
+        .row(["PEER", "RULE", "VIRTUAL", "STARTED BY, NAT", "IN", "IN", "IDLE", "IN"].map(ToOwned::to_owned));
     for row in &flows.rows {
         table.row([
             row.vnet.clone(),
@@ -31,7 +32,7 @@ pub(super) fn flows(flows: &Flows) -> Table {
         ]);
         table.row([
             row.peer.clone(),
-            " ".to_owned(),
+            row.acl_line.map(|line| line.to_string()).unwrap_or_default(),
             ends(&row.virtual_tuple),
             kind(row),
             row.inbound.packets.to_string(),

@@ -81,6 +81,7 @@ fn all(root: &Section<'_>, base: &Path) -> Option<Config> {
     let flows = tables::flows(root);
     let limits = tables::limits(root);
     let log = tables::log(root);
+    let flow_log = tables::flow_log(root, base);
     let control = tables::control(root, node.as_ref(), base);
     let peers = peer::peers(root, node.as_ref());
     let objects = object::objects(root);
@@ -103,6 +104,7 @@ fn all(root: &Section<'_>, base: &Path) -> Option<Config> {
         flows,
         limits,
         log,
+        flow_log,
         control: control?,
         peers: peers.into_peers(),
         objects: objects.into_objects(),

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use gridway_control::{
-    AclRow, ConfigState, ConfigText, Counters, DataStatus, Drops, Failure, FailureKind, FlowFilter, FlowRow,
-    Flows, InboundCounters, Killed, LimitRow, MonitorRow, NatDirection, NatKind, NatRow, OutboundCounters,
-    PeerRow, PeerState, Reply, Request, RouteRow, Side, Status, Traffic, Translation, Tuple, WorkerStatus,
+    AclRow, ConfigState, ConfigText, Counters, DataStatus, Drops, Failure, FailureKind, FlowFilter,
+    FlowLogCounters, FlowRow, Flows, InboundCounters, Killed, LimitRow, MonitorRow, NatDirection, NatKind,
+    NatRow, OutboundCounters, PeerRow, PeerState, Reply, Request, RouteRow, Side, Status, Traffic,
+    Translation, Tuple, WorkerStatus,
 };
 use proptest::prelude::*;
 
@@ -91,6 +92,7 @@ fn flow() -> impl Strategy<Value = FlowRow> {
             [packets, bytes, a, b, age_s, idle_s],
             tcp_flags,
         )| FlowRow {
+            acl_line: (age_s % 2 == 0).then_some(packets as u32),
             peer: vnet.clone(),
             vnet,
             local,
@@ -238,7 +240,8 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
             OutboundCounters { rx_packets: count, drops: drops.clone(), ..OutboundCounters::default() };
         let inbound =
             InboundCounters { relayed: count, originated: count, drops, ..InboundCounters::default() };
-        Counters { flows_evicted: count, ..Counters::from_directions(outbound, inbound) }
+        let flow_log = FlowLogCounters { dropped: count, ..FlowLogCounters::default() };
+        Counters { flows_evicted: count, flow_log, ..Counters::from_directions(outbound, inbound) }
     });
     let limit = (text(), any::<[u64; 3]>()).prop_map(|(name, [used, limit, refused])| LimitRow {
         name,

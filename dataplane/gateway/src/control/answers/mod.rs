@@ -6,8 +6,6 @@ mod flows;
 mod layer4;
 mod policy;
 
-pub(super) use flows::flag_names;
-
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
