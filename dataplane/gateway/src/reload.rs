@@ -5,29 +5,13 @@ use std::sync::Arc;
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use gridway_config::{Config, ConfigWarning, Identity};
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{PeerId, Registry};
-use gridway_tunnel::Credentials;
-use gridway_tunnel::credentials::PemFiles;
 
 use crate::node::{Control, Node};
-
-/// Reads and verifies the credentials that `config` names.
-pub(crate) fn read_credentials(config: &Config) -> Result<Credentials> {
-    let identity = &config.identity;
-    gridway_config::check_private_key(&identity.private_key)?;
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let (ca, certificate, private_key) =
-        (read(&identity.ca)?, read(&identity.certificate)?, read(&identity.private_key)?);
-    let crl = identity.crl.as_deref().map(read).transpose()?;
-    let files =
-        PemFiles { ca: &ca, certificate: &certificate, private_key: &private_key, crl: crl.as_deref() };
-    let own_name = format!("{}.{}", config.node.name, config.node.domain);
-    Credentials::from_pem(&files, &own_name).context("identity")
-}
 
 /// The peers of a configuration with their numbers.
 pub(crate) fn numbered_peers(
@@ -74,7 +58,7 @@ fn try_reload(node: &Node, file: &Path, registry: &mut Registry) -> Result<()> {
     if !fields.is_empty() {
         bail!("these fields need a restart: {}", fields.join(", "));
     }
-    let credentials = read_credentials(&config)?;
+    let credentials = gridway_checks::read_credentials(&config)?;
     let config = Arc::new(config);
     let policy = Policy::compile(&config, registry, Some(&node.policy.load()))?;
     if let Some(own) = shared_own_address(&policy, &node.next_hops.load()) {
@@ -120,7 +104,7 @@ impl IdentityWatch {
         if now == self.seen {
             return;
         }
-        match read_credentials(&config) {
+        match gridway_checks::read_credentials(&config) {
             Ok(credentials) => {
                 (self.seen, self.refused) = (now, None);
                 node.credentials.store(Arc::new(credentials));

@@ -60,7 +60,7 @@ struct DataSide {
 pub(crate) fn start(config: Config) -> Result<Running> {
     checks::machine(&config)?;
     let clock = Clock::start();
-    let credentials = reload::read_credentials(&config)?;
+    let credentials = gridway_checks::read_credentials(&config)?;
     let mut registry = Registry::default();
     let config = Arc::new(config);
     let policy = Arc::new(Policy::compile(&config, &mut registry, None)?);
@@ -79,7 +79,8 @@ pub(crate) fn start(config: Config) -> Result<Running> {
     let available: Vec<usize> =
         core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     let available = if available.is_empty() { vec![0] } else { available };
-    let queues = config.data.as_ref().map_or(0, |data| checks::receive_queues(data.interface.as_str()));
+    let queues =
+        config.data.as_ref().map_or(0, |data| gridway_checks::receive_queues(data.interface.as_str()));
     let mut parts = layout::divide(&config.workers, &available, queues);
     if config.data.is_none() {
         parts.iter_mut().for_each(|part| part.queues.clear());

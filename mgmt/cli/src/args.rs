@@ -7,6 +7,7 @@ use gridway_config::{Domain, NodeName, ServiceName};
 use gridway_control::Request;
 use gridway_pki::{CRL_DAYS, OperatorRole};
 
+use crate::doctor::DoctorArgs;
 use crate::error::CliError;
 use crate::filter::{Filter, KillFilter};
 
@@ -26,6 +27,14 @@ pub(crate) enum Command {
     /// Check a file, or show what is in force.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Say what is wrong with this machine, and how to mend it.
+    Doctor(DoctorArgs),
+    /// Write manual pages and completions, for the package.
+    #[command(hide = true)]
+    Reference {
+        /// Folder to write to.
+        folder: PathBuf,
+    },
     #[command(flatten)]
     Live(LiveCommand),
 }

@@ -23,6 +23,12 @@ pub(crate) enum CliError {
         /// The sockets.
         sockets: String,
     },
+    /// More than one configuration to choose from.
+    #[error("several nodes are configured here; choose one with --config FILE: {files}")]
+    SeveralNodes {
+        /// The configurations.
+        files: String,
+    },
     /// Flows are to be ended, and none was named.
     #[error("which flows? Give at least one filter, or --all")]
     NoFilter,
@@ -56,7 +62,10 @@ impl CliError {
     /// 1: the answer is no; 2: usage; 3: the node cannot be reached.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
-            Self::NoSocket { .. } | Self::SeveralSockets { .. } | Self::NoFilter => 2,
+            Self::NoSocket { .. }
+            | Self::SeveralSockets { .. }
+            | Self::SeveralNodes { .. }
+            | Self::NoFilter => 2,
             Self::Node(ClientError::Refused(_)) => 1,
             Self::Node(_) => 3,
             Self::NoFlow | Self::NoSession => 1,

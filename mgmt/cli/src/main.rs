@@ -5,10 +5,12 @@
 
 mod args;
 mod config;
+mod doctor;
 mod error;
 mod filter;
 mod node;
 mod pki;
+mod reference;
 mod show;
 mod table;
 
@@ -40,6 +42,8 @@ fn run(args: Args, out: &mut impl Write) -> Result<(), CliError> {
     match args.command {
         Command::Pki(command) => pki::run(command, out),
         Command::Config(command) => config::run(command, out),
+        Command::Doctor(args) => doctor::run(args, out),
+        Command::Reference { folder } => reference::write(&folder),
         Command::Live(command) => node::run(command, out),
     }
 }
