@@ -1,5 +1,6 @@
 //! `gridway-dataplane`: forwards packets between the data NIC and the tunnels of one node.
 
+mod arguments;
 mod book;
 mod checks;
 mod clock;
@@ -17,12 +18,13 @@ mod pool;
 mod reload;
 mod socket;
 mod start;
+mod watchdog;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -31,10 +33,12 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::arguments::Arguments;
 use crate::node::Control;
 use crate::notify::Notifier;
 use crate::reload::IdentityWatch;
 use crate::start::Running;
+use crate::watchdog::Watchdog;
 
 // The packet path does not allocate; handshakes and control do, and glibc's arenas grow with threads.
 #[global_allocator]
@@ -42,16 +46,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How often signals, failures and changed certificates are looked for.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// The data plane of a Gridway node. Runs in the foreground and logs to standard error. SIGHUP
-/// reloads the configuration, SIGTERM ends cleanly.
-#[derive(Parser, Debug)]
-#[command(version, about)]
-struct Arguments {
-    /// The node's configuration.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -97,6 +91,7 @@ fn run(config: Config, file: &Path) -> Result<bool> {
     announce(&running);
     let notifier = Notifier::new();
     notifier.tell(NotifyState::Ready);
+    let mut watchdog = Watchdog::new(sd_notify::watchdog_enabled(), Instant::now());
     let told = 'wait: loop {
         std::thread::sleep(LOOK);
         for signal in signals.pending() {
@@ -113,6 +108,7 @@ fn run(config: Config, file: &Path) -> Result<bool> {
         if running.node.stopping.load(Ordering::Acquire) {
             break false;
         }
+        watchdog.look(&running.node, &notifier, Instant::now());
         watch.check(&running.node);
         running.doors.follow(&running.node);
         running.node.free_retired();

@@ -93,6 +93,8 @@ pub(crate) struct WorkerHandle {
     pub(crate) control: Sender<Control>,
     pub(crate) waker: mio::Waker,
     pub(crate) sleeping: AtomicBool,
+    /// Grows with every tick of the worker's loop, awake or not: one that stands still is stuck.
+    pub(crate) turns: AtomicU64,
     pub(crate) counters: Arc<Counters>,
     pub(crate) port: PortNumbers,
 }

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -219,6 +219,7 @@ fn make_workers(parts: &[Part], records: usize) -> Result<(Vec<WorkerHandle>, Ve
             control: sender,
             waker: Waker::new(poll.registry(), worker::WAKER_TOKEN).context("cannot create a waker")?,
             sleeping: AtomicBool::new(false),
+            turns: AtomicU64::new(0),
             counters: Arc::default(),
             port: PortNumbers::default(),
         });
