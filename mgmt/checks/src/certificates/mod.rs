@@ -14,9 +14,9 @@ use crate::credentials::{ReadCredentialsError, own_name, read_credentials};
 use crate::finding::Finding;
 
 const DAY: u64 = 24 * 60 * 60;
-/// Days before the end from which on it is a warning.
+/// Days before the end of a certificate from which on it is a warning; revocation lists hold a month at best.
 const SOON: u64 = 30;
-/// Days before the end from which on it is an urgent one.
+/// Days before the end of anything from which on it is an urgent one.
 const URGENT: u64 = 7;
 
 pub(crate) fn of_node(config: &Config, now: SystemTime) -> Vec<Finding> {
@@ -123,7 +123,7 @@ fn ends_of_certificates(id: &'static str, path: &Path, now: SystemTime, advice: 
             let advice = "set the clock: timedatectl; or wait";
             return Some(Finding::problem("certificate.not_before", path.display(), found, advice));
         }
-        Some(end(id, path, time(validity.not_after), validity.not_after, now, advice))
+        Some(end(id, path, validity.not_after, SOON, now, advice))
     });
     ends.collect()
 }
@@ -136,7 +136,7 @@ fn ends_of_lists(path: &Path, now: SystemTime) -> Vec<Finding> {
         let (_, list) = CertificateRevocationList::from_der(&der).ok()?;
         let next = list.next_update()?;
         let advice = "gridway pki crl --dir pki; the node takes the new file by itself";
-        Some(end(ID, path, time(next), next, now, advice))
+        Some(end(ID, path, next, URGENT, now, advice))
     });
     ends.collect()
 }
@@ -145,16 +145,10 @@ fn time(time: ASN1Time) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
 }
 
-fn end(
-    id: &'static str,
-    path: &Path,
-    end: SystemTime,
-    shown: ASN1Time,
-    now: SystemTime,
-    advice: &str,
-) -> Finding {
+/// Judges an end that is first told of `soon` days before.
+fn end(id: &'static str, path: &Path, shown: ASN1Time, soon: u64, now: SystemTime, advice: &str) -> Finding {
     let subject = path.display();
-    let Ok(left) = end.duration_since(now) else {
+    let Ok(left) = time(shown).duration_since(now) else {
         return Finding::problem(
             id,
             subject,
@@ -176,9 +170,12 @@ fn end(
             format!("ends in {days} days, on {shown}: renew it this week"),
             advice,
         ),
-        _ if days <= SOON => {
+        _ if days <= soon => {
             Finding::warning(id, subject, format!("ends in {days} days, on {shown}"), advice)
         }
         _ => Finding::ok(id, subject, format!("good for {days} days, until {shown}")),
     }
 }
+
+#[cfg(test)]
+mod tests;
