@@ -1,7 +1,5 @@
 //! The loopback device, which every network namespace has.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use gridway_kernel::Interface;
 
 #[test]

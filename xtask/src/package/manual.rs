@@ -46,6 +46,9 @@ READY=1 is sent when packets pass, WATCHDOG=1 for as long as every worker turns 
 
 const MANAGEMENT: &str = r#".SH SIGNALS
 .TP
+HUP
+Looks for replaced certificates at once.
+.TP
 TERM, INT
 Ends the process in order. Traffic goes on.
 .SH FILES

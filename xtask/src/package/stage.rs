@@ -10,13 +10,11 @@ use super::{Program, manual};
 use crate::run::run;
 
 /// Files that are copied as they are: from, to.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 4] = [
     ("packaging/sysctl.conf", "usr/lib/sysctl.d/60-gridway.conf"),
     ("packaging/sysusers.conf", "usr/lib/sysusers.d/gridway.conf"),
     ("packaging/tmpfiles.conf", "usr/lib/tmpfiles.d/gridway.conf"),
     ("packaging/logrotate", "etc/logrotate.d/gridway"),
-    ("mgmt/config/examples/gateway.toml", "usr/share/doc/gridway/examples/gateway.toml"),
-    ("mgmt/config/examples/edge.toml", "usr/share/doc/gridway/examples/edge.toml"),
 ];
 /// What `gridway reference` writes: from, to.
 const COMPLETIONS: [(&str, &str); 3] = [
@@ -50,11 +48,8 @@ pub(super) fn lay_out(programs: &[&Program], binaries: &Path, stage: &Path) -> R
     for (from, to) in COMPLETIONS {
         copy(&reference.join(from), &root.join(to))?;
     }
-    for page in fs::read_dir(reference.join("man1"))? {
-        let page = page?.path();
-        let name = page.file_name().context("a page has a name")?;
-        copy(&page, &root.join("usr/share/man/man1").join(name))?;
-    }
+    copy_all(&reference.join("man1"), &root.join("usr/share/man/man1"))?;
+    copy_all(Path::new("mgmt/config/examples"), &root.join("usr/share/doc/gridway/examples"))?;
     for page in manual::pages(programs.iter().map(|program| program.binary))? {
         write(&root.join("usr/share/man/man8").join(page.file), &page.text)?;
     }
@@ -74,6 +69,15 @@ pub(super) fn lay_out(programs: &[&Program], binaries: &Path, stage: &Path) -> R
 fn copy(from: &Path, to: &Path) -> Result<()> {
     make_folder_of(to)?;
     fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+/// Copies the files of a folder.
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
     Ok(())
 }
 
