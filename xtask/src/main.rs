@@ -3,11 +3,14 @@
 mod bench;
 mod demo;
 mod lint;
+mod package;
 mod rivals;
 mod run;
 mod scale;
 mod setup;
 mod test;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -36,6 +39,15 @@ enum Task {
     },
     /// Formatting and clippy; warnings are errors.
     Lint,
+    /// Makes the Debian package.
+    Package {
+        /// Package the binaries in this folder instead of building for release; compressed less.
+        #[arg(long, value_name = "FOLDER")]
+        binaries: Option<PathBuf>,
+        /// Folder for the package.
+        #[arg(long, default_value = "target/debian")]
+        out: PathBuf,
+    },
     /// Measures, and prints ratios.
     Bench {
         #[arg(value_enum, default_value = "peers")]
@@ -53,6 +65,7 @@ fn main() -> Result<()> {
         Task::Demo => demo::demo(),
         Task::Test { unprivileged, filter } => test::test(unprivileged, filter.as_deref()),
         Task::Lint => lint::lint(),
+        Task::Package { binaries, out } => package::package(binaries, &out),
         Task::Bench { what, quick } => bench::bench(what, quick),
     }
 }

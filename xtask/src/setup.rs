@@ -42,6 +42,9 @@ const LABORATORY: &[&str] = &[
     "tftp-hpa",
     "wrk",
 ];
+/// Needed to look at the package: its files in a fresh Debian, units, manual pages, completions.
+const PACKAGING: &[&str] =
+    &["binutils", "dpkg-dev", "fish", "lintian", "logrotate", "man-db", "mmdebstrap", "systemd", "zsh"];
 /// Servers that the laboratory starts itself, in its namespaces. Their packages would also start them on this
 /// machine, for everyone; each is named with the units that do so.
 const SERVERS: &[(&str, &[&str])] = &[
@@ -57,13 +60,16 @@ const MEASURED: &[(&str, &[&str])] =
     &[("haproxy", &["haproxy.service"]), ("stunnel4", &["stunnel4.service"])];
 /// The linker of BPF objects; its LLVM must be the one of the compiler in [`BPF`].
 const LINKER: (&str, &str) = ("bpf-linker", "0.13.0");
+/// What makes the Debian package.
+const CARGO_DEB: &str = "3.8.0";
 const LLVM: &str = "/usr/lib/llvm-22";
 
 /// Installs what is missing.
 pub(crate) fn setup() -> Result<()> {
     say("Checking what this machine has");
     let servers = SERVERS.iter().map(|(package, _)| package);
-    let mut packages: Vec<&str> = BUILD.iter().chain(LABORATORY).chain(servers).copied().collect();
+    let mut packages: Vec<&str> =
+        BUILD.iter().chain(LABORATORY).chain(PACKAGING).chain(servers).copied().collect();
     let own_source = toolchain_has_source();
     if own_source {
         println!("    a nightly toolchain with rust-src is there: it builds the XDP program");
@@ -72,6 +78,7 @@ pub(crate) fn setup() -> Result<()> {
     }
     install_packages(&packages)?;
     install_linker(own_source)?;
+    install_cargo_deb()?;
     println!("    everything is there");
     Ok(())
 }
@@ -130,4 +137,14 @@ fn install_linker(own_source: bool) -> Result<()> {
         .env("LLVM_PREFIX", LLVM)
         .env("RUSTFLAGS", format!("-L {LLVM}/lib"));
     run(&mut install)
+}
+
+/// Installs cargo-deb unless it is there.
+pub(crate) fn install_cargo_deb() -> Result<()> {
+    if output(cargo().args(["deb", "--version"])).split_whitespace().any(|word| word == CARGO_DEB) {
+        println!("    cargo-deb: {CARGO_DEB} there");
+        return Ok(());
+    }
+    say(&format!("Installing cargo-deb {CARGO_DEB} (some minutes)"));
+    run(cargo().args(["install", "cargo-deb", "--version", CARGO_DEB, "--locked", "--force"]))
 }

@@ -8,9 +8,16 @@ use anyhow::{Context, Result, bail};
 use crate::run::{cargo, is_root, say};
 use crate::{lint, setup};
 
-/// Crates whose tests need root, XDP and network namespaces.
-const PRIVILEGED: [&str; 6] =
-    ["gridway-steer", "gridway-xsk", "gridway-netlink", "gridway-lab", "gridway-e2e", "gridway-bench"];
+/// Crates whose tests need root: for XDP and network namespaces, or to install in a Debian of their own.
+const PRIVILEGED: [&str; 7] = [
+    "gridway-steer",
+    "gridway-xsk",
+    "gridway-netlink",
+    "gridway-lab",
+    "gridway-e2e",
+    "gridway-package-test",
+    "gridway-bench",
+];
 
 #[derive(Default)]
 struct Counts {

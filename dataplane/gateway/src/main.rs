@@ -1,5 +1,6 @@
 //! `gridway-dataplane`: forwards packets between the data NIC and the tunnels of one node.
 
+mod arguments;
 mod book;
 mod change;
 mod checks;
@@ -27,6 +28,7 @@ mod socket;
 mod start;
 mod tcp_info;
 mod watch;
+mod watchdog;
 mod worker;
 
 use std::path::PathBuf;
@@ -42,6 +44,7 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::arguments::Arguments;
 use crate::change::Opened;
 use crate::events::Kind;
 use crate::health::Health;
@@ -49,6 +52,7 @@ use crate::node::Control;
 use crate::notify::Notifier;
 use crate::reload::IdentityWatch;
 use crate::start::Running;
+use crate::watchdog::Watchdog;
 
 // The packet path does not allocate; handshakes and control do, and glibc's arenas grow with threads.
 #[global_allocator]
@@ -58,16 +62,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const LOOK: Duration = Duration::from_millis(100);
 /// How long the flow log may take to end.
 const FAREWELL: Duration = Duration::from_secs(3);
-
-/// The data plane of a Gridway node. Runs in the foreground and logs to standard error. SIGHUP
-/// reloads the configuration, SIGTERM ends cleanly.
-#[derive(Parser, Debug)]
-#[command(version, about)]
-struct Arguments {
-    /// The node's configuration.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -103,6 +97,7 @@ fn run(opened: Opened, file: PathBuf) -> Result<bool> {
     let mut health = Health::new(&running.node);
     let notifier = Notifier::new();
     notifier.tell(NotifyState::Ready);
+    let mut watchdog = Watchdog::new(sd_notify::watchdog_enabled(), Instant::now());
     let told = 'wait: loop {
         if let Ok(ask) = running.asks.recv_timeout(LOOK) {
             running.changes.handle(&running.node, ask);
@@ -122,6 +117,7 @@ fn run(opened: Opened, file: PathBuf) -> Result<bool> {
             break false;
         }
         running.changes.handle_timeout(&running.node);
+        watchdog.look(&running.node, &notifier, Instant::now());
         watch.check(&running.node);
         running.doors.follow(&running.node);
         running.node.free_retired();

@@ -113,6 +113,8 @@ pub(crate) struct WorkerHandle {
     pub(crate) slept: SleepTime,
     /// Share of the last second that it was awake, in thousandths.
     pub(crate) load_permille: AtomicU32,
+    /// Grows with every tick of the worker's loop, awake or not: one that stands still is stuck.
+    pub(crate) turns: AtomicU64,
     pub(crate) counters: Arc<Counters>,
     pub(crate) port: PortNumbers,
 }

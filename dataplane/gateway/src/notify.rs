@@ -13,8 +13,16 @@ pub(crate) struct Notifier {
 
 #[derive(Default)]
 struct Waiting {
-    latest: Mutex<Option<NotifyState<'static>>>,
+    latest: Mutex<Latest>,
     changed: Condvar,
+}
+
+/// What was not passed on yet.
+#[derive(Default)]
+struct Latest {
+    state: Option<NotifyState<'static>>,
+    /// A sign of life, which takes the place of no state.
+    alive: bool,
 }
 
 impl Notifier {
@@ -35,8 +43,17 @@ impl Notifier {
     }
 
     pub(crate) fn tell(&self, state: NotifyState<'static>) {
+        self.pass(|latest| latest.state = Some(state));
+    }
+
+    /// A sign of life for the watchdog.
+    pub(crate) fn alive(&self) {
+        self.pass(|latest| latest.alive = true);
+    }
+
+    fn pass(&self, change: impl FnOnce(&mut Latest)) {
         if let Some(waiting) = &self.waiting {
-            *waiting.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+            change(&mut waiting.latest.lock().unwrap_or_else(PoisonError::into_inner));
             waiting.changed.notify_one();
         }
     }
@@ -46,14 +63,13 @@ impl Waiting {
     fn pass_on(&self) {
         loop {
             let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-            let state = loop {
-                match latest.take() {
-                    Some(state) => break state,
-                    None => latest = self.changed.wait(latest).unwrap_or_else(PoisonError::into_inner),
-                }
-            };
+            while latest.state.is_none() && !latest.alive {
+                latest = self.changed.wait(latest).unwrap_or_else(PoisonError::into_inner);
+            }
+            let Latest { state, alive } = std::mem::take(&mut *latest);
             drop(latest);
-            if let Err(error) = sd_notify::notify(&[state]) {
+            let states: Vec<_> = state.into_iter().chain(alive.then_some(NotifyState::Watchdog)).collect();
+            if let Err(error) = sd_notify::notify(&states) {
                 tracing::warn!(%error, "cannot notify the service manager");
             }
         }

@@ -1,34 +1,18 @@
 //! Live change: a new configuration or new certificates, all of it or none.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use gridway_config::{Config, ConfigWarning, Identity};
 use gridway_control::Severity;
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{PeerId, Registry};
 use gridway_tunnel::Credentials;
-use gridway_tunnel::credentials::PemFiles;
 
 use crate::events::Kind;
 use crate::node::{Control, Node};
-
-/// Reads and verifies the credentials that `config` names.
-pub(crate) fn read_credentials(config: &Config) -> Result<Credentials> {
-    let identity = &config.identity;
-    gridway_config::check_private_key(&identity.private_key)?;
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let (ca, certificate, private_key) =
-        (read(&identity.ca)?, read(&identity.certificate)?, read(&identity.private_key)?);
-    let crl = identity.crl.as_deref().map(read).transpose()?;
-    let files =
-        PemFiles { ca: &ca, certificate: &certificate, private_key: &private_key, crl: crl.as_deref() };
-    let own_name = format!("{}.{}", config.node.name, config.node.domain);
-    Credentials::from_pem(&files, &own_name).context("identity")
-}
 
 /// The peers of a configuration with their numbers.
 pub(crate) fn numbered_peers(
@@ -73,7 +57,7 @@ impl Prepared {
         if !fields.is_empty() {
             bail!("these fields need a restart: {}", fields.join(", "));
         }
-        let credentials = Arc::new(read_credentials(&config)?);
+        let credentials = Arc::new(gridway_checks::read_credentials(&config)?);
         let prepared = Self::again(node, registry, config, credentials)?;
         if let Some(own) = shared_own_address(&prepared.policy, &node.next_hops.load()) {
             bail!("{own}");
@@ -138,7 +122,7 @@ impl IdentityWatch {
         if now == self.seen {
             return;
         }
-        match read_credentials(&config) {
+        match gridway_checks::read_credentials(&config) {
             Ok(credentials) => {
                 (self.seen, self.refused) = (now, None);
                 node.credentials.store(Arc::new(credentials));

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -69,7 +69,7 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
     let config = opened.config.clone();
     checks::machine(&config)?;
     let clock = Clock::start();
-    let credentials = reload::read_credentials(&config)?;
+    let credentials = gridway_checks::read_credentials(&config)?;
     let mut registry = Registry::default();
     let config = Arc::new(config);
     let policy = Arc::new(Policy::compile(&config, &mut registry, None)?);
@@ -88,7 +88,8 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
     let available: Vec<usize> =
         core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     let available = if available.is_empty() { vec![0] } else { available };
-    let queues = config.data.as_ref().map_or(0, |data| checks::receive_queues(data.interface.as_str()));
+    let queues =
+        config.data.as_ref().map_or(0, |data| gridway_checks::receive_queues(data.interface.as_str()));
     let mut parts = layout::divide(&config.workers, &available, queues);
     if config.data.is_none() {
         parts.iter_mut().for_each(|part| part.queues.clear());
@@ -249,6 +250,7 @@ fn make_workers(parts: &[Part], records: usize) -> Result<(Vec<WorkerHandle>, Ve
             sleeping: AtomicBool::new(false),
             slept: SleepTime::default(),
             load_permille: AtomicU32::new(0),
+            turns: AtomicU64::new(0),
             counters: Arc::default(),
             port: PortNumbers::default(),
         });

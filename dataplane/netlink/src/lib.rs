@@ -21,6 +21,8 @@
 //! # }
 //! ```
 //!
+//! [`xdp()`] asks what an interface can do with XDP.
+//!
 //! [`LocalRoutes`] is the one thing told to the kernel rather than asked: addresses for which it shall take packets
 //! although they are not on the interface.
 
@@ -36,9 +38,11 @@ mod route;
 mod snapshot;
 mod watcher;
 mod wire;
+mod xdp;
 
 pub use error::{LocalRouteError, NetlinkError};
 pub use local_routes::LocalRoutes;
 pub use resolver::Resolver;
 pub use snapshot::{Snapshot, Via};
 pub use watcher::{Counters, Watcher};
+pub use xdp::{Xdp, XdpFeatures, xdp};

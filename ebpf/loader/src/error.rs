@@ -4,7 +4,7 @@ use std::io;
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
-use crate::nic::SINGLE_BUFFER_MTU;
+use gridway_kernel::SINGLE_BUFFER_MTU;
 
 /// Errors of [`crate::Steer`].
 #[derive(Debug, thiserror::Error)]

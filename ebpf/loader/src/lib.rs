@@ -28,7 +28,7 @@ mod steer;
 pub use attach::{Attach, AttachedMode};
 pub use counters::FateCounters;
 pub use error::SteerError;
+pub use gridway_kernel::SINGLE_BUFFER_MTU;
 pub use gridway_steer_abi::{Fate, Kind};
 pub use keys::{Listener, ListenerProtocol};
-pub use nic::SINGLE_BUFFER_MTU;
 pub use steer::{Steer, SteerOptions};

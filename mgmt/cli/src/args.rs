@@ -7,6 +7,7 @@ use gridway_config::{Domain, NodeName, ServiceName};
 use gridway_pki::{CRL_DAYS, OperatorRole};
 
 use crate::config::ConfigCommand;
+use crate::doctor::DoctorArgs;
 use crate::events::EventsArgs;
 use crate::live::LiveCommand;
 use crate::packets::PacketCommand;
@@ -46,6 +47,14 @@ pub(crate) enum Command {
     /// Check, show and change the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Say what is wrong with this machine, and how to mend it.
+    Doctor(DoctorArgs),
+    /// Write manual pages and completions, for the package.
+    #[command(hide = true)]
+    Reference {
+        /// Folder to write to.
+        folder: PathBuf,
+    },
     #[command(flatten)]
     Live(LiveCommand),
     /// What happened on the node.

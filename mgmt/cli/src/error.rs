@@ -59,6 +59,12 @@ pub(crate) enum CliError {
         /// Its variable.
         variable: &'static str,
     },
+    /// More than one configuration to choose from.
+    #[error("several nodes are configured here; choose one with --config FILE: {files}")]
+    SeveralNodes {
+        /// The configurations.
+        files: String,
+    },
     /// Flows are to be ended, and none was named.
     #[error("which flows? Give at least one filter, or --all")]
     NoFilter,
@@ -127,6 +133,7 @@ impl CliError {
             Self::NoSocket { .. }
             | Self::SeveralSockets { .. }
             | Self::SeveralManagementSockets { .. }
+            | Self::SeveralNodes { .. }
             | Self::NoApi
             | Self::MissingApiFile { .. }
             | Self::NoFilter

@@ -5,6 +5,7 @@
 
 mod args;
 mod config;
+mod doctor;
 mod error;
 mod events;
 mod filter;
@@ -13,6 +14,7 @@ mod link;
 mod live;
 mod packets;
 mod pki;
+mod reference;
 mod show;
 mod table;
 mod top;
@@ -49,6 +51,8 @@ fn run(args: Args, out: &mut impl Write) -> Result<(), CliError> {
     match args.command {
         Command::Pki(command) => pki::run(command, out),
         Command::Config(command) => config::run(command, out),
+        Command::Doctor(args) => doctor::run(args, out),
+        Command::Reference { folder } => reference::write(&folder),
         Command::Live(command) => live::run(command, out),
         Command::Events(args) => events::run(&args, out),
         Command::Packets(command) => packets::run(command, out),

@@ -8,6 +8,7 @@ use gridway_lab::{Iperf3, Lab, LabBuilder, Side};
 pub mod layer4;
 mod room;
 mod trio;
+pub mod unit;
 
 pub use trio::Trio;
 

@@ -297,6 +297,7 @@ impl Worker {
             return;
         }
         self.next_tick = now + TICK;
+        self.me().turns.fetch_add(1, Ordering::Relaxed);
         if let Some(data) = &mut self.data {
             data.tick(now, &mut self.outbox);
         }

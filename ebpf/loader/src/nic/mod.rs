@@ -1,14 +1,11 @@
 //! The data NIC: what it is, and what must be switched off on it before it may carry traffic.
 
-mod ethtool;
 mod forwarding;
-mod ioctl;
+mod vlan;
+
+use gridway_kernel::{Interface, SINGLE_BUFFER_MTU};
 
 use crate::SteerError;
-
-/// Largest MTU whose frames fit one XDP buffer: a page of 4096 bytes, less XDP's headroom (256), the kernel's
-/// `skb_shared_info` at its end (320) and the Ethernet header (14). A UMEM frame of AF_XDP is no larger.
-pub const SINGLE_BUFFER_MTU: u32 = 4096 - 256 - 320 - 14;
 
 /// An Ethernet interface of this network namespace.
 #[derive(Clone, Debug)]
@@ -25,9 +22,8 @@ impl Nic {
     pub(crate) fn query(interface: &str) -> Result<Self, SteerError> {
         let unknown = || SteerError::UnknownInterface { interface: interface.into() };
         let failed = |what| move |source| SteerError::Query { interface: interface.into(), what, source };
-        let request = ioctl::InterfaceRequest::new(interface)
-            .map_err(failed("the control socket"))?
-            .ok_or_else(unknown)?;
+        let request =
+            Interface::named(interface).map_err(failed("the control socket"))?.ok_or_else(unknown)?;
         let ifindex = match request.index() {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Err(unknown()),
             other => other.map_err(failed("the index"))?,
@@ -47,5 +43,5 @@ pub(crate) fn prepare(nic: &Nic) -> Result<(), SteerError> {
         return Err(SteerError::MtuTooLarge { interface: nic.name.clone(), mtu: nic.mtu });
     }
     forwarding::switch_off(&nic.name)?;
-    ethtool::switch_vlan_stripping_off(&nic.name)
+    vlan::switch_stripping_off(&nic.name)
 }

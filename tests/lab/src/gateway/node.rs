@@ -1,5 +1,6 @@
 //! A node as a process: start, reload, end, crash.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub struct Gateway {
     config: NodeConfig,
     namespace: Namespace,
     binary: PathBuf,
+    through: Vec<OsString>,
     dir: PathBuf,
     pki: PathBuf,
     notify: NotifySocket,
@@ -61,6 +63,7 @@ impl Gateway {
             namespace: namespace.clone(),
             config,
             binary,
+            through: Vec::new(),
             dir,
             process: None,
             earlier: EarlierLog::default(),
@@ -79,6 +82,21 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// Has the next starts go through another program: `words` are that program and its arguments, which ends in
+    /// executing what follows them.
+    pub fn start_through<W: AsRef<OsStr>>(&mut self, words: impl IntoIterator<Item = W>) {
+        self.through = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
+    }
+
+    /// Takes what the process told its service manager since the last look, and says whether `assignment`
+    /// (`WATCHDOG=1`) was among it.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn announced(&self, assignment: &str) -> Result<bool> {
+        self.notify.announced(assignment)
+    }
+
     /// Starts the process and waits until it says that it is ready (`sd_notify`).
     ///
     /// # Errors
@@ -91,9 +109,12 @@ impl Gateway {
         self.keep_log()?;
         // What an earlier run announced says nothing about this one.
         self.notify.announced("READY=1")?;
+        let mut words = self.through.iter().map(OsString::as_os_str).chain([self.binary.as_os_str()]);
+        let program = words.next().expect("the binary is one of the words");
         let mut process = self
             .namespace
-            .command(&self.binary)
+            .command(program)
+            .args(words)
             .arg("--config")
             .arg(self.config_path())
             .env("NOTIFY_SOCKET", self.notify.path())

@@ -1,19 +1,23 @@
-//! Interface ioctls (netdevice(7)), in the network namespace of the calling thread.
+//! Interface ioctls (netdevice(7)).
 
 use std::{
     io, mem,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };
 
-/// Asks about, or changes, one interface.
-pub(super) struct InterfaceRequest {
+/// An interface that questions are asked about, by its name: it may go, and another of that name may come.
+#[derive(Debug)]
+pub struct Interface {
     socket: OwnedFd,
     name: [libc::c_char; libc::IFNAMSIZ],
 }
 
-impl InterfaceRequest {
+impl Interface {
     /// None when no interface can have that name.
-    pub(super) fn new(interface: &str) -> io::Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// Those of socket(2).
+    pub fn named(interface: &str) -> io::Result<Option<Self>> {
         let bytes = interface.as_bytes();
         if bytes.is_empty() || bytes.len() >= libc::IFNAMSIZ || bytes.iter().any(|&b| b == 0 || b == b'/') {
             return Ok(None);
@@ -32,14 +36,22 @@ impl InterfaceRequest {
         Ok(Some(Self { socket, name }))
     }
 
-    pub(super) fn index(&self) -> io::Result<u32> {
+    /// Its index; `ENODEV` when there is no such interface.
+    ///
+    /// # Errors
+    /// Those of netdevice(7).
+    pub fn index(&self) -> io::Result<u32> {
         let request = self.ask(libc::SIOCGIFINDEX)?;
         // SAFETY: SIOCGIFINDEX fills this member, and any bits are an integer.
         let index = unsafe { request.ifr_ifru.ifru_ifindex };
         Ok(index.cast_unsigned())
     }
 
-    pub(super) fn mtu(&self) -> io::Result<u32> {
+    /// Its MTU in bytes.
+    ///
+    /// # Errors
+    /// As [`Self::index`].
+    pub fn mtu(&self) -> io::Result<u32> {
         let request = self.ask(libc::SIOCGIFMTU)?;
         // SAFETY: SIOCGIFMTU fills this member, and any bits are an integer.
         let mtu = unsafe { request.ifr_ifru.ifru_mtu };
@@ -47,7 +59,10 @@ impl InterfaceRequest {
     }
 
     /// Hardware type (`ARPHRD_*`) and the first six bytes of the address.
-    pub(super) fn hardware_address(&self) -> io::Result<(u16, [u8; 6])> {
+    ///
+    /// # Errors
+    /// As [`Self::index`].
+    pub fn hardware_address(&self) -> io::Result<(u16, [u8; 6])> {
         let request = self.ask(libc::SIOCGIFHWADDR)?;
         // SAFETY: SIOCGIFHWADDR fills this member, and any bits are a sockaddr.
         let address = unsafe { request.ifr_ifru.ifru_hwaddr };
@@ -60,7 +75,7 @@ impl InterfaceRequest {
     ///
     /// # Safety
     /// The kernel writes as many bytes behind `words` as the command and its size fields say.
-    pub(super) unsafe fn ethtool(&self, words: &mut [u32]) -> io::Result<i32> {
+    pub(crate) unsafe fn ethtool(&self, words: &mut [u32]) -> io::Result<i32> {
         let mut request = self.request();
         request.ifr_ifru.ifru_data = words.as_mut_ptr().cast();
         self.ioctl(libc::SIOCETHTOOL, &mut request)
