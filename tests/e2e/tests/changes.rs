@@ -126,7 +126,7 @@ fn the_second_of_two_operators_is_told_and_nothing_of_the_first_is_lost() {
     let first =
         Proposal { base: base.clone(), by: Some("alice".into()), ..proposal(firsts.clone(), Some(60)) };
     apply(&pair.a, first).unwrap();
-    let seconds = Proposal { base, ..proposal(before.toml.clone() + DENY_ALL, None) };
+    let seconds = Proposal { base, ..proposal(before.toml + DENY_ALL, None) };
     let told = apply(&pair.a, seconds.clone()).unwrap_err();
     assert_eq!(told.kind, FailureKind::Conflict);
     assert!(told.message.contains("alice") && told.message.contains("confirm"), "{told}");
@@ -204,7 +204,7 @@ fn a_file_that_cannot_be_replaced_refuses_the_change_whole() {
     assert!(refused.message.contains("node.toml"), "{refused}");
     assert!(answers(&pair) && in_force(&pair.a) == before);
     // One that awaits confirmation goes on waiting, and is undone in time.
-    apply(&pair.a, proposal(before.toml.clone() + DENY_ALL, Some(3))).unwrap();
+    apply(&pair.a, proposal(before.toml + DENY_ALL, Some(3))).unwrap();
     let refused = change(&pair.a, &Request::Confirm { by: None }).unwrap_err();
     assert_eq!(refused.kind, FailureKind::Internal);
     assert!(in_force(&pair.a).state.pending.is_some());
@@ -217,7 +217,7 @@ fn a_file_that_cannot_be_replaced_refuses_the_change_whole() {
 fn a_configuration_of_megabytes_is_taken() {
     let pair = Pair::corp(Layout::Combined);
     let before = in_force(&pair.a);
-    let mut toml = before.toml.clone();
+    let mut toml = before.toml;
     for number in 0..20_000_u32 {
         let [_, _, high, low] = number.to_be_bytes();
         toml += &format!("\n  [[vnet.route]]\n  to = \"10.{}.{}.{}/32\"\n  via = \"gw-b\"\n", 201, high, low);
