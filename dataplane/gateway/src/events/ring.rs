@@ -216,7 +216,7 @@ mod tests {
         let logged: Vec<_> = (0..150)
             .filter_map(|second| {
                 let now = NOW + second * 1_000;
-                record(&mut ring, Warning, Kind::TunnelRefused, "gw-b", now).map(|line| (second, line.count))
+                record(&mut ring, Error, Kind::TunnelDown, "gw-b", now).map(|line| (second, line.count))
             })
             .collect();
         assert_eq!(logged, [(0, 1), (60, 61), (120, 121)]);

@@ -100,9 +100,11 @@ fn counters_have_the_documented_keys() {
         "outbound",
         "rx_bytes",
         "rx_packets",
+        "sleeps",
         "to_kernel",
         "tx_bytes",
         "tx_packets",
+        "unknown_frames",
         "unsent",
     ];
     assert_eq!(keys(&value), expected);
