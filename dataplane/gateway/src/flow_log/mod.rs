@@ -94,7 +94,8 @@ pub(crate) fn run(node: &Node, orders: &Receiver<Order>) {
             true => orders.recv_timeout(if more { Duration::ZERO } else { INTERVAL }),
             false => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        more = log.drain();
+        // What came before there was anywhere to write it waits until there is.
+        more = log.is_on() && log.drain();
         match order {
             Ok(Order::Configure(config)) => log.configure(config),
             Err(RecvTimeoutError::Timeout) => {}
