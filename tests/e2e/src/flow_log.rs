@@ -45,7 +45,6 @@ pub fn lines(path: &Path) -> Vec<FlowLogLine> {
 ///
 /// # Panics
 /// When they do not.
-#[must_use]
 pub fn wait_for_starts(path: &Path, count: usize) -> Vec<FlowLogLine> {
     wait_until("lines of flows that began", LIMIT, || {
         let lines = lines(path);
