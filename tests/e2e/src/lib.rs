@@ -5,6 +5,7 @@ use std::time::Duration;
 use gridway_lab::gateway::{Gateway, NodeConfig, check_books, check_mirror, start_pair, vnets};
 use gridway_lab::{Iperf3, Lab, LabBuilder, Side};
 
+pub mod flow_log;
 pub mod layer4;
 mod room;
 mod trio;

@@ -13,6 +13,7 @@ mod shard;
 mod slot;
 mod timeouts;
 mod traits;
+mod view;
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +37,7 @@ pub use key::Key;
 pub use slot::Traffic;
 pub use timeouts::{State, idle_limit};
 pub use traits::Traits;
+pub use view::FlowView;
 
 /// The two sides a packet of a flow can come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,46 +127,6 @@ pub struct NewFlow {
     pub acl_line: u32,
     /// Keys of packets from the local and from the overlay side.
     pub keys: [Key; 2],
-}
-
-/// A flow with its activity, for listings and time-outs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlowView {
-    /// Its virtual network.
-    pub vnet: VnetId,
-    /// The peer its packets go to.
-    pub peer: PeerId,
-    /// The peer that packets in the other direction go to.
-    pub back: PeerId,
-    /// Side its first packet came from.
-    pub started_by: Side,
-    /// What sets it apart.
-    pub traits: Traits,
-    /// Tuple of packets from local hosts; of a relayed flow, of those from `peer`.
-    pub local: FiveTuple,
-    /// Tuple of packets from the overlay; of a relayed flow, of those from `back`.
-    pub overlay: FiveTuple,
-    /// Line of the access rule that allowed it when it was last judged.
-    pub acl_line: u32,
-    /// When it was created, or the TCP connection began that it is of now.
-    pub created: Nanos,
-    /// Activity from the local and from the overlay side.
-    pub traffic: [Traffic; 2],
-}
-
-impl FlowView {
-    /// When the last packet passed in either direction, or the flow was created.
-    #[must_use]
-    pub fn last_seen(&self) -> Nanos {
-        self.traffic.iter().map(|traffic| traffic.last_seen).fold(self.created, Nanos::max)
-    }
-
-    /// Whether its TCP connection is over: a FIN from both sides, or a reset.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        let [local, overlay] = self.traffic.map(|traffic| traffic.tcp_flags);
-        local.rst() || overlay.rst() || (local.fin() && overlay.fin())
-    }
 }
 
 /// The table is full and nothing in reach may give way.
@@ -317,12 +279,12 @@ impl FlowTable {
     pub fn restart(&self, id: FlowId, side: Side, acl_line: u32, now: Nanos) {
         self.with_live(id, |_, _, slot| {
             self.journal.note(|| {
-                let flow = view_of(slot)?;
+                let flow = FlowView::of(slot)?;
                 let reason = if flow.is_over() { EndReason::Closed } else { EndReason::Replaced };
                 Some(Record { event: Event::End(reason), flow })
             });
             slot.restart(side, acl_line, now);
-            self.journal.note(|| Some(Record { event: Event::Start, flow: view_of(slot)? }));
+            self.journal.note(|| Some(Record { event: Event::Start, flow: FlowView::of(slot)? }));
         });
     }
 
@@ -369,7 +331,7 @@ impl FlowTable {
             self.empty(shard, &mut state, slot_number, &identity);
             return Err(TableFull);
         }
-        self.journal.note(|| Some(Record { event: Event::Start, flow: shard::view(slot, &identity) }));
+        self.journal.note(|| Some(Record { event: Event::Start, flow: FlowView::new(slot, &identity) }));
         let flow = flow(FlowId { slot: slot_number, version: slot.version() }, &identity);
         Ok(if evicted { Created::Evicting(flow) } else { Created::New(flow) })
     }
@@ -406,7 +368,7 @@ impl FlowTable {
         let (_, place) = self.local(number);
         let Some(slot) = shard.slot(place) else { return };
         if let Some((_, identity)) = slot.read() {
-            let flow = || shard::view(slot, &identity);
+            let flow = || FlowView::new(slot, &identity);
             self.journal.note(|| Some(Record { event: Event::End(reason), flow: flow() }));
             if identity.traits.has(Traits::SHARED) {
                 self.mappings.release(&remote_endpoint(&identity));
@@ -476,7 +438,7 @@ impl FlowTable {
     fn view(&self, number: u32) -> Option<(FlowId, FlowView)> {
         let slot = self.slot(number)?;
         let (version, identity) = slot.read()?;
-        Some((FlowId { slot: number, version }, shard::view(slot, &identity)))
+        Some((FlowId { slot: number, version }, FlowView::new(slot, &identity)))
     }
 
     fn slot(&self, number: u32) -> Option<&Slot> {
@@ -516,11 +478,6 @@ fn flow(id: FlowId, identity: &Identity) -> Flow {
         traits: identity.traits,
         keys: identity.keys,
     }
-}
-
-/// Whatever flow a slot holds.
-fn view_of(slot: &Slot) -> Option<FlowView> {
-    slot.read().map(|(_, identity)| shard::view(slot, &identity))
 }
 
 /// Whose mapping a flow holds: its remote host's.

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use gridway_config::FlowTimeouts;
 use gridway_wire::time::Nanos;
 
-use super::slot::{Identity, Slot};
+use super::slot::Slot;
 use super::timeouts::{State as FlowState, idle_limit};
-use super::{BUSY, FlowView, Side};
+use super::{BUSY, FlowView};
 
 /// Slots that get memory together.
 const CHUNK: usize = 256;
@@ -97,7 +97,7 @@ impl Shard {
             let place = u32::try_from(place).expect("limits are validated to fit 32 bits");
             let Some(slot) = self.slot(place) else { continue };
             let Some((_, identity)) = slot.read() else { continue };
-            let view = view(slot, &identity);
+            let view = FlowView::new(slot, &identity);
             let idle = now.since(view.last_seen());
             let half_open =
                 matches!(FlowState::of(&view), FlowState::Opening | FlowState::Closing | FlowState::OneWay);
@@ -111,20 +111,5 @@ impl Shard {
             }
         }
         best.map(|(_, place)| place)
-    }
-}
-
-pub(super) fn view(slot: &Slot, identity: &Identity) -> FlowView {
-    FlowView {
-        vnet: identity.vnet,
-        peer: identity.route.peer,
-        back: identity.route.back,
-        traits: identity.traits,
-        started_by: identity.started_by,
-        local: identity.keys[0].tuple(),
-        overlay: identity.keys[1].tuple(),
-        acl_line: slot.acl_line(),
-        created: slot.created(),
-        traffic: [slot.traffic(Side::Local), slot.traffic(Side::Overlay)],
     }
 }

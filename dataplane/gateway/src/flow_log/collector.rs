@@ -21,13 +21,13 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// A collector, and what is on its way there.
 #[derive(Debug)]
 pub(super) struct Collector {
-    address: SocketAddr,
     exporter: Exporter,
-    line: Line,
+    session: Session,
 }
 
+/// A transport session (RFC 7011, 2).
 #[derive(Debug)]
-struct Line {
+struct Session {
     address: SocketAddr,
     device: String,
     socket: Option<UdpSocket>,
@@ -49,12 +49,12 @@ impl Collector {
     pub(super) fn new(address: SocketAddr, device: &str) -> Self {
         let device = device.to_owned();
         let (last, retry) = (0, Nanos::default());
-        let line = Line { address, device, socket: None, retry, last, complaint: Complaint::default() };
-        Self { address, exporter: Exporter::new(DOMAIN), line }
+        let session = Session { address, device, socket: None, retry, last, complaint: Complaint::default() };
+        Self { exporter: Exporter::new(DOMAIN), session }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.session.address
     }
 
     /// Sends a flow, with others or at the next [`Self::flush`]; gives how many records were lost.
@@ -76,9 +76,9 @@ impl Collector {
         // The protocol's seconds end in 2106.
         let at = Moment { now, unix_s: u32::try_from(since.as_secs()).unwrap_or(u32::MAX) };
         let (mut lost, mut anew) = (0, false);
-        let Self { exporter, line, .. } = self;
+        let Self { exporter, session } = self;
         act(exporter, at, &mut |message, records| {
-            let sent = line.send(message, records.into(), now);
+            let sent = session.send(message, records.into(), now);
             lost += sent.lost;
             anew |= sent.anew;
         });
@@ -89,7 +89,7 @@ impl Collector {
     }
 }
 
-impl Line {
+impl Session {
     fn send(&mut self, message: &[u8], records: u64, now: Nanos) -> Sent {
         self.reopen(now);
         let before = std::mem::take(&mut self.last);

@@ -88,12 +88,14 @@ struct Log<'n> {
 pub(crate) fn run(node: &Node, orders: &Receiver<Order>) {
     let name = node.config.load().node.name.to_string();
     let mut log = Log { node, name, names: Names::default(), collector: None, file: None };
+    let mut more = false;
     loop {
         let order = match log.is_on() {
-            true => orders.recv_timeout(INTERVAL),
+            true => orders.recv_timeout(if more { Duration::ZERO } else { INTERVAL }),
             false => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        log.drain();
+        // What came before there was anywhere to write it waits until there is.
+        more = log.is_on() && log.drain();
         match order {
             Ok(Order::Configure(config)) => log.configure(config),
             Err(RecvTimeoutError::Timeout) => {}
@@ -125,14 +127,14 @@ impl Log<'_> {
         self.names.learn(self.node);
     }
 
-    /// Writes what the journal holds, at most as much as it can hold: orders wait meanwhile.
-    fn drain(&mut self) {
+    /// Writes what the journal holds, at most as much as it can hold: orders wait meanwhile. Gives whether there may
+    /// be more.
+    fn drain(&mut self) -> bool {
         let journal = self.node.flows.journal();
-        for _ in 0..journal.limit() {
-            let Some(record) = journal.take() else { break };
-            self.write(&record);
-        }
+        let records = std::iter::from_fn(|| journal.take()).take(journal.limit());
+        let written = records.map(|record| self.write(&record)).count();
         self.flush();
+        written == journal.limit()
     }
 
     fn write(&mut self, record: &Record) {

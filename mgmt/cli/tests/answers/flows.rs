@@ -64,6 +64,7 @@ fn flows_of_ipv4_fit_a_screen() {
         address(&mut tuple.src);
         address(&mut tuple.dst);
     }
+    row.acl_line = Some(10_000);
     row.tcp_flags_out = "SYN,ACK,PSH,FIN".into();
     row.outbound = Traffic { packets: 1_000_000, bytes: 1_000_000_000 };
     let table = text(&ask(&["flows"], &Reply::Flows(Flows { matched: 1, rows: vec![row] })).1);
