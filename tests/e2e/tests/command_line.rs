@@ -174,3 +174,23 @@ fn pings_go_through_the_overlay() {
     assert!(elsewhere.stderr.contains("there is no vnet other"), "{elsewhere:?}");
     pair.finish();
 }
+
+#[test]
+fn what_happened_and_how_tunnels_do_is_shown() {
+    let pair = Pair::corp(Layout::Combined);
+    assert!(passes(&pair));
+    let (name, peer) = (pair.a.config().name(), Side::B.node());
+    let shown = [
+        ("status", format!("{name}.lab.example (gateway)")),
+        ("status", "awake ".to_owned()),
+        ("peers", peer.to_owned()),
+        ("connections", format!("{peer}  packets")),
+        ("events", "tunnel_up".to_owned()),
+        ("limits", "flows".to_owned()),
+    ];
+    for (command, part) in shown {
+        let output = good(&pair.a, command);
+        assert!(output.contains(&part), "{command}: {part}\n{output}");
+    }
+    pair.finish();
+}

@@ -16,8 +16,8 @@ use crate::interrupt::Interrupt;
 use crate::link::{Link, Next, Target};
 use crate::value;
 
-/// Packets asked for where no number is given: the time ends the capture.
-const UNBOUNDED: u64 = u32::MAX as u64;
+/// Packets asked for where no number is given, the most that a management API gives: the time ends the capture.
+const MOST: u64 = 1_000_000;
 /// More than the longest IP packet.
 const WHOLE_PACKETS: u32 = 262_144;
 
@@ -29,9 +29,9 @@ pub(crate) struct CaptureArgs {
     /// Where: in local addresses on the data NIC, or in virtual addresses inside the tunnel.
     #[arg(long)]
     point: Point,
-    /// How many packets [default: as many as come]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
-    count: Option<u64>,
+    /// How many packets.
+    #[arg(long, default_value_t = MOST, value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
     /// For how long at most.
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = value::duration)]
     time: Duration,
@@ -73,7 +73,7 @@ pub(super) fn run(args: CaptureArgs, out: &mut impl Write) -> Result<(), CliErro
     let request = Request::Capture {
         point,
         filter: args.filter.into(),
-        count: args.count.unwrap_or(UNBOUNDED),
+        count: args.count,
         wait_ms: super::milliseconds(args.time),
         snap: args.snap,
     };
