@@ -1,24 +1,22 @@
 //! HTTPS to the management process of a node, with certificates on both sides.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use gridway_config::check_private_key;
+use gridway_config::KeyFileError;
 use gridway_control::{
     CodecError, End, Failure, FailureKind, Killed, MAX_REPLY, Reply, Request, decode_reply,
 };
 use thiserror::Error;
 use ureq::http::{Response, Uri};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
 use super::call::{Call, Method};
+use super::credentials::Credentials;
 
 /// Longest time to connect.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -26,17 +24,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Longest message of a refusal that is read.
 const MAX_REFUSAL: u64 = 1024 * 1024;
-
-/// Files that prove who asks, and whom.
-#[derive(Debug)]
-pub(crate) struct Credentials {
-    /// Authority of the API's certificate.
-    pub(crate) ca: PathBuf,
-    /// Certificate of the operator.
-    pub(crate) certificate: PathBuf,
-    /// Its key.
-    pub(crate) private_key: PathBuf,
-}
 
 /// Why the API gave no answer.
 #[derive(Debug, Error)]
@@ -49,6 +36,9 @@ pub(crate) enum ApiError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A private key that others can read.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
     /// Not `HOST:PORT`.
     #[error("found API address {0:?}, expected HOST:PORT")]
     Address(String),
@@ -97,7 +87,7 @@ impl ApiError {
     pub(super) fn exit_status(&self) -> u8 {
         match self {
             Self::Refused(_) | Self::Status { .. } | Self::CertificateRefused { .. } => 1,
-            Self::File { .. } | Self::Address(_) => 2,
+            Self::File { .. } | Self::Key(_) | Self::Address(_) => 2,
             Self::Unreachable { .. } | Self::NodeUnreachable(_) | Self::Codec(_) | Self::Mismatch => 3,
         }
     }
@@ -116,7 +106,7 @@ impl Api {
     /// Reads the credentials; connects with the first request. The certificate must name `name`, or else the host.
     ///
     /// # Errors
-    /// [`ApiError::File`], [`ApiError::Address`].
+    /// [`ApiError::File`], [`ApiError::Key`], [`ApiError::Address`].
     pub(crate) fn new(
         address: &str,
         credentials: &Credentials,
@@ -281,36 +271,6 @@ fn refusal(response: Response<Body>) -> ApiError {
         Ok(failure) if !OWN.contains(&status) => ApiError::Refused(failure),
         _ => ApiError::Status { status, message },
     }
-}
-
-impl Credentials {
-    fn tls(&self) -> Result<TlsConfig, ApiError> {
-        let at = |path: &Path, reason: String| ApiError::File { path: path.to_owned(), reason };
-        check_private_key(&self.private_key).map_err(|error| at(&self.private_key, error.to_string()))?;
-        let key_pem =
-            fs::read(&self.private_key).map_err(|error| at(&self.private_key, error.to_string()))?;
-        let key = PrivateKey::from_pem(&key_pem).map_err(|error| at(&self.private_key, error.to_string()))?;
-        let chain = ClientCert::new_with_certs(&certificates(&self.certificate)?, key);
-        Ok(TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::new_with_certs(&certificates(&self.ca)?))
-            .client_cert(Some(chain))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .build())
-    }
-}
-
-/// Every certificate of a file.
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ApiError> {
-    let at = |reason: String| ApiError::File { path: path.to_owned(), reason };
-    let pem = fs::read(path).map_err(|error| at(error.to_string()))?;
-    let mut found = Vec::new();
-    for item in ureq::tls::parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| at(error.to_string()))? {
-            found.push(certificate);
-        }
-    }
-    if found.is_empty() { Err(at("no certificate in it".to_owned())) } else { Ok(found) }
 }
 
 /// Where the API is, whatever name its certificate has.

@@ -2,6 +2,7 @@
 
 mod api;
 mod call;
+mod credentials;
 mod rows;
 mod target;
 

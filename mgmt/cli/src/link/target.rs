@@ -10,7 +10,7 @@ use clap::Args;
 use gridway_config::Control;
 use gridway_control::Client;
 
-use super::api::Credentials;
+use super::credentials::Credentials;
 use super::{Api, Link};
 use crate::error::CliError;
 

@@ -59,6 +59,6 @@ fn worker(row: &WorkerStatus, width: usize) -> Line<'_> {
     Line::from(vec![
         Span::from(format!("{:<13.13}", format!("CPU {}", row.cpu))),
         Span::styled(bar(percent, width), Style::new().cyan()),
-        Span::from(format!(" awake {}  {}", permille(row.load_permille), row.roles.join(", "))),
+        Span::from(format!(" awake {}", permille(row.load_permille))),
     ])
 }

@@ -7,6 +7,7 @@ mod api;
 mod config;
 mod events;
 mod fake;
+mod fake_api;
 mod flows;
 mod packets;
 mod policy;

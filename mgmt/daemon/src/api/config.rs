@@ -18,6 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(in_force, apply))
         .routes(routes!(normalised))
+        .routes(routes!(state))
         .routes(routes!(confirm))
         .routes(routes!(rollback))
         .routes(routes!(judge))
@@ -29,6 +30,12 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/v1/config", responses((status = 200, body = InForce), Failures))]
 async fn in_force(State(api): State<Api>) -> Result<Json<InForce>, Failure> {
     expect_reply!(api.0.node.ask(Request::InForce).await?, Reply::InForce).map(Json)
+}
+
+/// Which configuration is in force, since when and by whom, and what awaits confirmation.
+#[utoipa::path(get, path = "/v1/config/state", responses((status = 200, body = ConfigState), Failures))]
+async fn state(State(api): State<Api>) -> Result<Json<ConfigState>, Failure> {
+    expect_reply!(api.0.node.ask(Request::ConfigState).await?, Reply::ConfigState).map(Json)
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
