@@ -103,8 +103,7 @@ fn traffic_does_not_care_what_becomes_of_management() {
     let before = managed.pair.without_room();
     let load = Iperf3::udp(vnets::outside_host(Side::B, 0), Rate::mbit(10)).duration(Duration::from_secs(12));
     let h1 = managed.pair.lab.h1().clone();
-    let running = load.clone();
-    let measured = thread::spawn(move || running.run(&h1).unwrap());
+    let measured = thread::spawn(move || load.run(&h1).unwrap());
 
     managed.management.kill().unwrap();
     managed.management.start().unwrap();
