@@ -31,6 +31,7 @@ const LABORATORY: &[&str] = &[
     "procps",
     "python3",
     "python3-scapy",
+    "python3-venv",
     "util-linux",
     "valgrind",
     "bind9-dnsutils",
@@ -52,6 +53,8 @@ const SERVERS: &[(&str, &[&str])] = &[
     ("nginx", &["nginx.service"]),
     ("openssh-server", &["ssh.service", "ssh.socket"]),
     ("postgresql", &["postgresql.service"]),
+    // For `promtool`.
+    ("prometheus", &["prometheus.service"]),
     ("tftpd-hpa", &["tftpd-hpa.service"]),
     ("vsftpd", &["vsftpd.service"]),
 ];

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use arc_swap::ArcSwap;
 use gridway_config::ManagementConfig;
 use sd_notify::NotifyState;
 use tokio::net::UnixListener;
@@ -17,7 +16,7 @@ use crate::feed::Feed;
 use crate::local;
 use crate::node::Node;
 use crate::recorder::Recorder;
-use crate::server::{self, Doors, Trust, TrustWatch};
+use crate::server::{self, Doors, TrustWatch};
 use crate::store::Store;
 use crate::webhook::{Poster, WebhookCounters};
 
@@ -55,8 +54,10 @@ async fn serve(
     let mut hangup = signal(SignalKind::hangup())?;
     let ManagementConfig { node, api, store: keep, webhook, local, .. } = config;
 
-    let trust = Arc::new(ArcSwap::from_pointee(Trust::load(&api)?));
+    let rate = api.requests_per_second;
     let (address, interface) = (api.listen, api.interface.clone());
+    let mut watch = TrustWatch::load(api)?;
+    let trust = watch.trust();
     let listener = server::listen(address, interface.as_str())
         .with_context(|| format!("api.listen = \"{address}\" on {interface}"))?;
     let local_listener = gridway_control::bind_socket(&local.socket)?;
@@ -77,11 +78,10 @@ async fn serve(
         webhook: webhook_counters,
         changed: changed.clone(),
         stop: stopped.clone(),
-        requests_per_second: api.requests_per_second,
+        requests_per_second: rate,
     })
     .context("cannot describe the API")?;
 
-    let mut watch = TrustWatch::new(api, trust.clone());
     let mut tasks = Recorder::new(node, store.clone(), feed.clone()).start(&keep, changed, damage);
     if let Some(poster) = poster {
         tasks.spawn(poster.run(feed, trust.clone()));

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use futures_util::Stream;
 use gridway_control::{EventRow, Events, Reply, Request};
 use serde::Deserialize;
@@ -78,8 +78,7 @@ async fn stream(
     let position = seen.map_or_else(|| api.0.feed.end(), |id| api.0.feed.behind(id));
     let follower = Follower { api, caller, position, _permit: permit };
     let events = futures_util::stream::unfold(follower, Follower::step);
-    // The follower makes its own comments, and looks at the certificate when it does.
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(SILENCE * 4)))
+    Ok(Sse::new(events))
 }
 
 struct Follower {

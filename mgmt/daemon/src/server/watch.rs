@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use gridway_config::Api;
 
-use crate::server::trust::Trust;
+use crate::server::trust::{Trust, TrustError};
 
 /// Keeps the credentials as the files are.
 pub(crate) struct TrustWatch {
@@ -19,8 +19,20 @@ pub(crate) struct TrustWatch {
 }
 
 impl TrustWatch {
-    pub(crate) fn new(api: Api, trust: Arc<ArcSwap<Trust>>) -> Self {
-        Self { seen: modified(&api), api, trust, refused: None }
+    /// Loads the credentials for the first time.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub(crate) fn load(api: Api) -> Result<Self, TrustError> {
+        // Looked at before they are read: what is replaced meanwhile is read again.
+        let seen = modified(&api);
+        let trust = Arc::new(ArcSwap::from_pointee(Trust::load(&api)?));
+        Ok(Self { api, trust, seen, refused: None })
+    }
+
+    /// The credentials in force.
+    pub(crate) fn trust(&self) -> Arc<ArcSwap<Trust>> {
+        self.trust.clone()
     }
 
     /// Loads the credentials again when a file of theirs has changed. Connections that live are judged by them at

@@ -13,6 +13,9 @@ use crate::time::now_s;
 /// How often a database that cannot be opened is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Files of damaged databases that are kept: three, each with the two that belong to it.
+const DAMAGED: usize = 9;
+
 /// Why something was not kept, or cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -106,7 +109,22 @@ impl Database {
             }
         }
         self.moved = Some(to);
-        Ok(())
+        self.forget_damaged()
+    }
+
+    /// Keeps the last few damaged files: a disk that damages all would be full of them.
+    fn forget_damaged(&self) -> Result<(), StoreError> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let prefix = format!("{name}.corrupt-");
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut files: Vec<PathBuf> = std::fs::read_dir(folder.unwrap_or(Path::new(".")))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+            .collect();
+        // Their names end with the time.
+        files.sort();
+        let excess = files.len().saturating_sub(DAMAGED);
+        files.iter().take(excess).try_for_each(std::fs::remove_file).map_err(Into::into)
     }
 }
 

@@ -10,9 +10,9 @@ mod sweep;
 mod versions;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ const JOBS: usize = 1024;
 /// How often it is said that something was not kept.
 const SAID: Duration = Duration::from_secs(60);
 
-type Job = Box<dyn FnOnce(&mut Database, &mut Complaints) + Send>;
+type Job = Box<dyn FnOnce(&mut Database) + Send>;
 
 /// Numbers for the metrics.
 #[derive(Debug, Default)]
@@ -41,6 +41,14 @@ pub(crate) struct StoreCounters {
     pub(crate) not_kept: AtomicU64,
     /// Damaged databases that were moved aside.
     pub(crate) damaged: AtomicU64,
+    complaints: Mutex<Complaints>,
+}
+
+impl StoreCounters {
+    fn not_kept(&self, what: &'static str, error: &StoreError) {
+        self.not_kept.fetch_add(1, Ordering::Relaxed);
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).not_kept(what, error);
+    }
 }
 
 /// The way to the database.
@@ -80,15 +88,20 @@ impl Store {
         job: impl Fn(&mut Connection) -> rusqlite::Result<()> + Send + 'static,
     ) {
         let counters = self.counters.clone();
-        let sent = self.jobs.try_send(Box::new(move |database, complaints| {
+        let sent = self.jobs.try_send(Box::new(move |database| {
             if let Err(error) = database.run(job) {
-                counters.not_kept.fetch_add(1, Ordering::Relaxed);
-                complaints.not_kept(what, &error);
+                counters.not_kept(what, &error);
             }
         }));
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sent {
-            self.counters.not_kept.fetch_add(1, Ordering::Relaxed);
+        if sent.is_err() {
+            self.counters.not_kept(what, &StoreError::Busy);
         }
+    }
+
+    /// Grows when something may be missing that was kept before, or should have been.
+    pub(crate) fn losses(&self) -> u64 {
+        let StoreCounters { not_kept, damaged, .. } = self.counters.as_ref();
+        not_kept.load(Ordering::Relaxed) + damaged.load(Ordering::Relaxed)
     }
 
     /// Does `job` and says what came of it.
@@ -101,7 +114,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.jobs
-            .try_send(Box::new(move |database, _| {
+            .try_send(Box::new(move |database| {
                 // Whoever asked may have gone.
                 drop(answer.send(database.run(job)));
             }))
@@ -117,9 +130,8 @@ fn work(
     counters: &StoreCounters,
     damaged: &mpsc::UnboundedSender<PathBuf>,
 ) {
-    let mut complaints = Complaints::default();
     for job in jobs {
-        job(&mut database, &mut complaints);
+        job(&mut database);
         if let Some(path) = database.take_moved() {
             counters.damaged.fetch_add(1, Ordering::Relaxed);
             // At the end of the process nobody is told.

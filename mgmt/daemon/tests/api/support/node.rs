@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use gridway_control::{
     CapturedPacket, ConfigState, ConfigText, Counters, End, EventRow, Events, Failure, FailureKind,
@@ -105,12 +105,13 @@ impl FakeNode {
 
     /// Something happens.
     pub(crate) fn event(&self, severity: Severity, kind: &str) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
         self.with(|state| {
             let number = state.events.len() as u64 + 1;
             state.events.push(EventRow {
                 number,
-                first_ms: 1_700_000_000_000 + number,
-                last_ms: 1_700_000_000_000 + number,
+                first_ms: now,
+                last_ms: now,
                 count: 1,
                 severity,
                 kind: kind.into(),
