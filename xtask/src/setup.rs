@@ -36,6 +36,7 @@ const LABORATORY: &[&str] = &[
     "bind9-dnsutils",
     "dnsmasq-base",
     "lftp",
+    "nfdump",
     "openssh-client",
     "socat",
     "tftp-hpa",

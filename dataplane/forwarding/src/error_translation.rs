@@ -68,7 +68,9 @@ impl Forwarder {
             Some(flow) => flow,
             None => match self.flows.find(Side::Local, &key) {
                 Some(flow) => return self.relay_error(&flow, peer, &quote, bytes, packet),
-                None if self.monitors.handle_error(vnet, bytes, &quote, &self.peers) => {
+                None if self.monitors.handle_error(vnet, bytes, &quote, &self.peers)
+                    || self.pings.handle_error(vnet, bytes, packet, &quote) =>
+                {
                     return Ok(Arrival::Own(Inbound::Consumed));
                 }
                 None => return Err(DropReason::IcmpNoFlow.into()),
@@ -137,7 +139,7 @@ impl Forwarder {
         onward: &Onward,
         inner: &Rewrite,
     ) -> Result<(Onward, usize), Refusal> {
-        Refusal::check_size(packet, onward.mtu)?;
+        self.check_size(packet, onward.mtu)?;
         let (source, destination) = (onward.source, onward.destination);
         let outer = Rewrite {
             source: (source != packet.tuple.source).then_some(source),

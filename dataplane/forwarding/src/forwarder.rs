@@ -19,8 +19,10 @@ use crate::limiter::Limiter;
 use crate::monitor::Monitors;
 use crate::next_hop::NextHops;
 use crate::peers::Peers;
+use crate::pings::Pings;
 use crate::policy::{Policy, Vnet};
-use crate::verdict::Emissions;
+use crate::steps::Notes;
+use crate::verdict::{Emissions, Tunnel};
 
 /// What all workers of a node share.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Shared {
     pub peers: Arc<Peers>,
     /// Route monitors.
     pub monitors: Arc<Monitors>,
+    /// Echo requests of operators.
+    pub pings: Arc<Pings>,
 }
 
 /// Moves packets, one at a time, for one worker.
@@ -44,11 +48,15 @@ pub struct Forwarder {
     pub(crate) fragments: Arc<Fragments>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) monitors: Arc<Monitors>,
+    pub(crate) pings: Arc<Pings>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) epoch: u32,
     pub(crate) data_mtu: u16,
     pub(crate) limiter: Limiter,
     pub(crate) random: StdRng,
+    pub(crate) notes: Notes,
+    /// Nothing that others see is to change: rules are not counted.
+    pub(crate) is_dry: bool,
     /// What is to be sent besides the packets that were given.
     pub emissions: Emissions,
 }
@@ -65,7 +73,7 @@ impl Forwarder {
         data_mtu: u16,
         seed: [u8; 32],
     ) -> Self {
-        let Shared { flows, fragments, peers, monitors } = shared;
+        let Shared { flows, fragments, peers, monitors, pings } = shared;
         Self {
             epoch: peers.epoch(),
             policy,
@@ -74,10 +82,13 @@ impl Forwarder {
             fragments,
             peers,
             monitors,
+            pings,
             counters,
             data_mtu,
             limiter: Limiter::default(),
             random: StdRng::from_seed(seed),
+            notes: Notes::default(),
+            is_dry: false,
             emissions: Emissions::default(),
         }
     }
@@ -105,6 +116,21 @@ impl Forwarder {
         self.flows.prefetch(Side::Overlay, keys);
     }
 
+    /// The tuple that a packet of a known flow has on the other side of the node; `vnet` is that of an overlay packet.
+    #[must_use]
+    pub fn other_side(&self, side: Side, vnet: Option<VnetId>, tuple: &FiveTuple) -> Option<FiveTuple> {
+        let key = match (side, vnet) {
+            (Side::Local, _) => Key::local(tuple),
+            (Side::Overlay, Some(vnet)) => Key::overlay(vnet, tuple),
+            (Side::Overlay, None) => return None,
+        };
+        let flow = self.flows.find(side, &key)?;
+        Some(match side {
+            Side::Local => flow.overlay().reversed(),
+            Side::Overlay => flow.local().reversed(),
+        })
+    }
+
     /// Takes over a new view of the data link.
     pub fn set_next_hops(&mut self, hops: Arc<NextHops>) {
         self.hops = hops;
@@ -113,6 +139,11 @@ impl Forwarder {
     /// Keeps time for route monitors. Any worker may do this.
     pub fn handle_monitors(&mut self, now: Nanos) {
         self.monitors.handle_timeouts(&mut self.emissions, &self.peers, now);
+    }
+
+    /// Sends the next echo request of an operator.
+    pub fn send_ping(&mut self, identifier: u16, sequence: u16, to: Tunnel, now: Nanos) {
+        self.pings.send(identifier, sequence, to, &mut self.emissions, now);
     }
 
     /// The policy in force for this worker.

@@ -12,6 +12,7 @@ use crate::ids::VnetId;
 use crate::reason::DropReason;
 use crate::refusal::Refusal;
 use crate::relay::ONE_HOP;
+use crate::steps::Step;
 use crate::verdict::{Inbound, Origin, Outbound, Target};
 
 impl Forwarder {
@@ -55,7 +56,9 @@ impl Forwarder {
         if packet.ttl <= 1 {
             return Err(DropReason::TtlExceeded.into());
         }
-        match self.fragments.later(key, side, &bytes[..packet.total_len], now) {
+        let later = self.fragments.later(key, side, &bytes[..packet.total_len], now);
+        self.notes.note(|| Step::Fragment { follows: matches!(later, Later::Follows(_)) });
+        match later {
             Later::Follows(onward) => {
                 let len = self.follow(&onward, bytes, packet, now)?;
                 Ok(Some((onward, len)))
@@ -73,7 +76,7 @@ impl Forwarder {
         packet: &Packet,
         now: Nanos,
     ) -> Result<usize, Refusal> {
-        Refusal::check_size(packet, onward.mtu)?;
+        self.check_size(packet, onward.mtu)?;
         let change =
             Rewrite { source: Some(onward.source), destination: Some(onward.destination), ..ONE_HOP };
         rewrite(bytes, packet, &change).map_err(|_| DropReason::FragmentExpired)?;

@@ -46,7 +46,7 @@ impl MonitorId {
 
 /// The names met so far. Numbers are never given twice, so a flow or a packet in flight cannot be
 /// taken for one of a peer or vnet that was configured later.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Registry {
     peers: Vec<String>,
     vnets: Vec<String>,

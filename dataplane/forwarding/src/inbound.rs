@@ -6,13 +6,14 @@ use gridway_wire::packet::{Fragment, Packet, Transport, parse};
 use gridway_wire::rewrite::rewrite;
 use gridway_wire::time::Nanos;
 
-use crate::flow::{Flow, Key, NewFlow, Side, Traits};
+use crate::flow::{EndReason, Flow, Key, NewFlow, Side, Traits};
 use crate::forwarder::{Forwarder, change, tcp_flags};
 use crate::fragments::{DatagramKey, Onward};
 use crate::ids::{PeerId, VnetId};
 use crate::policy::Vnet;
 use crate::reason::DropReason;
 use crate::refusal::Refusal;
+use crate::steps::Step;
 use crate::verdict::{Inbound, Outbound, Target};
 
 /// What becomes of a packet that is no later fragment, before it is sent on.
@@ -27,9 +28,14 @@ impl Forwarder {
     /// Judges the IP packet in `bytes`, which `peer` sent in `vnet`, and rewrites it for the data link. A packet
     /// that is dropped is left as it was, and its sender may be told.
     pub fn inbound(&mut self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> Inbound {
-        if let Some(verdict) = self.lane_inbound(peer, vnet, bytes, now) {
-            return verdict;
+        match self.lane_inbound(peer, vnet, bytes, now) {
+            Some(verdict) => verdict,
+            None => self.inbound_at_length(peer, vnet, bytes, now),
         }
+    }
+
+    /// As [`Self::inbound`], without the short way for packets of known flows: it notes nothing.
+    pub fn inbound_at_length(&mut self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> Inbound {
         match self.try_inbound(peer, vnet, bytes, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {
@@ -47,6 +53,7 @@ impl Forwarder {
         now: Nanos,
     ) -> Result<Inbound, Refusal> {
         let packet = parse(bytes)?;
+        self.notes.note(|| Step::Parsed(packet.into()));
         let forwarded = match packet.transport {
             Transport::LaterFragment => {
                 self.check_source(peer, vnet, &packet)?;
@@ -93,6 +100,7 @@ impl Forwarder {
             other => {
                 let vnet = self.check_source(peer, vnet, packet)?;
                 if vnet.is_own(packet.tuple.destination) {
+                    self.notes.note(|| Step::Own(packet.tuple.destination));
                     let vnet = vnet.id;
                     return Ok(Arrival::Own(self.answer_at_own_address(vnet, bytes, packet, now)?));
                 }
@@ -106,7 +114,7 @@ impl Forwarder {
                     && flow.epoch != self.epoch
                     && !self.policy.vnet(vnet).is_some_and(|vnet| vnet.relays(packet.tuple.destination)) =>
             {
-                self.flows.remove(flow.id);
+                self.flows.remove(flow.id, EndReason::Policy);
                 None
             }
             other => other,
@@ -166,6 +174,7 @@ impl Forwarder {
         let source = packet.tuple.source;
         let feasible = vnet.is_remote(source)
             && vnet.routes.is_feasible(source, peer, |route| self.peers.is_available(route));
+        self.notes.note(|| Step::Source { source, peer, feasible });
         if feasible { Ok(vnet) } else { Err(DropReason::SourceCheck) }
     }
 
@@ -188,7 +197,7 @@ impl Forwarder {
         self.replies_follow(&mut flow, peer);
         let hairpin = flow.traits.has(Traits::HAIRPIN);
         let mtu = self.local_mtu(hairpin);
-        Refusal::check_size(packet, mtu)?;
+        self.check_size(packet, mtu)?;
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let new = flow.local().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoInsideNat)?;
@@ -222,7 +231,7 @@ impl Forwarder {
             return Err(DropReason::TransitRefused);
         }
         let midstream = self.may_begin(packet)?;
-        let rule = Self::judge_acl(vnet, &packet.tuple, midstream, now)?;
+        let rule = self.judge_acl(vnet, &packet.tuple, midstream, now)?;
         let translated = self.translate_in(vnet, &packet.tuple)?;
         let local = translated.tuple.reversed();
         // Answers take the best route, which need not be the one the packet came by; only ICMP replies keep to it.
@@ -236,9 +245,10 @@ impl Forwarder {
             epoch,
             started_by: Side::Overlay,
             traits: shared.with(hairpin),
+            acl_line: rule.line,
             keys: [Key::local(&local), Key::overlay(vnet.id, &packet.tuple)],
         };
-        self.begin(new, rule, Some(&translated), now)
+        self.begin(new, rule.hits, Some(&translated), now)
     }
 
     /// A packet for this node itself, at its address in the vnet: echo is answered, the answers that monitors
@@ -251,16 +261,17 @@ impl Forwarder {
         now: Nanos,
     ) -> Result<Inbound, DropReason> {
         if packet.transport != Transport::IcmpQuery {
-            let Self { monitors, peers, emissions, .. } = self;
-            let taken = monitors.handle_reply(vnet, bytes, packet, (peers, emissions), now);
+            let Self { monitors, pings, peers, emissions, .. } = self;
+            let taken = monitors.handle_reply(vnet, bytes, packet, (peers, emissions), now)
+                || pings.handle_reply(vnet, bytes, packet, now);
             return if taken { Ok(Inbound::Consumed) } else { Err(DropReason::ToOwnAddress) };
         }
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
-        let rule = Self::judge_acl(vnet, &packet.tuple, false, now)?;
+        let rule = self.judge_acl(vnet, &packet.tuple, false, now)?;
         if !echo_reply_in_place(bytes, packet) {
             return Err(DropReason::ToOwnAddress);
         }
-        rule.hit(now);
+        self.hit(rule.hits, now);
         Ok(Inbound::Answer { len: packet.total_len })
     }
 }

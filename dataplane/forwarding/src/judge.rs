@@ -7,11 +7,12 @@ use gridway_wire::protocol::Protocol;
 use gridway_wire::time::Nanos;
 use gridway_wire::tuple::FiveTuple;
 
-use crate::flow::{Created, Flow, NewFlow, Side, Traits};
+use crate::flow::{Created, EndReason, Flow, NewFlow, Side, Traits};
 use crate::forwarder::Forwarder;
 use crate::ids::PeerId;
-use crate::policy::{Choice, Hits, Ruling, Vnet};
+use crate::policy::{Choice, Hits, Match, Ruling, Vnet};
 use crate::reason::DropReason;
+use crate::steps::{FlowStep, Step};
 use crate::translate::Translated;
 
 /// A later judgement of a flow.
@@ -25,6 +26,8 @@ enum Again {
         /// Until the next epoch. Else its next packet asks again: the direction that has no packet now has no route
         /// either, or sources have to be checked each time.
         lasting: bool,
+        /// The access rule that allows it.
+        acl_line: u32,
     },
     /// Its translation is not what policy says today.
     BeginAnew,
@@ -34,25 +37,28 @@ impl Forwarder {
     /// Asks the access policy about the flow that `tuple` (virtual addresses) began. TCP taken up in
     /// mid-stream is judged in both directions, because the side that began is not known.
     pub(crate) fn judge_acl<'v>(
+        &self,
         vnet: &'v Vnet,
         tuple: &FiveTuple,
         midstream: bool,
         now: Nanos,
-    ) -> Result<&'v Hits, DropReason> {
+    ) -> Result<Match<'v>, DropReason> {
         let first = vnet.acl.judge(tuple);
-        if midstream
-            && !matches!(first, Ruling::Allow(_))
-            && let Ruling::Allow(hits) = vnet.acl.judge(&tuple.reversed())
-        {
-            return Ok(hits);
+        self.note_ruling(tuple, first);
+        if midstream && !matches!(first, Ruling::Allow(_)) {
+            let (back, reversed) = (vnet.acl.judge(&tuple.reversed()), tuple.reversed());
+            self.note_ruling(&reversed, back);
+            if let Ruling::Allow(rule) = back {
+                return Ok(rule);
+            }
         }
-        let (hits, reason) = match first {
-            Ruling::Allow(hits) => return Ok(hits),
-            Ruling::Deny(hits) => (hits, DropReason::AclDeny),
-            Ruling::Reject(hits) => (hits, DropReason::AclReject),
+        let (rule, reason) = match first {
+            Ruling::Allow(rule) => return Ok(rule),
+            Ruling::Deny(rule) => (rule, DropReason::AclDeny),
+            Ruling::Reject(rule) => (rule, DropReason::AclReject),
             Ruling::NoMatch => return Err(DropReason::AclNoMatch),
         };
-        hits.hit(now);
+        self.hit(rule.hits, now);
         Err(reason)
     }
 
@@ -72,7 +78,9 @@ impl Forwarder {
         virtual_tuple: &FiveTuple,
         current: Option<PeerId>,
     ) -> Result<PeerId, DropReason> {
-        match vnet.routes.choose(virtual_tuple, current, |route| self.peers.is_available(route)) {
+        let choice = vnet.routes.choose(virtual_tuple, current, |route| self.peers.is_available(route));
+        self.note_route(vnet, virtual_tuple.destination, choice);
+        match choice {
             Choice::Peer(peer) => Ok(peer),
             Choice::AllDown => Err(DropReason::PeerDown),
             Choice::NoRoute => Err(DropReason::NoRoute),
@@ -103,9 +111,10 @@ impl Forwarder {
             self.flows.mappings().release(&endpoint);
         }
         if flow.is_ok() {
-            rule.hit(now);
+            self.hit(rule, now);
             let rules = translated.map(|translated| translated.rules).unwrap_or_default();
-            rules.into_iter().flatten().for_each(|rule| rule.hits.hit(now));
+            rules.into_iter().flatten().for_each(|rule| self.hit(&rule.hits, now));
+            self.notes.note(|| Step::Flow(FlowStep::Made));
         }
         flow
     }
@@ -150,7 +159,7 @@ impl Forwarder {
         if !flow.traits.has(Traits::RELAYED) {
             flow.peer = sender;
         }
-        self.flows.rejudged(flow.id, flow.peer, flow.back, flow.epoch);
+        self.flows.rejudged(flow.id, flow.peer, flow.back, flow.epoch, None);
     }
 
     /// The epoch of a judgement to send by way of `peer`: one that has passed while its tunnel is down.
@@ -174,6 +183,7 @@ impl Forwarder {
         now: Nanos,
         begin: impl FnOnce(&mut Self) -> Result<Flow, DropReason>,
     ) -> Result<Flow, DropReason> {
+        self.note_flow(found.as_ref());
         let standing = match found {
             Some(flow) if flow.epoch == self.epoch => Some(flow),
             Some(stale) => {
@@ -216,16 +226,16 @@ impl Forwarder {
         };
         // Whether it was taken up in mid-stream is not remembered: TCP gets the benefit of the doubt.
         let midstream = self.policy.timeouts.midstream && begun.protocol == Protocol::TCP;
-        Self::judge_acl(vnet, &begun, midstream, now)?;
+        let acl_line = self.judge_acl(vnet, &begun, midstream, now)?.line;
         let back = self.way_of_answers(vnet, flow);
         if !relayed {
             return match (side, back) {
                 (_, Ok(peer)) => {
                     let lasting = self.epoch_towards(vnet, overlay.source) == self.epoch;
-                    Ok(Again::Goes { peer, back: peer, lasting })
+                    Ok(Again::Goes { peer, back: peer, lasting, acl_line })
                 }
                 (Side::Overlay, Err(_)) => {
-                    Ok(Again::Goes { peer: flow.peer, back: flow.peer, lasting: false })
+                    Ok(Again::Goes { peer: flow.peer, back: flow.peer, lasting: false, acl_line })
                 }
                 (Side::Local, Err(reason)) => Err(reason),
             };
@@ -240,6 +250,7 @@ impl Forwarder {
             peer: forth.unwrap_or(flow.peer),
             back: back.unwrap_or(flow.back),
             lasting: forth.is_ok() && back.is_ok(),
+            acl_line,
         })
     }
 
@@ -268,9 +279,10 @@ impl Forwarder {
         let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::NoVnet)?;
         let overlay = flow.overlay();
         let begun = if side == Side::Overlay { overlay } else { overlay.reversed() };
-        Self::judge_acl(vnet, &begun, false, now)?.hit(now);
+        let rule = self.judge_acl(vnet, &begun, false, now)?;
+        self.hit(rule.hits, now);
         if is_new_connection {
-            self.flows.restart(flow.id, side);
+            self.flows.restart(flow.id, side, rule.line, now);
         }
         Ok(())
     }
@@ -282,20 +294,21 @@ impl Forwarder {
         verdict: Result<Again, DropReason>,
     ) -> Result<Option<Flow>, DropReason> {
         match verdict {
-            Ok(Again::Goes { peer, back, lasting }) => {
+            Ok(Again::Goes { peer, back, lasting, acl_line }) => {
                 let epoch = if lasting { self.epoch } else { flow.epoch };
-                self.flows.rejudged(flow.id, peer, back, epoch);
+                self.flows.rejudged(flow.id, peer, back, epoch, Some(acl_line));
                 (flow.peer, flow.back, flow.epoch) = (peer, back, epoch);
                 Ok(Some(flow))
             }
             Ok(Again::BeginAnew) => {
-                self.flows.remove(flow.id);
+                self.notes.note(|| Step::Flow(FlowStep::BegunAnew));
+                self.flows.remove(flow.id, EndReason::Policy);
                 Ok(None)
             }
             // The flow stays, unjudged, for as long as it is not idle: the peer may come back.
             Err(reason @ (DropReason::PeerDown | DropReason::NoRoute)) => Err(reason),
             Err(reason) => {
-                self.flows.remove(flow.id);
+                self.flows.remove(flow.id, EndReason::Policy);
                 Err(reason)
             }
         }

@@ -27,6 +27,8 @@ const FIRST_PORT: u16 = 49_152;
 pub struct Monitors {
     inner: Mutex<Inner>,
     next: AtomicU64,
+    /// Changes of all monitors so far.
+    changes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +52,27 @@ struct Entry {
     next_probe: Nanos,
     failures: u32,
     passes: bool,
+    /// How often `passes` has changed.
+    changes: u64,
+    last_failure: Option<ProbeFailure>,
     latency: Option<Duration>,
+}
+
+/// Why a probe failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeFailure {
+    /// Nothing came in time.
+    #[error("no reply in time")]
+    NoReply,
+    /// A reply came, later than the configuration allows.
+    #[error("the reply was too slow")]
+    TooSlow,
+    /// TCP reset: nobody listens there.
+    #[error("the connection was refused")]
+    Refused,
+    /// An ICMP error.
+    #[error("the target is unreachable")]
+    Unreachable,
 }
 
 /// A monitor as it stands, for listings.
@@ -60,6 +82,10 @@ pub struct MonitorView {
     pub failures: u32,
     /// Whether the route can be used as far as the monitor is concerned.
     pub passes: bool,
+    /// How often that has changed since the monitor was configured: it passed then.
+    pub changes: u64,
+    /// Why the last probe that failed did.
+    pub last_failure: Option<ProbeFailure>,
     /// How long the last reply took.
     pub latency: Option<Duration>,
 }
@@ -94,6 +120,8 @@ impl Monitors {
                         next_probe: now,
                         failures: 0,
                         passes: true,
+                        changes: 0,
+                        last_failure: None,
                         latency: None,
                     }
                 });
@@ -128,7 +156,7 @@ impl Monitors {
         let mut inner = self.lock();
         for entry in &mut inner.entries {
             if entry.waiting_since.is_some_and(|sent| now.since(sent) >= entry.probe.monitor.max_latency) {
-                entry.judge(false, peers);
+                self.count(entry.judge(Err(ProbeFailure::NoReply), peers));
             }
             if now >= entry.next_probe {
                 entry.next_probe = now + entry.probe.monitor.interval;
@@ -176,7 +204,12 @@ impl Monitors {
         if let Some(sent) = entry.waiting_since {
             let latency = now.since(sent);
             entry.latency = Some(latency);
-            entry.judge(success && latency < entry.probe.monitor.max_latency, peers);
+            let outcome = match (success, latency < entry.probe.monitor.max_latency) {
+                (true, true) => Ok(()),
+                (true, false) => Err(ProbeFailure::TooSlow),
+                (false, _) => Err(ProbeFailure::Refused),
+            };
+            self.count(entry.judge(outcome, peers));
         }
         self.publish_next(&inner);
         true
@@ -197,7 +230,7 @@ impl Monitors {
             return false;
         }
         if entry.waiting_since.is_some() {
-            entry.judge(false, peers);
+            self.count(entry.judge(Err(ProbeFailure::Unreachable), peers));
         }
         self.publish_next(&inner);
         true
@@ -208,7 +241,25 @@ impl Monitors {
     pub fn view(&self, id: MonitorId) -> Option<MonitorView> {
         let inner = self.lock();
         let entry = inner.entries.iter().find(|entry| entry.probe.id == id)?;
-        Some(MonitorView { failures: entry.failures, passes: entry.passes, latency: entry.latency })
+        Some(entry.view())
+    }
+
+    /// All of them as they stand.
+    #[must_use]
+    pub fn views(&self) -> Vec<(MonitorId, MonitorView)> {
+        self.lock().entries.iter().map(|entry| (entry.probe.id, entry.view())).collect()
+    }
+
+    /// How often any of them went down or came up: whether [`Self::views`] has news.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn count(&self, changed: bool) {
+        if changed {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
     }
 }
 
@@ -233,23 +284,34 @@ impl Entry {
         }
     }
 
-    /// Failures add one until the route is down, successes take one until it is up again.
-    fn judge(&mut self, success: bool, peers: &Peers) {
+    fn view(&self) -> MonitorView {
+        let Self { failures, passes, changes, last_failure, latency, .. } = *self;
+        MonitorView { failures, passes, changes, last_failure, latency }
+    }
+
+    /// Failures add one until the route is down, successes take one until it is up again. Returns whether it has
+    /// changed.
+    fn judge(&mut self, outcome: Result<(), ProbeFailure>, peers: &Peers) -> bool {
         self.waiting_since = None;
         let count = self.probe.monitor.count;
-        self.failures = match success {
-            true => self.failures.saturating_sub(1),
-            false => (self.failures + 1).min(count),
+        self.failures = match outcome {
+            Ok(()) => self.failures.saturating_sub(1),
+            Err(failure) => {
+                self.last_failure = Some(failure);
+                (self.failures + 1).min(count)
+            }
         };
         let passes = match self.failures {
             0 => true,
             failures if failures == count => false,
             _ => self.passes,
         };
-        if passes != self.passes {
-            self.passes = passes;
+        let changed = passes != self.passes;
+        if changed {
+            (self.passes, self.changes) = (passes, self.changes + 1);
             peers.set_passes(self.probe.id, passes);
         }
+        changed
     }
 
     /// Whether the quote is of the last probe: of its 8 bytes of transport header TCP's (RFC 9293, 3.1) and ICMP's

@@ -12,15 +12,21 @@ use crate::forwarder::{Forwarder, change, tcp_flags};
 use crate::fragments::{DatagramKey, Onward};
 use crate::reason::DropReason;
 use crate::refusal::Refusal;
+use crate::steps::Step;
 use crate::verdict::{Origin, Outbound, Target, Tunnel};
 
 impl Forwarder {
     /// Judges the IP packet in `bytes` and rewrites it for the overlay. A packet that is dropped is left as it
     /// was, and its sender may be told.
     pub fn outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Outbound {
-        if let Some(verdict) = self.lane_outbound(bytes, now) {
-            return verdict;
+        match self.lane_outbound(bytes, now) {
+            Some(verdict) => verdict,
+            None => self.outbound_at_length(bytes, now),
         }
+    }
+
+    /// As [`Self::outbound`], without the short way for packets of known flows: it notes nothing.
+    pub fn outbound_at_length(&mut self, bytes: &mut [u8], now: Nanos) -> Outbound {
         match self.try_outbound(bytes, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {
@@ -32,6 +38,7 @@ impl Forwarder {
 
     pub(crate) fn try_outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Result<Outbound, Refusal> {
         let packet = parse(bytes)?;
+        self.notes.note(|| Step::Parsed(packet.into()));
         match packet.transport {
             Transport::LaterFragment => return self.later_from_local(bytes, &packet, now),
             Transport::IcmpOther => return Err(DropReason::IcmpUnsupported.into()),
@@ -72,7 +79,7 @@ impl Forwarder {
             .current(found, Side::Local, packet, now, |forwarder| forwarder.begin_from_local(packet, now))?;
         let vnet = self.policy.vnet(flow.vnet).ok_or(DropReason::NoVnet)?;
         let mtu = self.path_mtu(vnet, flow.peer);
-        Refusal::check_size(packet, mtu)?;
+        self.check_size(packet, mtu)?;
         let new = flow.overlay().reversed();
         rewrite(bytes, packet, &change(&packet.tuple, &new, true)).map_err(|_| DropReason::NoOutsideNat)?;
         clamp_mss(bytes, packet, mtu);
@@ -113,10 +120,13 @@ impl Forwarder {
     fn begin_from_local(&mut self, packet: &Packet, now: Nanos) -> Result<Flow, DropReason> {
         let midstream = self.may_begin(packet);
         let policy = self.policy.clone();
-        let vnet = policy.select(packet.tuple.destination).ok_or(DropReason::NoVnet)?;
+        let vnet = policy.select(packet.tuple.destination);
+        self.notes
+            .note(|| Step::Vnet { destination: packet.tuple.destination, vnet: vnet.map(|vnet| vnet.id) });
+        let vnet = vnet.ok_or(DropReason::NoVnet)?;
         let translated = self.translate_out(vnet, &packet.tuple)?;
         let midstream = midstream?;
-        let rule = Self::judge_acl(vnet, &translated.tuple, midstream, now)?;
+        let rule = self.judge_acl(vnet, &translated.tuple, midstream, now)?;
         let peer = self.route(vnet, &translated.tuple, None)?;
         let traits = match &translated.mapping {
             Some((endpoint, local)) if self.flows.mappings().hold(endpoint, *local) => Traits::SHARED,
@@ -133,9 +143,10 @@ impl Forwarder {
             epoch: self.epoch_towards(vnet, translated.tuple.destination),
             started_by: Side::Local,
             traits,
+            acl_line: rule.line,
             keys: [Key::local(&packet.tuple), Key::overlay(vnet.id, &translated.tuple.reversed())],
         };
-        self.begin(new, rule, Some(&translated), now)
+        self.begin(new, rule.hits, Some(&translated), now)
     }
 
     /// A local host asks for an echo of this node's own address in a vnet. `None`: it does not.
@@ -153,12 +164,13 @@ impl Forwarder {
         if !vnet.is_own(translated.tuple.destination) {
             return None;
         }
-        let judged = Self::judge_acl(vnet, &translated.tuple, false, now);
+        self.notes.note(|| Step::Own(translated.tuple.destination));
+        let judged = self.judge_acl(vnet, &translated.tuple, false, now);
         Some(judged.map_err(Refusal::from).and_then(|rule| {
             if !echo_reply_in_place(bytes, packet) {
                 return Err(DropReason::ToOwnAddress.into());
             }
-            rule.hit(now);
+            self.hit(rule.hits, now);
             Ok((Onward::answer(packet.tuple.source, packet.tuple.destination), packet.total_len))
         }))
     }

@@ -14,6 +14,7 @@ use crate::forwarder::{Forwarder, change};
 use crate::ids::{PeerId, VnetId};
 use crate::policy::Vnet;
 use crate::reason::DropReason;
+use crate::steps::{Step, Told};
 use crate::verdict::{Target, Tunnel};
 
 /// Why a packet is dropped, and what its sender needs to know.
@@ -22,16 +23,6 @@ pub(crate) struct Refusal {
     pub(crate) reason: DropReason,
     /// What would have fitted, in bytes; of packets that are too big.
     mtu: u16,
-}
-
-impl Refusal {
-    /// Refuses a packet that is larger than `mtu` bytes and must not be cut.
-    pub(crate) fn check_size(packet: &Packet, mtu: usize) -> Result<(), Self> {
-        if packet.total_len > mtu && packet.dont_fragment {
-            return Err(Self { reason: DropReason::TooBig, mtu: u16::try_from(mtu).unwrap_or(u16::MAX) });
-        }
-        Ok(())
-    }
 }
 
 impl From<DropReason> for Refusal {
@@ -84,6 +75,19 @@ impl Refusal {
 }
 
 impl Forwarder {
+    /// Refuses a packet that is larger than `mtu` bytes and must not be cut.
+    pub(crate) fn check_size(&self, packet: &Packet, mtu: usize) -> Result<(), Refusal> {
+        if packet.total_len <= mtu {
+            return Ok(());
+        }
+        let fragmented = !packet.dont_fragment;
+        self.notes.note(|| Step::TooBig { length: packet.total_len, mtu, fragmented });
+        if fragmented {
+            return Ok(());
+        }
+        Err(Refusal { reason: DropReason::TooBig, mtu: u16::try_from(mtu).unwrap_or(u16::MAX) })
+    }
+
     /// Tells the local host that sent `bytes`, which are as it sent them.
     #[cold]
     pub(crate) fn answer_local(&mut self, bytes: &[u8], refusal: Refusal, now: Nanos) {
@@ -166,17 +170,20 @@ impl Forwarder {
         }
         if !self.limiter.allow(packet.tuple.source, now) {
             self.counters.answers_suppressed.add(1);
+            self.notes.note(|| Step::Told(Told::Suppressed));
             return;
         }
         match answer {
             Answer::Silence => {}
             Answer::Reset => {
                 if let Some(segment) = Segment::reset(bytes, packet) {
+                    self.notes.note(|| Step::Told(Told::Reset));
                     self.emissions.write(to, MAX_SEGMENT_LEN, |out| segment.write(out));
                 }
             }
             Answer::Error(kind) => {
                 let Some(source) = source else { return };
+                self.notes.note(|| Step::Told(Told::Error(kind)));
                 let most = MAX_ERROR_LEN_V4.max(MAX_ERROR_LEN_V6);
                 self.emissions.write(to, most, |out| build_error(bytes, packet, kind, source, out));
             }

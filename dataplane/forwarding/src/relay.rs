@@ -11,6 +11,7 @@ use crate::fragments::Onward;
 use crate::ids::{PeerId, VnetId};
 use crate::reason::DropReason;
 use crate::refusal::Refusal;
+use crate::steps::Step;
 use crate::verdict::{Target, Tunnel};
 
 /// Nothing but one hop further.
@@ -32,7 +33,9 @@ impl Forwarder {
         packet: &Packet,
         now: Nanos,
     ) -> Result<(Onward, usize), Refusal> {
-        if !self.policy.vnet(vnet).is_some_and(|vnet| vnet.relay) {
+        let relayed = self.policy.vnet(vnet).is_some_and(|vnet| vnet.relay);
+        self.notes.note(|| Step::Transit { destination: packet.tuple.destination, relayed });
+        if !relayed {
             return Err(DropReason::TransitRefused.into());
         }
         if packet.ttl <= 1 {
@@ -90,7 +93,7 @@ impl Forwarder {
         }
         let vnet = self.policy.vnet(vnet).ok_or(DropReason::UnknownVnet)?;
         let mtu = usize::from(vnet.mtu.min(self.peers.mtu(to)));
-        Refusal::check_size(packet, mtu)?;
+        self.check_size(packet, mtu)?;
         rewrite(bytes, packet, &ONE_HOP).map_err(|_| DropReason::NoRoute)?;
         // What its sender may be sent comes by way of the other peer.
         clamp_mss(bytes, packet, mtu.min(usize::from(self.peers.mtu(from))));
@@ -122,7 +125,7 @@ impl Forwarder {
             return Err(DropReason::TransitRefused);
         }
         let midstream = self.may_begin(packet)?;
-        let rule = Self::judge_acl(vnet, &packet.tuple, midstream, now)?;
+        let rule = self.judge_acl(vnet, &packet.tuple, midstream, now)?;
         let to = self.route(vnet, &packet.tuple, None)?;
         if to == peer {
             return Err(DropReason::TransitRefused);
@@ -135,8 +138,9 @@ impl Forwarder {
             epoch,
             started_by: Side::Overlay,
             traits: Traits::RELAYED,
+            acl_line: rule.line,
             keys: [Key::overlay(vnet.id, &packet.tuple.reversed()), Key::overlay(vnet.id, &packet.tuple)],
         };
-        self.begin(new, rule, None, now)
+        self.begin(new, rule.hits, None, now)
     }
 }

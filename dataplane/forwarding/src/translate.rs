@@ -22,7 +22,9 @@ impl Forwarder {
         vnet: &'v Vnet,
         local: &FiveTuple,
     ) -> Result<Translated<'v>, DropReason> {
-        let (source, inside) = one_to_one(vnet.nat.inside.to_virtual(local.source), DropReason::NoInsideNat)?;
+        let inside = vnet.nat.inside.to_virtual(local.source);
+        self.note_nat(true, local.source, inside);
+        let (source, inside) = one_to_one(inside, DropReason::NoInsideNat)?;
         if vnet.is_remote(source) || vnet.is_own(source) {
             return Err(DropReason::SpoofedLocal);
         }
@@ -38,7 +40,9 @@ impl Forwarder {
                             Found::Shared(rule) if rule.local.contains(&local.destination)
                         )
                 };
-                let virtual_end = found.filter(is_served).ok_or(DropReason::PatNoMapping)?;
+                let found = found.filter(is_served);
+                self.note_mapping(local.destination, rule, found.map(|theirs| (theirs, endpoint)));
+                let virtual_end = found.ok_or(DropReason::PatNoMapping)?;
                 Ok(Translated {
                     tuple: FiveTuple {
                         source,
@@ -52,6 +56,7 @@ impl Forwarder {
                 })
             }
             other => {
+                self.note_nat(false, local.destination, other);
                 let (destination, outside) = one_to_one(other, DropReason::NoOutsideNat)?;
                 Ok(Translated {
                     tuple: FiveTuple { source, destination, ..*local },
@@ -70,6 +75,7 @@ impl Forwarder {
         overlay: &FiveTuple,
     ) -> Result<Translated<'v>, DropReason> {
         let inside = vnet.nat.inside.to_local(overlay.destination);
+        self.note_nat(true, overlay.destination, inside);
         let (destination, inside) = one_to_one(inside, DropReason::NoInsideNat)?;
         match vnet.nat.outside.to_local(overlay.source) {
             Found::Shared(rule) => {
@@ -79,9 +85,10 @@ impl Forwarder {
                     address: overlay.source,
                     port: overlay.source_port,
                 };
-                let Some(local) = self.flows.mappings().acquire(endpoint, rule.local, &mut self.random)
-                else {
-                    rule.count_exhausted();
+                let local = self.flows.mappings().acquire(endpoint, rule.local, &mut self.random);
+                self.note_mapping(overlay.source, rule, local.map(|local| (endpoint, local)));
+                let Some(local) = local else {
+                    self.count_exhausted(rule);
                     return Err(DropReason::PatExhausted);
                 };
                 Ok(Translated {
@@ -101,6 +108,7 @@ impl Forwarder {
                 })
             }
             other => {
+                self.note_nat(false, overlay.source, other);
                 let (source, outside) = one_to_one(other, DropReason::NoOutsideNat)?;
                 Ok(Translated {
                     tuple: FiveTuple { source, destination, ..*overlay },

@@ -210,18 +210,18 @@ proptest! {
             for aim in &aims {
                 let tuple = tuple(&rules, aim);
                 let expected = scan::first_match(&rules, &tuple).map(|index| acl.rules().nth(index).unwrap());
-                let (action, hits) = match acl.judge(&tuple) {
-                    Ruling::Allow(hits) => (AclAction::Allow, hits),
-                    Ruling::Deny(hits) => (AclAction::Drop, hits),
-                    Ruling::Reject(hits) => (AclAction::Reject, hits),
+                let (action, found) = match acl.judge(&tuple) {
+                    Ruling::Allow(found) => (AclAction::Allow, found),
+                    Ruling::Deny(found) => (AclAction::Drop, found),
+                    Ruling::Reject(found) => (AclAction::Reject, found),
                     Ruling::NoMatch => {
                         prop_assert!(expected.is_none(), "{}", tuple);
                         continue;
                     }
                 };
                 let (rule, of_rule) = expected.unwrap();
-                prop_assert_eq!(rule.action, action);
-                prop_assert!(Arc::ptr_eq(of_rule, hits), "{}", tuple);
+                prop_assert_eq!((rule.action, rule.line), (action, found.line));
+                prop_assert!(Arc::ptr_eq(of_rule, found.hits), "{}", tuple);
             }
         }
         // Rules that stay keep their hits.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use gridway_config::Peer;
+use gridway_control::Severity;
 use gridway_forwarding::ids::MAX_PEERS;
 use gridway_forwarding::{PeerId, Peers};
 use gridway_tunnel::arbiter::Claim;
@@ -14,7 +15,9 @@ use gridway_wire::frame::ConnectionKind;
 use gridway_wire::time::Nanos;
 
 use crate::dialler::Place;
+use crate::events::{Events, Kind};
 use crate::link::Link;
+use crate::round_trips::smoothed;
 
 /// Connections that a peer may dial whatever is configured here.
 const CONNECTIONS: u8 = 8;
@@ -26,6 +29,7 @@ const REFUSALS: usize = 32;
 pub(crate) struct Book {
     links: Box<[ArcSwap<Vec<Arc<Link>>>]>,
     peers: Arc<Peers>,
+    events: Arc<Events>,
     inner: Mutex<Inner>,
 }
 
@@ -47,6 +51,7 @@ pub(crate) struct Entry {
     pub(crate) reason: Option<String>,
     pub(crate) since: Nanos,
     pub(crate) connecting: u32,
+    /// Smoothed.
     pub(crate) round_trip: Option<Duration>,
     pub(crate) instance: Option<[u8; 16]>,
     pub(crate) address: Option<String>,
@@ -67,10 +72,10 @@ pub(crate) struct Refusal {
 }
 
 impl Book {
-    pub(crate) fn new(peers: Arc<Peers>) -> Self {
+    pub(crate) fn new(peers: Arc<Peers>, events: Arc<Events>) -> Self {
         let none: Arc<Vec<Arc<Link>>> = Arc::default();
         let links = (0..MAX_PEERS).map(|_| ArcSwap::new(none.clone())).collect();
-        Self { links, peers, inner: Mutex::default() }
+        Self { links, peers, events, inner: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -168,7 +173,7 @@ impl Book {
         peer: &str,
         hello: &PeerHello,
         claim: Claim,
-        address: String,
+        address: &str,
         link: &Arc<Link>,
         now: Nanos,
     ) -> Option<Verdict> {
@@ -185,7 +190,9 @@ impl Book {
             let slot = &self.links[entry.id.index()];
             let mut links = slot.load().as_ref().clone();
             links.retain(|other| !close.contains(&other.id));
-            if links.is_empty() {
+            let was_down = links.is_empty();
+            let down_for = now.since(entry.since);
+            if was_down {
                 entry.since = now;
             }
             links.push(link.clone());
@@ -193,16 +200,28 @@ impl Book {
             slot.store(links.into());
             entry.reason = None;
             entry.instance = Some(claim.instance);
-            entry.address = Some(address);
+            entry.address = Some(address.to_owned());
             self.peers.set_mtu(entry.id, hello.data_mtu);
             self.peers.set_up(entry.id, true);
             self.peers.start_epoch();
+            // The log may be slow: nobody waits for the book meanwhile.
+            drop(inner);
+            if was_down {
+                let message = format!("tunnel up, with {address}; it was down for {}", shown(down_for));
+                self.events.record(Severity::Info, Kind::TunnelUp, peer, message);
+            }
         }
         Some(verdict)
     }
 
-    /// A connection has ended for `reason`.
-    pub(crate) fn ended(&self, peer: &str, kind: ConnectionKind, link: &Arc<Link>, reason: &str, now: Nanos) {
+    /// A connection has ended for `reason`, which is so bad if it was the last one.
+    pub(crate) fn ended(
+        &self,
+        (peer, kind): (&str, ConnectionKind),
+        link: &Arc<Link>,
+        (severity, reason): (Severity, &str),
+        now: Nanos,
+    ) {
         link.mark_closed();
         let mut inner = self.lock();
         inner.arbiters[kind as usize].forget(peer, link.id);
@@ -219,6 +238,7 @@ impl Book {
         let was_up = before != links.len();
         let last = links.is_empty();
         slot.store(links.into());
+        let mut up_for = None;
         if let Some(entry) = inner.entries.get_mut(peer) {
             entry.unclaimed.retain(|id| *id != link.id);
             let traffic = &link.traffic;
@@ -230,7 +250,7 @@ impl Book {
                 entry.reason = Some(reason.to_owned());
                 entry.round_trip = None;
                 if was_up {
-                    entry.since = now;
+                    up_for = Some(now.since(std::mem::replace(&mut entry.since, now)));
                 }
             }
         }
@@ -238,46 +258,71 @@ impl Book {
             self.peers.set_up(link.peer, false);
         }
         self.peers.start_epoch();
+        drop(inner);
+        if was_up && last {
+            let up_for = up_for.map_or_else(String::new, |time| format!("; it was up for {}", shown(time)));
+            self.events.record(severity, Kind::TunnelDown, peer, format!("tunnel down: {reason}{up_for}"));
+        }
     }
 
     /// Records why `peer`, which is not up, cannot be reached or was refused. A name that is not
-    /// configured goes to the list of strangers.
-    pub(crate) fn refused(&self, peer: &str, reason: &str, now: Nanos) {
+    /// configured goes to the list of strangers. `at` is where it came from or was looked for.
+    pub(crate) fn refused(&self, (peer, at): (&str, Option<&str>), reason: &str, now: Nanos) {
+        let configured = self.note_refusal(peer, reason, now);
+        let kind = if configured { Kind::TunnelRefused } else { Kind::StrangerRefused };
+        let with = at.map_or_else(String::new, |at| format!(" with {at}"));
+        self.events.record(Severity::Warning, kind, peer, format!("no connection{with}: {reason}"));
+    }
+
+    /// Returns whether the peer is configured.
+    fn note_refusal(&self, peer: &str, reason: &str, now: Nanos) -> bool {
         let mut inner = self.lock();
         if let Some(entry) = inner.entries.get_mut(peer) {
             if self.links[entry.id.index()].load().is_empty() {
                 entry.reason = Some(reason.to_owned());
             }
-            return;
+            return true;
         }
         let refusals = &mut inner.refusals;
         if let Some(known) = refusals.iter_mut().find(|known| known.name == peer && known.reason == reason) {
             known.at = now;
             known.count += 1;
-            return;
+            return false;
         }
         if refusals.len() >= REFUSALS {
             refusals.pop_front();
         }
         refusals.push_back(Refusal { name: peer.to_owned(), reason: reason.to_owned(), at: now, count: 1 });
+        false
     }
 
     /// A ping was answered.
     pub(crate) fn round_trip(&self, peer: &str, time: Duration) {
         if let Some(entry) = self.lock().entries.get_mut(peer) {
-            entry.round_trip = Some(time);
+            entry.round_trip = Some(smoothed(entry.round_trip, time));
         }
+    }
+}
+
+/// A time in words.
+fn shown(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7_200 => format!("{} min", seconds / 60),
+        seconds @ ..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
 
     const NOW: Nanos = Nanos(1);
 
     fn book() -> Book {
-        let book = Book::new(Arc::default());
+        let book = Book::new(Arc::default(), Arc::new(Events::new(Clock::start(), [0; 16])));
         let peer = Peer { name: "gw-b".parse().expect("a name"), dial: Vec::new(), connections: 1 };
         assert!(book.configure(vec![(PeerId(0), peer)], NOW).is_empty());
         book
@@ -298,8 +343,8 @@ mod tests {
             kind: ConnectionKind::Packets,
             data_mtu: 1500,
         };
-        book.claim("gw-b", &hello, claim, String::new(), &link(admitted[0]), NOW);
-        book.ended("gw-b", ConnectionKind::Packets, &link(admitted[1]), "no hello", NOW);
+        book.claim("gw-b", &hello, claim, "", &link(admitted[0]), NOW);
+        book.ended(("gw-b", ConnectionKind::Packets), &link(admitted[1]), (Severity::Error, "no hello"), NOW);
         assert!(book.admit("gw-b").is_some(), "one said hello");
         assert!(book.admit("gw-b").is_some(), "one ended");
         assert_eq!(book.admit("gw-b"), None);

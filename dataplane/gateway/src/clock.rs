@@ -22,7 +22,23 @@ impl Clock {
 
     /// Seconds of the Unix epoch.
     pub(crate) fn unix(&self, time: Nanos) -> u64 {
+        self.unix_us(time) / 1_000_000
+    }
+
+    /// Milliseconds of the Unix epoch.
+    pub(crate) fn unix_ms(&self, time: Nanos) -> u64 {
+        self.unix_us(time) / 1_000
+    }
+
+    /// Microseconds of the Unix epoch.
+    pub(crate) fn unix_us(&self, time: Nanos) -> u64 {
         let wall = self.wall + Duration::from_nanos(time.0);
-        wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+        let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Seconds of the Unix epoch, now.
+    pub(crate) fn unix_now(&self) -> u64 {
+        self.unix(self.now())
     }
 }

@@ -209,7 +209,7 @@ impl Dialler {
                 progress.next = now + wait(progress.failures);
                 progress.state = State::Waiting;
                 self.node.book.set_connecting(&place.peer, false);
-                self.node.book.refused(&place.peer, &format!("cannot resolve: {error}"), now);
+                self.node.book.refused((&place.peer, None), &format!("cannot resolve: {error}"), now);
             }
         }
     }

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gridway_control::Severity;
 use gridway_forwarding::next_hop::NextHops;
 use gridway_netlink::{LocalRouteError, LocalRoutes};
 use gridway_proxy::{Doors, Plan};
 use gridway_steer::{Listener, ListenerProtocol, SteerError};
 
+use crate::events::Kind;
 use crate::node::Node;
 
 /// Doors at a time: beside them the steering program's map has room for the listeners of a configuration.
@@ -127,7 +129,9 @@ impl Keeper {
         if let Some(error) = &error
             && self.error.as_ref() != Some(error)
         {
-            tracing::error!("some listeners of Layer 4 cannot be reached: {error}");
+            let interface = node.data.as_ref().map_or("", |data| &data.interface);
+            let message = format!("some listeners of Layer 4 cannot be reached: {error}");
+            node.events.record(Severity::Error, Kind::ConnectorUnavailable, interface, message);
         }
         // What failed is tried again.
         self.followed = error.is_none().then_some((plan, hops));
@@ -144,11 +148,9 @@ impl Keeper {
         });
         let strange: BTreeSet<String> = strange.map(|listener| listener.connector.name.to_string()).collect();
         for connector in strange.difference(&self.strange) {
-            tracing::warn!(
-                connector,
-                interface = data.interface,
-                "the interface does not have the address it listens at"
-            );
+            let message =
+                format!("{} does not have the address it listens at: no client can come", data.interface);
+            node.events.record(Severity::Warning, Kind::ConnectorUnavailable, connector, message);
         }
         self.strange = strange;
     }

@@ -2,38 +2,52 @@
 
 mod arguments;
 mod book;
+mod change;
 mod checks;
 mod clock;
 mod control;
 mod dialler;
 mod doors;
+mod events;
+mod flow_log;
+mod flow_row;
 mod handshakes;
+mod health;
 mod held;
 mod layout;
 mod link;
+mod log;
 mod neighbours;
 mod node;
 mod notify;
 mod pool;
 mod reload;
+mod round_trips;
+mod sleep_time;
 mod socket;
 mod start;
+mod tcp_info;
+mod watch;
 mod watchdog;
 mod worker;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use gridway_config::{Config, Log, LogFormat};
+use gridway_config::Rings;
+use gridway_control::Severity;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::arguments::Arguments;
+use crate::change::Opened;
+use crate::events::Kind;
+use crate::health::Health;
 use crate::node::Control;
 use crate::notify::Notifier;
 use crate::reload::IdentityWatch;
@@ -46,19 +60,23 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How often signals, failures and changed certificates are looked for.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long the flow log may take to end.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (config, warnings) = match Config::load_with_warnings(&arguments.config) {
-        Ok(loaded) => loaded,
+    // The working directory of a service is not what its operator sees.
+    let file = std::path::absolute(&arguments.config).unwrap_or(arguments.config);
+    let opened = match change::open(&file) {
+        Ok(opened) => opened,
         Err(errors) => {
             eprintln!("{errors}");
             return ExitCode::FAILURE;
         }
     };
-    log_to_stderr(config.log);
-    reload::log_warnings(&warnings);
-    match run(config, &arguments.config) {
+    log::begin(opened.config.log);
+    opened.log_warnings();
+    match run(opened, file) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -68,37 +86,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(log: Log) {
-    let level: tracing::Level =
-        log.level.as_str().parse().expect("levels have the names that tracing gives them");
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    match log.format {
-        LogFormat::Text => subscriber.with_target(false).init(),
-        LogFormat::Json => subscriber.json().init(),
-    }
-}
-
-/// Runs the node. True when it was told to end, false when a thread failed.
-fn run(config: Config, file: &Path) -> Result<bool> {
+/// Runs the node that `file` describes. True when it was told to end, false when a thread failed.
+fn run(opened: Opened, file: PathBuf) -> Result<bool> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot handle signals")?;
-    let mut watch = IdentityWatch::new(&config.identity);
-    let socket = config.control.socket.clone();
-    let mut running = start::start(config)?;
+    let mut watch = IdentityWatch::new(&opened.config.identity);
+    let socket = opened.config.control.socket.clone();
+    let mut running = start::start(opened, file)?;
     running.doors.follow(&running.node);
     announce(&running);
+    let mut health = Health::new(&running.node);
     let notifier = Notifier::new();
     notifier.tell(NotifyState::Ready);
     let mut watchdog = Watchdog::new(sd_notify::watchdog_enabled(), Instant::now());
     let told = 'wait: loop {
-        std::thread::sleep(LOOK);
+        if let Ok(ask) = running.asks.recv_timeout(LOOK) {
+            running.changes.handle(&running.node, ask);
+        }
         for signal in signals.pending() {
             match signal {
                 SIGHUP => {
                     notifier.tell(NotifyState::Reloading);
-                    reload::reload(&running.node, file, &mut running.registry);
+                    running.changes.reload(&running.node);
                     running.doors.follow(&running.node);
                     notifier.tell(NotifyState::Ready);
                 }
@@ -109,12 +117,14 @@ fn run(config: Config, file: &Path) -> Result<bool> {
             break false;
         }
         watchdog.look(&running.node, &notifier, Instant::now());
+        running.changes.handle_timeout(&running.node);
         watch.check(&running.node);
         running.doors.follow(&running.node);
         running.node.free_retired();
+        health.look(&running.node);
     };
     notifier.tell(NotifyState::Stopping);
-    stop(running);
+    stop(running, told);
     start::remove_socket(&socket);
     Ok(told)
 }
@@ -123,32 +133,54 @@ fn announce(running: &Running) {
     let node = &running.node;
     let config = node.config.load();
     if let Some(data) = &node.data {
-        tracing::info!(
-            interface = data.interface,
-            xdp = data.attach_mode,
-            rings = data.ring_mode,
-            pages = data.pages,
-            mtu = data.mtu,
-            queues = data.queues,
-            "data NIC open"
-        );
+        let (interface, xdp, rings) = (&data.interface, &data.attach_mode, &data.ring_mode);
+        let (pages, mtu, queues) = (&data.pages, data.mtu, data.queues);
+        tracing::info!(interface, xdp, rings, pages, mtu, queues, "data NIC open");
+        if xdp == "generic" {
+            let message = format!(
+                "XDP runs in generic mode on {interface}: its driver has no native mode, or the configuration asks for it; \
+                 every packet costs more"
+            );
+            node.events.record(Severity::Warning, Kind::XdpGeneric, interface, message);
+        }
+        if rings == "copy" && config.data.as_ref().is_some_and(|data| data.rings == Rings::Auto) {
+            let message = format!("zero-copy is not available on {interface}: frames are copied");
+            node.events.record(Severity::Info, Kind::RingsCopy, interface, message);
+        }
     }
     for (index, worker) in node.workers.iter().enumerate() {
         let (data, tunnels) = (worker.has_queues, worker.has_tunnels);
         tracing::info!(worker = index, cpu = worker.cpu, data, tunnels, "worker");
     }
-    tracing::info!(node = %config.node.name, peers = config.peers.len(), vnets = config.vnets.len(), "ready");
+    let message = format!(
+        "ready: version {}, {} peers, {} vnets",
+        env!("CARGO_PKG_VERSION"),
+        config.peers.len(),
+        config.vnets.len()
+    );
+    node.events.record(Severity::Info, Kind::NodeStarted, config.node.name.as_str(), message);
 }
 
 /// Ends all threads in order: tunnels say good-bye, frames come home, neighbours are given back.
-fn stop(running: Running) {
-    tracing::info!("stopping");
-    let Running { node, workers, others, handshake_waker, .. } = running;
+fn stop(running: Running, told: bool) {
+    let (severity, message) = match told {
+        true => (Severity::Info, "stopping: told to end"),
+        false => (Severity::Error, "stopping: a thread has failed, see the lines before"),
+    };
+    let name = &running.node.config.load().node.name;
+    running.node.events.record(severity, Kind::NodeStops, name.as_str(), message);
+    let Running { node, workers, others, flow_log, handshake_waker, .. } = running;
     node.tell_all(|| Control::Stop);
     node.stopping.store(true, Ordering::Release);
     drop(handshake_waker.wake());
     for thread in workers.into_iter().chain(others) {
         // A thread that panicked has been reported.
         drop(thread.join());
+    }
+    node.flow_log.finish();
+    // A file system that hangs must not hang the node: its thread ends with the process.
+    let patience = Instant::now() + FAREWELL;
+    while !flow_log.is_finished() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use gridway_control::Severity;
 use gridway_forwarding::next_hop::{NextHops, Via};
 use gridway_netlink::{NetlinkError, Snapshot, Watcher};
 use gridway_wire::mac::MacAddr;
 use ipnet::IpNet;
 
+use crate::events::Kind;
 use crate::node::Node;
 
 /// How soon the end of the node is noticed.
@@ -18,10 +20,17 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Follows the kernel until the node stops, then takes back the neighbour entries that were asked for.
 pub(crate) fn run(node: &Node, mut watcher: Watcher) -> io::Result<()> {
+    let mut up = true;
     while !node.stopping.load(Ordering::Acquire) {
         match watcher.wait(PATIENCE) {
             Ok(false) => {}
-            Ok(true) => publish(node, &watcher.snapshot()),
+            Ok(true) => {
+                let snapshot = watcher.snapshot();
+                publish(node, &snapshot);
+                if std::mem::replace(&mut up, snapshot.up) != snapshot.up {
+                    record_link(node, snapshot.up);
+                }
+            }
             Err(error) => {
                 report(&error);
                 std::thread::sleep(PATIENCE);
@@ -30,6 +39,19 @@ pub(crate) fn run(node: &Node, mut watcher: Watcher) -> io::Result<()> {
     }
     watcher.withdraw();
     Ok(())
+}
+
+fn record_link(node: &Node, up: bool) {
+    let interface = node.data.as_ref().map_or("", |data| &data.interface);
+    let (severity, kind, message) = match up {
+        true => (Severity::Info, Kind::LinkUp, "the data NIC has carrier"),
+        false => (
+            Severity::Error,
+            Kind::LinkDown,
+            "the data NIC is down or has no carrier: local hosts are cut off",
+        ),
+    };
+    node.events.record(severity, kind, interface, message);
 }
 
 fn report(error: &NetlinkError) {

@@ -1,6 +1,6 @@
 //! What all threads of a node share.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -11,9 +11,10 @@ use gridway_forwarding::flow::FlowTable;
 use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::monitor::Monitors;
 use gridway_forwarding::next_hop::NextHops;
+use gridway_forwarding::pings::Pings;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
-use gridway_forwarding::{Counters, PeerId, Peers, VnetId};
+use gridway_forwarding::{Counters, PeerId, Peers, Tunnel, VnetId};
 use gridway_netlink::Resolver;
 use gridway_proxy::{Listener, Plan, SessionBook};
 use gridway_steer::Steer;
@@ -21,17 +22,25 @@ use gridway_tunnel::{ConnectionId, Credentials, RecordBuffer};
 use gridway_wire::frame::{self, CloseReason};
 
 use crate::book::Book;
+use crate::change::{Desk, InForce};
 use crate::clock::Clock;
 use crate::doors::OpenDoors;
+use crate::events::Events;
+use crate::flow_log::FlowLog;
 use crate::link::Link;
 use crate::pool::{Chunk, Pools};
+use crate::sleep_time::SleepTime;
+use crate::watch::Watch;
 use crate::worker::connection::{Connection, NewConnection};
+use crate::worker::survey::Surveyed;
 
 /// State that outlives a reload, reachable from every thread.
 pub(crate) struct Node {
     pub(crate) clock: Clock,
     /// Random id of this process, in every hello.
     pub(crate) instance: [u8; 16],
+    /// What happened, for operators.
+    pub(crate) events: Arc<Events>,
     pub(crate) config: ArcSwap<Config>,
     pub(crate) credentials: ArcSwap<Credentials>,
     pub(crate) policy: Arc<ArcSwap<Policy>>,
@@ -39,8 +48,12 @@ pub(crate) struct Node {
     /// large: a worker must not be the last.
     pub(crate) retired: Mutex<Vec<Arc<Policy>>>,
     pub(crate) flows: Arc<FlowTable>,
+    pub(crate) flow_log: FlowLog,
     pub(crate) fragments: Arc<Fragments>,
     pub(crate) monitors: Arc<Monitors>,
+    pub(crate) pings: Arc<Pings>,
+    /// Traces and captures under way.
+    pub(crate) watch: Watch,
     /// Rate limits towards and from the tunnels.
     pub(crate) egress: Throttle,
     pub(crate) ingress: Throttle,
@@ -54,6 +67,10 @@ pub(crate) struct Node {
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) stopping: AtomicBool,
     pub(crate) last_reload_error: Mutex<Option<String>>,
+    /// The configuration as it was given, and how it came here.
+    pub(crate) in_force: ArcSwap<InForce>,
+    /// The way to the main thread, which changes it.
+    pub(crate) desk: Desk,
     pub(crate) handshakes: HandshakeCounters,
     /// Layer 4: what is configured, and what goes on.
     pub(crate) plan: ArcSwap<Plan>,
@@ -95,6 +112,9 @@ pub(crate) struct WorkerHandle {
     pub(crate) sleeping: AtomicBool,
     /// Grows with every tick of the worker's loop, awake or not: one that stands still is stuck.
     pub(crate) turns: AtomicU64,
+    pub(crate) slept: SleepTime,
+    /// Share of the last second that it was awake, in thousandths.
+    pub(crate) load_permille: AtomicU32,
     pub(crate) counters: Arc<Counters>,
     pub(crate) port: PortNumbers,
 }
@@ -126,6 +146,10 @@ pub(crate) enum Control {
     Rejudge,
     /// End the Layer 4 sessions with these ids.
     EndSessions(Vec<u64>),
+    /// Send an operator's next echo request: identifier, sequence number, where to.
+    Ping(u16, u16, Tunnel),
+    /// Tell of the connections that are up.
+    Survey(Sender<Vec<Surveyed>>),
     /// The configuration has changed: connections and sessions that it does not want must go.
     Reconfigured,
     /// End: tell the peers, and stop.
@@ -172,6 +196,11 @@ impl Node {
     /// Sends a rare message to every worker.
     pub(crate) fn tell_all(&self, message: impl Fn() -> Control) {
         self.workers.iter().for_each(|worker| worker.tell(message()));
+    }
+
+    /// Whether the node ends.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// A thread has failed: the node ends.

@@ -1,16 +1,17 @@
 //! Live change: a new configuration or new certificates, all of it or none.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 use gridway_config::{Config, ConfigWarning, Identity};
+use gridway_control::Severity;
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{PeerId, Registry};
+use gridway_tunnel::Credentials;
 
+use crate::events::Kind;
 use crate::node::{Control, Node};
 
 /// The peers of a configuration with their numbers.
@@ -41,47 +42,64 @@ pub(crate) fn log_warnings(warnings: &[ConfigWarning]) {
     }
 }
 
-/// Takes the configuration in `file` into force, unless anything about it is wrong.
-pub(crate) fn reload(node: &Node, file: &Path, registry: &mut Registry) {
-    let outcome = try_reload(node, file, registry);
-    let error = outcome.err().map(|error| format!("{error:#}"));
-    match &error {
-        None => tracing::info!(generation = node.policy.load().generation, "configuration reloaded"),
-        Some(error) => tracing::error!("configuration not reloaded, the old one stays in force: {error}"),
-    }
-    *node.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+/// A configuration of which nothing is wrong, not in force yet.
+pub(crate) struct Prepared {
+    pub(crate) config: Arc<Config>,
+    credentials: Arc<Credentials>,
+    policy: Policy,
+    peers: Vec<(PeerId, gridway_config::Peer)>,
 }
 
-fn try_reload(node: &Node, file: &Path, registry: &mut Registry) -> Result<()> {
-    let (config, warnings) = Config::load_with_warnings(file)?;
-    let fields = Config::restart_fields(&node.config.load(), &config);
-    if !fields.is_empty() {
-        bail!("these fields need a restart: {}", fields.join(", "));
+impl Prepared {
+    /// Makes everything that `config` asks for, with the credentials that its files hold.
+    pub(crate) fn new(node: &Node, registry: &mut Registry, config: Arc<Config>) -> Result<Self> {
+        let fields = Config::restart_fields(&node.config.load(), &config);
+        if !fields.is_empty() {
+            bail!("these fields need a restart: {}", fields.join(", "));
+        }
+        let credentials = Arc::new(gridway_checks::read_credentials(&config)?);
+        let prepared = Self::again(node, registry, config, credentials)?;
+        if let Some(own) = shared_own_address(&prepared.policy, &node.next_hops.load()) {
+            bail!("{own}");
+        }
+        Ok(prepared)
     }
-    let credentials = gridway_checks::read_credentials(&config)?;
-    let config = Arc::new(config);
-    let policy = Policy::compile(&config, registry, Some(&node.policy.load()))?;
-    if let Some(own) = shared_own_address(&policy, &node.next_hops.load()) {
-        bail!("{own}");
+
+    /// As [`Self::new`], for a configuration that was in force before.
+    pub(crate) fn again(
+        node: &Node,
+        registry: &mut Registry,
+        config: Arc<Config>,
+        credentials: Arc<Credentials>,
+    ) -> Result<Self> {
+        let policy = Policy::compile(&config, registry, Some(&node.policy.load()))?;
+        let peers = numbered_peers(&config, registry)?;
+        Ok(Self { config, credentials, policy, peers })
     }
-    let peers = numbered_peers(&config, registry)?;
-    // The maps are the only part that can fail from here on; they are set first.
-    if let Some(mut steer) = node.lock_steer() {
-        steer.set_proxied(&policy.proxied())?;
+
+    /// Puts it into force. On an error all of it is in force but the steering of ARP and neighbour solicitations.
+    pub(crate) fn put_into_force(self, node: &Node) -> Result<()> {
+        let steered = match node.lock_steer() {
+            Some(mut steer) => steer.set_proxied(&self.policy.proxied()),
+            None => Ok(()),
+        };
+        let vnets_before = node.announced_vnets();
+        node.book.configure(self.peers, node.clock.now());
+        node.credentials.store(self.credentials);
+        node.flow_log.configure(node.flows.journal(), self.config.flow_log.clone());
+        node.apply(self.config, Arc::new(self.policy));
+        node.tell_all(|| Control::Rejudge);
+        node.tell_all(|| Control::Reconfigured);
+        let vnets = node.announced_vnets();
+        if vnets != vnets_before {
+            node.tell_all(|| Control::Announce(vnets.clone()));
+        }
+        Ok(steered?)
     }
-    log_warnings(&warnings);
-    let vnets_before = node.announced_vnets();
-    node.book.configure(peers, node.clock.now());
-    node.credentials.store(Arc::new(credentials));
-    node.apply(config, Arc::new(policy));
-    node.tell_all(|| Control::Rejudge);
-    node.tell_all(|| Control::Reconfigured);
-    let vnets = node.announced_vnets();
-    if vnets != vnets_before {
-        node.tell_all(|| Control::Announce(vnets.clone()));
-    }
-    Ok(())
 }
+
+/// What certificates belong to in the configuration.
+const IDENTITY: &str = "identity";
 
 /// Notices certificates and revocation lists that were replaced in place.
 #[derive(Debug)]
@@ -109,14 +127,16 @@ impl IdentityWatch {
                 (self.seen, self.refused) = (now, None);
                 node.credentials.store(Arc::new(credentials));
                 node.tell_all(|| Control::Rejudge);
-                tracing::info!("certificates and revocations reloaded");
+                let message = "certificates and revocations reloaded, live tunnels judged by them";
+                node.events.record(Severity::Info, Kind::CertificatesReloaded, IDENTITY, message);
             }
             // Tried again with the next look: a mode or a lack of descriptors is mended without a newer file.
             Err(error) => {
                 let reason = Some(format!("{error:#}"));
                 if self.refused != reason {
                     self.refused = reason;
-                    tracing::error!("new certificates not loaded, the old ones stay in force: {error:#}");
+                    let message = format!("new certificates refused, the old ones stay in force: {error:#}");
+                    node.events.record(Severity::Error, Kind::CertificatesRefused, IDENTITY, message);
                 }
             }
         }

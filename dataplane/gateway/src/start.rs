@@ -2,16 +2,16 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow, bail};
 use arc_swap::ArcSwap;
-use crossbeam::channel::unbounded;
+use crossbeam::channel::{Receiver, unbounded};
 use crossbeam::queue::ArrayQueue;
-use gridway_config::{Attach, Config, Data, Rings};
+use gridway_config::{Attach, Data, Rings};
 use gridway_forwarding::flow::FlowTable;
 use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::policy::Policy;
@@ -24,12 +24,17 @@ use gridway_xsk::{Pages, Port, PortOptions, RingMode};
 use mio::{Poll, Waker};
 
 use crate::book::Book;
+use crate::change::{Ask, Changes, Desk, InForce, Opened};
 use crate::clock::Clock;
 use crate::doors::{self, OpenDoors};
+use crate::events::Events;
+use crate::flow_log::{self, FlowLog};
 use crate::handshakes::{self, Handshakes};
 use crate::layout::{self, Part};
 use crate::node::{DataPort, HandshakeCounters, Node, PortNumbers, WorkerHandle};
 use crate::pool::Pools;
+use crate::sleep_time::SleepTime;
+use crate::watch::Watch;
 use crate::{checks, control, neighbours, reload, socket, worker};
 
 /// Chunks for received records: enough for a burst on every connection that is busy at once.
@@ -41,11 +46,14 @@ const FRAME_OVERHEAD: u32 = 256 + 18;
 /// A node that runs.
 pub(crate) struct Running {
     pub(crate) node: Arc<Node>,
-    pub(crate) registry: Registry,
+    pub(crate) changes: Changes,
     pub(crate) workers: Vec<JoinHandle<()>>,
     pub(crate) others: Vec<JoinHandle<()>>,
+    pub(crate) flow_log: JoinHandle<()>,
     pub(crate) handshake_waker: Arc<Waker>,
     pub(crate) doors: doors::Keeper,
+    /// What control clients ask of the main thread.
+    pub(crate) asks: Receiver<Ask>,
 }
 
 /// What the data NIC gave.
@@ -56,8 +64,9 @@ struct DataSide {
     port: DataPort,
 }
 
-/// Starts the node that `config` describes.
-pub(crate) fn start(config: Config) -> Result<Running> {
+/// Starts the node that `file`, which was opened, describes.
+pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
+    let config = opened.config.clone();
     checks::machine(&config)?;
     let clock = Clock::start();
     let credentials = gridway_checks::read_credentials(&config)?;
@@ -66,7 +75,7 @@ pub(crate) fn start(config: Config) -> Result<Running> {
     let policy = Arc::new(Policy::compile(&config, &mut registry, None)?);
     let peers_configured = reload::numbered_peers(&config, &mut registry)?;
 
-    let control = control::bind(&config.control.socket)?;
+    let control = gridway_control::bind_socket(&config.control.socket)?;
     let device = config.management.interface.as_str();
     let listener = match config.tunnel.listen {
         Some(address) => Some(
@@ -111,17 +120,27 @@ pub(crate) fn start(config: Config) -> Result<Running> {
     if let Some(own) = reload::shared_own_address(&policy, &next_hops) {
         bail!("{own}");
     }
+    let flows = FlowTable::new(config.limits.flows as usize, [word(low), word(high)])
+        .with_journal(config.limits.flow_log as usize);
+    let (flow_log, orders) = FlowLog::new();
     let peers = Arc::new(Peers::default());
+    let version = opened.into_version(config.clone(), "start", clock.unix_now());
+    let (desk, asks) = Desk::open();
+    let events = Arc::new(Events::new(clock, instance));
     let node = Arc::new(Node {
         clock,
         instance,
         credentials: ArcSwap::from_pointee(credentials),
         policy: Arc::new(ArcSwap::new(policy.clone())),
         retired: Mutex::default(),
-        flows: Arc::new(FlowTable::new(config.limits.flows as usize, [word(low), word(high)])),
-        book: Book::new(peers.clone()),
+        flows: Arc::new(flows),
+        flow_log,
+        book: Book::new(peers.clone(), events.clone()),
+        events,
         fragments: Arc::new(Fragments::new(config.limits.fragments as usize)),
         monitors: Arc::default(),
+        pings: Arc::default(),
+        watch: Watch::default(),
         egress: Throttle::default(),
         ingress: Throttle::default(),
         peers,
@@ -133,6 +152,8 @@ pub(crate) fn start(config: Config) -> Result<Running> {
         workers: handles,
         stopping: AtomicBool::new(false),
         last_reload_error: Mutex::default(),
+        in_force: ArcSwap::from_pointee(InForce::at_start(version)),
+        desk,
         handshakes: HandshakeCounters::default(),
         plan: ArcSwap::from_pointee(Plan::new(config.clone())),
         doors: OpenDoors::default(),
@@ -140,11 +161,19 @@ pub(crate) fn start(config: Config) -> Result<Running> {
         config: ArcSwap::new(config.clone()),
     });
     node.book.configure(peers_configured, clock.now());
+    node.flow_log.configure(node.flows.journal(), config.flow_log.clone());
     node.apply(config, policy);
 
     checks::raise_descriptors(node.config.load().limits.sessions);
     checks::drop_privileges()?;
-    spawn_all(node, registry, starts, ports, listener, control, watcher)
+    let changes = Changes::new(&node, file, registry);
+    let shared = node.clone();
+    let flow_log = spawn(&node, "flow-log".to_owned(), move || {
+        flow_log::run(&shared, &orders);
+        Ok(())
+    })?;
+    let starts = starts.into_iter().zip(ports);
+    spawn_all(node, (changes, asks), starts, listener, control, watcher, flow_log)
 }
 
 fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
@@ -220,6 +249,8 @@ fn make_workers(parts: &[Part], records: usize) -> Result<(Vec<WorkerHandle>, Ve
             waker: Waker::new(poll.registry(), worker::WAKER_TOKEN).context("cannot create a waker")?,
             sleeping: AtomicBool::new(false),
             turns: AtomicU64::new(0),
+            slept: SleepTime::default(),
+            load_permille: AtomicU32::new(0),
             counters: Arc::default(),
             port: PortNumbers::default(),
         });
@@ -230,15 +261,15 @@ fn make_workers(parts: &[Part], records: usize) -> Result<(Vec<WorkerHandle>, Ve
 
 fn spawn_all(
     node: Arc<Node>,
-    registry: Registry,
-    starts: Vec<WorkerStart>,
-    ports: Vec<Option<Port>>,
+    (changes, asks): (Changes, Receiver<Ask>),
+    starts: impl Iterator<Item = (WorkerStart, Option<Port>)>,
     listener: Option<mio::net::TcpListener>,
     control: UnixListener,
     watcher: Option<Watcher>,
+    flow_log: JoinHandle<()>,
 ) -> Result<Running> {
     let mut workers = Vec::new();
-    for (index, ((poll, receiver), port)) in starts.into_iter().zip(ports).enumerate() {
+    for (index, ((poll, receiver), port)) in starts.enumerate() {
         let (shared, start) = (node.clone(), worker::Start { index, poll, control: receiver, port });
         workers.push(spawn(&node, format!("worker-{index}"), move || worker::run(shared, start))?);
     }
@@ -257,7 +288,7 @@ fn spawn_all(
         Ok(())
     })?;
     let doors = doors::Keeper::open(node.data.as_ref().map(|data| data.interface.as_str()))?;
-    Ok(Running { node, registry, workers, others, handshake_waker: waker, doors })
+    Ok(Running { node, changes, workers, others, flow_log, handshake_waker: waker, doors, asks })
 }
 
 /// Starts a thread whose failure stops the node: half a node would only look alive.

@@ -14,6 +14,6 @@ pub mod tftp;
 
 #[cfg(feature = "engine")]
 pub use engine::{
-    Doors, Engine, Listener, LogBudget, Plan, RANGES, Refusal, SessionBook, SessionInfo, SessionState, Side,
-    Tally, Wake, socket,
+    Doors, Engine, Listener, Plan, RANGES, Refusal, SessionBook, SessionInfo, SessionState, Side, Tally,
+    Wake, socket,
 };

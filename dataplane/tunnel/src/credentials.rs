@@ -19,6 +19,7 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use crate::ALPN;
 use crate::identity::{IdentityError, PeerIdentity};
+use crate::terms::{self, Part, Term};
 
 /// Why a node's credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,7 @@ pub struct Credentials {
     server_verifier: Arc<WebPkiServerVerifier>,
     client_verifier: Arc<dyn ClientCertVerifier>,
     revoked: Revoked,
+    terms: Vec<Term>,
 }
 
 impl Credentials {
@@ -77,7 +79,10 @@ impl Credentials {
     pub fn from_pem(files: &PemFiles<'_>, own_name: &str) -> Result<Self, CredentialError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
-        for root in certificates("ca", files.ca)? {
+        let authorities = certificates("ca", files.ca)?;
+        let mut terms: Vec<Term> =
+            authorities.iter().filter_map(|der| terms::of_certificate(Part::Ca, der, None)).collect();
+        for root in authorities {
             roots.add(root).map_err(|error| pem("ca", &error))?;
         }
         let roots = Arc::new(roots);
@@ -86,6 +91,10 @@ impl Credentials {
             PrivateKeyDer::from_pem_slice(files.private_key).map_err(|error| pem("private_key", &error))?;
         let crls = revocation_lists(files.crl)?;
         let revoked = revoked_certificates(&crls)?;
+        terms.extend(crls.iter().filter_map(terms::of_list));
+        terms.extend(terms::of_certificate(Part::Certificate, &chain[0], Some(own_name)));
+        let intermediates = chain[1..].iter();
+        terms.extend(intermediates.filter_map(|der| terms::of_certificate(Part::Intermediate, der, None)));
 
         let verifier_error = |error: &dyn std::fmt::Display| CredentialError::Verifier(error.to_string());
         let mut server = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone());
@@ -113,13 +122,19 @@ impl Credentials {
         let certified =
             CertifiedKey::from_der(chain, key, &provider).map_err(CredentialError::KeyMismatch)?;
         let own = Arc::new(SingleCertAndKey::from(certified));
-        Ok(Self { provider, own, identity, server_verifier, client_verifier, revoked })
+        Ok(Self { provider, own, identity, server_verifier, client_verifier, revoked, terms })
     }
 
     /// The identity that the own certificate proves.
     #[must_use]
     pub fn identity(&self) -> &PeerIdentity {
         &self.identity
+    }
+
+    /// For how long its parts are good.
+    #[must_use]
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
     }
 
     /// Whether a live peer must go: its certificate is revoked or has ended.

@@ -15,6 +15,7 @@ pub mod record;
 pub mod session;
 pub mod sparse;
 pub mod streams;
+pub mod terms;
 
 pub use arbiter::{Arbiter, ConnectionId, Verdict};
 pub use buffer::{Contents, RecordBuffer, Source};
@@ -23,6 +24,7 @@ pub use handshake::{Established, Handshake, HandshakeError, Progress};
 pub use identity::{IdentityError, PeerIdentity};
 pub use record::{Opened, RecordError, RecordLayer};
 pub use session::{Closed, Event, PeerHello, Session, SessionOptions};
+pub use terms::Term;
 
 /// The application protocol that both sides must offer and accept (RFC 7301).
 pub const ALPN: &[u8] = b"gridway/1";

@@ -4,16 +4,36 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
 use gridway_config::{Domain, NodeName, ServiceName};
-use gridway_control::Request;
 use gridway_pki::{CRL_DAYS, OperatorRole};
 
+use crate::config::ConfigCommand;
 use crate::doctor::DoctorArgs;
-use crate::error::CliError;
-use crate::filter::{Filter, KillFilter};
+use crate::events::EventsArgs;
+use crate::live::LiveCommand;
+use crate::packets::PacketCommand;
+use crate::top::TopArgs;
+
+/// What `gridway --help` ends with.
+const AFTER_HELP: &str = "\
+Exit status:
+  0  done
+  1  the answer is no: a check failed, refused, nothing found, the packet would be dropped, no reply
+  2  usage; none or several sockets, or several configurations, to choose from
+  3  the node, or the management process that keeps the versions, cannot be reached
+
+Nodes are reached over their control socket, or over the management API of another machine:
+  gridway peers --api gw-b.lab.example:8444 --ca ca.crt --cert alice.crt --key alice.key
+GRIDWAY_API, GRIDWAY_API_CA, GRIDWAY_API_CERT, GRIDWAY_API_KEY and GRIDWAY_API_NAME stand for these options.
+
+Examples:
+  gridway status
+  gridway config apply node.toml --confirm-within 60s
+  gridway simulate --vnet corp --src 10.1.0.2 --dst 172.16.2.2 --proto tcp --dport 443
+  gridway top";
 
 /// Operate a Gridway node.
 #[derive(Debug, Parser)]
-#[command(name = "gridway", version, arg_required_else_help = true)]
+#[command(name = "gridway", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -24,7 +44,7 @@ pub(crate) enum Command {
     /// Certificates for a laboratory or a small site.
     #[command(subcommand)]
     Pki(PkiCommand),
-    /// Check a file, or show what is in force.
+    /// Check, show and change the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Say what is wrong with this machine, and how to mend it.
@@ -37,11 +57,20 @@ pub(crate) enum Command {
     },
     #[command(flatten)]
     Live(LiveCommand),
+    /// What happened on the node.
+    #[command(after_help = "Examples:\n  gridway events\n  gridway events --follow")]
+    Events(EventsArgs),
+    #[command(flatten)]
+    Packets(PacketCommand),
+    /// The node on one screen, again every second.
+    #[command(after_help = crate::top::KEYS)]
+    Top(TopArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PkiCommand {
     /// Create the authorities of nodes and of operators.
+    #[command(after_help = "Examples:\n  gridway pki init --domain lab.example --out pki")]
     Init {
         /// Domain that all nodes share.
         #[arg(long)]
@@ -51,6 +80,9 @@ pub(crate) enum PkiCommand {
         out: PathBuf,
     },
     /// Issue key and certificate.
+    #[command(
+        after_help = "Examples:\n  gridway pki issue --dir pki --node gw-a\n  gridway pki issue --dir pki --operator alice --role viewer"
+    )]
     Issue {
         /// Folder of the authorities.
         #[arg(long)]
@@ -60,11 +92,15 @@ pub(crate) enum PkiCommand {
         /// What the operator may do: viewer or operator.
         #[arg(long, requires = "operator", required_unless_present = "node", conflicts_with = "node")]
         role: Option<OperatorRole>,
+        /// Of the node's management API instead: it serves no tunnel.
+        #[arg(long, requires = "node")]
+        api: bool,
         /// Replace the files of an earlier certificate, which stays valid until it ends or is revoked.
         #[arg(long)]
         renew: bool,
     },
     /// Revoke every certificate of a node or operator and renew the revocation list.
+    #[command(after_help = "Examples:\n  gridway pki revoke --dir pki --node gw-a")]
     Revoke {
         /// Folder of the authorities.
         #[arg(long)]
@@ -73,6 +109,7 @@ pub(crate) enum PkiCommand {
         subject: Subject,
     },
     /// Renew the revocation list before it expires: nodes refuse new tunnels with an expired one.
+    #[command(after_help = "Examples:\n  gridway pki crl --dir pki --days 30")]
     Crl {
         /// Folder of the authorities.
         #[arg(long)]
@@ -95,138 +132,4 @@ pub(crate) struct Subject {
     /// Name of an operator of the management API.
     #[arg(long, group = "subject")]
     pub(crate) operator: Option<ServiceName>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Say every error of a file.
-    Check {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Show the configuration that the node runs with.
-    Show {
-        /// Values that equal their default, too.
-        #[arg(long)]
-        defaults: bool,
-        #[command(flatten)]
-        reading: Reading,
-    },
-}
-
-/// Options of every command that reads from a node.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Reading {
-    /// Control socket of the node [default: the only one in /run/gridway]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) socket: Option<PathBuf>,
-    /// JSON with stable keys.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LiveCommand {
-    /// The node at a glance.
-    Status(Reading),
-    /// Tunnels to other nodes.
-    Peers(Reading),
-    /// Routes of all vnets.
-    Routes(Reading),
-    /// Live flows; every filter given must match.
-    Flows(Box<FlowsArgs>),
-    /// Live Layer 4 sessions.
-    Sessions(SessionsArgs),
-    /// Connectors and port forwards.
-    Connectors(Reading),
-    /// Services and service ranges.
-    Services(Reading),
-    /// Packets by fate, and drops by reason.
-    Counters(Reading),
-    /// NAT entries and their hits.
-    Nat(Reading),
-    /// Access rules and their hits.
-    Acl(Reading),
-    /// How full the bounded tables are.
-    Limits(Reading),
-}
-
-#[derive(Debug, ClapArgs)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct FlowsArgs {
-    #[command(subcommand)]
-    command: Option<FlowsCommand>,
-    #[command(flatten)]
-    filter: Filter,
-    /// Most flows shown.
-    #[arg(long, default_value_t = Request::DEFAULT_LIMIT)]
-    limit: u32,
-    #[command(flatten)]
-    reading: Reading,
-}
-
-#[derive(Debug, Subcommand)]
-enum FlowsCommand {
-    /// End live flows; every filter given must match. Their hosts are not told.
-    Kill {
-        #[command(flatten)]
-        filter: KillFilter,
-        #[command(flatten)]
-        reading: Reading,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct SessionsArgs {
-    #[command(subcommand)]
-    command: Option<SessionsCommand>,
-    /// Most sessions shown.
-    #[arg(long, default_value_t = Request::DEFAULT_LIMIT)]
-    limit: u32,
-    #[command(flatten)]
-    reading: Reading,
-}
-
-#[derive(Debug, Subcommand)]
-enum SessionsCommand {
-    /// End live sessions.
-    Kill {
-        /// Numbers of the sessions.
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<u64>,
-        #[command(flatten)]
-        reading: Reading,
-    },
-}
-
-impl LiveCommand {
-    /// What to ask, and how.
-    pub(crate) fn into_parts(self) -> Result<(Request, Reading), CliError> {
-        Ok(match self {
-            Self::Status(reading) => (Request::Status, reading),
-            Self::Peers(reading) => (Request::Peers, reading),
-            Self::Routes(reading) => (Request::Routes, reading),
-            Self::Flows(flows) => match *flows {
-                FlowsArgs { command: Some(FlowsCommand::Kill { filter, reading }), .. } => {
-                    (Request::KillFlows { filter: filter.try_into()? }, reading)
-                }
-                FlowsArgs { command: None, filter, limit, reading } => {
-                    (Request::Flows { filter: filter.into(), limit }, reading)
-                }
-            },
-            Self::Sessions(SessionsArgs {
-                command: Some(SessionsCommand::Kill { ids, reading }), ..
-            }) => (Request::KillSessions { ids }, reading),
-            Self::Sessions(SessionsArgs { command: None, limit, reading }) => {
-                (Request::Sessions { limit }, reading)
-            }
-            Self::Connectors(reading) => (Request::Connectors, reading),
-            Self::Services(reading) => (Request::Services, reading),
-            Self::Counters(reading) => (Request::Counters, reading),
-            Self::Nat(reading) => (Request::Nat, reading),
-            Self::Acl(reading) => (Request::Acl, reading),
-            Self::Limits(reading) => (Request::Limits, reading),
-        })
-    }
 }

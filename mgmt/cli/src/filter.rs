@@ -3,12 +3,10 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use gridway_config::{PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, parse_duration};
 use gridway_control::{FlowFilter, Side};
 
 use crate::error::CliError;
-
-const TCP_FLAGS: [&str; 8] = ["SYN", "ACK", "PSH", "FIN", "RST", "URG", "ECE", "CWR"];
+use crate::value;
 
 /// Fields of a flow. Addresses and ports are those of its local or of its virtual tuple.
 #[derive(Debug, Args)]
@@ -29,8 +27,8 @@ pub(crate) struct Filter {
     /// Destination address.
     #[arg(long)]
     dst: Option<IpAddr>,
-    /// Protocol: tcp, udp, icmp or a number.
-    #[arg(long, value_parser = protocol)]
+    /// Protocol: tcp, udp, icmp, icmpv6 or a number.
+    #[arg(long, value_parser = value::protocol)]
     proto: Option<u8>,
     /// Source or destination port.
     #[arg(long)]
@@ -45,13 +43,13 @@ pub(crate) struct Filter {
     #[arg(long)]
     state: Option<String>,
     /// TCP flags that were all seen, such as SYN or SYN,RST.
-    #[arg(long, value_name = "FLAGS", value_parser = tcp_flags)]
+    #[arg(long, value_name = "FLAGS", value_parser = value::tcp_flags)]
     tcp_flags: Option<String>,
     /// Time since the last packet, such as 5m.
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = value::seconds)]
     idle_at_least: Option<u64>,
     /// Side that the first packet came from: local or overlay.
-    #[arg(long, value_name = "SIDE", value_parser = side)]
+    #[arg(long, value_name = "SIDE", value_parser = value::side)]
     started_by: Option<Side>,
 }
 
@@ -106,37 +104,5 @@ impl TryFrom<KillFilter> for FlowFilter {
     fn try_from(KillFilter { filter, all }: KillFilter) -> Result<Self, CliError> {
         let filter = Self::from(filter);
         if filter.is_empty() && !all { Err(CliError::NoFilter) } else { Ok(filter) }
-    }
-}
-
-fn protocol(text: &str) -> Result<u8, String> {
-    match text {
-        "tcp" => Ok(PROTOCOL_TCP),
-        "udp" => Ok(PROTOCOL_UDP),
-        "icmp" => Ok(PROTOCOL_ICMP),
-        _ => text.parse().map_err(|_| "expected tcp, udp, icmp or a number from 0 to 255".to_owned()),
-    }
-}
-
-fn tcp_flags(text: &str) -> Result<String, String> {
-    let flags = text.to_ascii_uppercase();
-    if flags.split(',').all(|flag| TCP_FLAGS.contains(&flag)) {
-        Ok(flags)
-    } else {
-        Err(format!("expected some of {}, with commas between", TCP_FLAGS.join(", ")))
-    }
-}
-
-/// Whole seconds, rounded up.
-fn seconds(text: &str) -> Result<u64, String> {
-    let time = parse_duration(text).ok_or("expected a time with a unit, such as 30s or 5m")?;
-    Ok(time.as_secs() + u64::from(time.subsec_nanos() > 0))
-}
-
-fn side(text: &str) -> Result<Side, String> {
-    match text {
-        "local" => Ok(Side::Local),
-        "overlay" => Ok(Side::Overlay),
-        _ => Err("expected local or overlay".to_owned()),
     }
 }

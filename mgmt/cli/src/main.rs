@@ -7,12 +7,19 @@ mod args;
 mod config;
 mod doctor;
 mod error;
+mod events;
 mod filter;
-mod node;
+mod interrupt;
+mod link;
+mod live;
+mod packets;
 mod pki;
 mod reference;
 mod show;
 mod table;
+mod top;
+mod value;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -26,8 +33,10 @@ fn main() -> ExitCode {
     let args = Args::parse();
     // Locked and buffered: a table of many flows is one write, not thousands.
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let done = run(args, &mut out).and_then(|()| out.flush().map_err(CliError::from));
-    match done {
+    let done = run(args, &mut out);
+    // What was written before an error is part of the answer.
+    let written = out.flush().map_err(CliError::from);
+    match done.and(written) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has seen enough, as `head` does.
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -44,6 +53,9 @@ fn run(args: Args, out: &mut impl Write) -> Result<(), CliError> {
         Command::Config(command) => config::run(command, out),
         Command::Doctor(args) => doctor::run(args, out),
         Command::Reference { folder } => reference::write(&folder),
-        Command::Live(command) => node::run(command, out),
+        Command::Live(command) => live::run(command, out),
+        Command::Events(args) => events::run(&args, out),
+        Command::Packets(command) => packets::run(command, out),
+        Command::Top(args) => top::run(&args),
     }
 }

@@ -14,9 +14,10 @@ pub(crate) fn run(command: PkiCommand, out: &mut impl Write) -> Result<(), CliEr
             init(&domain, &folder)?;
             writeln!(out, "authorities of {domain} in {}", folder.display())?;
         }
-        PkiCommand::Issue { dir, subject, role, renew } => {
+        PkiCommand::Issue { dir, subject, role, api, renew } => {
             let mut store = open(&dir, &subject)?;
             let issued = match (&subject.node, &subject.operator, role) {
+                (Some(node), _, _) if api => store.issue_api(node, renew)?,
                 (Some(node), _, _) => store.issue_node(node, renew)?,
                 (None, Some(operator), Some(role)) => store.issue_operator(operator, role, renew)?,
                 (None, _, _) => unreachable!("clap asks for a node, or an operator with a role"),

@@ -1,15 +1,14 @@
 //! The configuration as a whole.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::{ConfigError, ConfigErrors, Problem};
+use crate::error::ConfigErrors;
+use crate::file;
 use crate::model::{
-    Connector, Control, Data, FlowTimeouts, Identity, Limits, Log, Management, Node, Object, Peer, Service,
-    ServiceRange, Throttle, Tunnel, Vnet, Workers,
+    Connector, Control, Data, FlowLog, FlowTimeouts, Identity, Limits, Log, Management, Node, Object, Peer,
+    Service, ServiceRange, Throttle, Tunnel, Vnet, Workers,
 };
 use crate::name::{NodeName, VnetName};
 use crate::read;
@@ -39,6 +38,9 @@ pub struct Config {
     pub limits: Limits,
     /// Log.
     pub log: Log,
+    /// Flow log; off without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow_log: Option<FlowLog>,
     /// Control socket.
     pub control: Control,
     /// Peers; names are unique and differ from the node's.
@@ -79,22 +81,16 @@ impl Config {
     /// # Errors
     /// Those of [`Self::load`].
     pub fn load_with_warnings(file: &Path) -> Result<(Self, Vec<ConfigWarning>), ConfigErrors> {
-        let whole_file = |problem| {
-            let error = ConfigError { file: file.to_owned(), line: None, field: String::new(), problem };
-            ConfigErrors::new(vec![error]).expect("one error was given")
-        };
-        let unreadable = |error: io::Error| whole_file(Problem::Unreadable { reason: error.to_string() });
-        let mut bytes = Vec::new();
-        let handle = File::open(file).map_err(unreadable)?;
-        // The length is taken from what was read: metadata says 0 for a pipe and may change.
-        handle.take(Self::MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > Self::MAX_FILE {
-            return Err(whole_file(Problem::TooLong { limit: Self::MAX_FILE }));
-        }
-        let text = String::from_utf8(bytes)
-            .map_err(|error| whole_file(Problem::Syntax { message: error.utf8_error().to_string() }))?;
-        let absolute = std::path::absolute(file).map_err(unreadable)?;
-        read::config(&text, file, absolute.parent().unwrap_or(Path::new("/")))
+        let (text, folder) = file::read(file)?;
+        read::config(&text, file, &folder)
+    }
+
+    /// Reads the text of a file, for [`Self::parse`].
+    ///
+    /// # Errors
+    /// The one reason why it could not be read.
+    pub fn read_file(file: &Path) -> Result<String, ConfigErrors> {
+        file::text(file)
     }
 
     /// Validates `text`. `file` is named in errors, and paths are resolved against its folder.

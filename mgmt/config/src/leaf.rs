@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use crate::error::Problem;
+use crate::management::{Api, WebhookSeverity, WebhookUrl};
 use crate::model::{
     Attach, HostPort, Layer4Protocol, LogFormat, LogLevel, Polling, Rings, Role, Roles, ServiceRef, Tunnel,
     parse_duration,
@@ -139,8 +140,19 @@ text_leaf! {
         "trace" => Some(Self::Trace),
         _ => None,
     };
+    WebhookSeverity, "\"info\", \"warning\" or \"error\"", |text| match text {
+        "info" => Some(Self::Info),
+        "warning" => Some(Self::Warning),
+        "error" => Some(Self::Error),
+        _ => None,
+    };
+    WebhookUrl, WebhookUrl::EXPECTED, WebhookUrl::new;
     ListenAddress, "address:port, such as 192.0.2.1:8443", |text| {
         let address = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, Tunnel::DEFAULT_PORT)));
+        address.ok().filter(|address| address.port() != 0).map(Self)
+    };
+    ApiAddress, "address:port, such as 192.0.2.1:8444", |text| {
+        let address = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, Api::DEFAULT_PORT)));
         address.ok().filter(|address| address.port() != 0).map(Self)
     };
     Ports, "a port or a range such as \"8000-8999\"", |text| read_ports(text).map(Self);
@@ -148,6 +160,9 @@ text_leaf! {
 
 /// Where tunnels are accepted; the port may be left out.
 pub(crate) struct ListenAddress(pub(crate) SocketAddr);
+
+/// Where the management API listens; the port may be left out.
+pub(crate) struct ApiAddress(pub(crate) SocketAddr);
 
 /// Where a tunnel is dialled; the port may be left out.
 pub(crate) struct DialTarget(pub(crate) HostPort);

@@ -35,6 +35,7 @@ impl Config {
             ("limits.handshakes", old.limits.handshakes != new.limits.handshakes),
             ("limits.sessions", old.limits.sessions != new.limits.sessions),
             ("limits.control_clients", old.limits.control_clients != new.limits.control_clients),
+            ("limits.flow_log", old.limits.flow_log != new.limits.flow_log),
             ("log.format", old.log.format != new.log.format),
             ("log.level", old.log.level != new.log.level),
             ("control.socket", old.control != new.control),

@@ -32,6 +32,9 @@ fn every_table_is_read() {
     assert_eq!(config.flows.tcp_established, Duration::from_secs(7440));
     assert_eq!(config.limits, Limits::default());
     assert_eq!((config.throttle.egress_mbps, config.throttle.ingress_mbps), (500, 0));
+    let log = config.flow_log.as_ref().unwrap();
+    assert_eq!(log.ipfix, Some("192.0.2.9:4739".parse().unwrap()));
+    assert_eq!(log.json.as_deref(), Some(Path::new("/var/log/gridway/flows.jsonl")));
     assert_eq!(config.control.socket, Path::new("/run/gridway/gw-a.sock"));
     let peer = config.peer("gw-b").unwrap();
     assert_eq!((peer.dial.len(), peer.dial[1].host.as_str(), peer.connections), (2, "gw-b.lab.example", 2));
@@ -172,6 +175,8 @@ fn changes_that_need_a_restart_are_named() {
     new.limits.flows = 1;
     new.limits.fragments = 1;
     new.limits.sessions = 1;
+    new.limits.flow_log = 1;
+    new.flow_log = None;
     new.throttle.egress_mbps = 1;
     new.tunnel.listen = None;
     new.data.as_mut().unwrap().interface = "data1".parse().unwrap();
@@ -183,7 +188,8 @@ fn changes_that_need_a_restart_are_named() {
             "tunnel.listen",
             "limits.flows",
             "limits.fragments",
-            "limits.sessions"
+            "limits.sessions",
+            "limits.flow_log"
         ]
     );
     new = old.clone();

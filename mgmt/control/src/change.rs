@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A configuration to put into force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
     /// The whole configuration (TOML). Its paths are relative to the folder of the node's file.
@@ -21,17 +22,19 @@ pub struct Proposal {
 
 /// What a node thinks of a configuration that is not in force.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Judgement {
     /// Every error, with line and field; none: it could be put into force.
     pub errors: Vec<String>,
     /// What is allowed in it but cannot be meant.
     pub warnings: Vec<String>,
-    /// What it would change, as a unified diff of the normalised text; empty if nothing.
+    /// What it would change, as a unified diff of the texts; empty if nothing.
     pub diff: String,
 }
 
 /// Which configuration is in force, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConfigState {
     /// SHA-256 of its text, hexadecimal.
     pub digest: String,
@@ -49,6 +52,7 @@ pub struct ConfigState {
 
 /// A change that awaits confirmation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pending {
     /// Who made it.
     pub by: String,
@@ -60,6 +64,7 @@ pub struct Pending {
 
 /// The text that is in force, as it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InForce {
     /// TOML with its comments.
     pub toml: String,

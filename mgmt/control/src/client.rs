@@ -1,6 +1,7 @@
 //! A blocking client.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::codec::{CodecError, MAX_REPLY, decode_reply, encode_request};
-use crate::message::{Failure, Killed, Reply, Request};
+use crate::message::{Failure, Reply, Request};
 use crate::watch::End;
 
 /// Longest silence of the node while it is expected to read or to answer.
@@ -66,6 +67,14 @@ impl Client {
         }
     }
 
+    /// What ends the connection from another thread.
+    ///
+    /// # Errors
+    /// [`ClientError::Lost`] when the process has too many files open.
+    pub fn hangup(&self) -> Result<Hangup, ClientError> {
+        Ok(Hangup(self.stream.get_ref().try_clone()?))
+    }
+
     /// Asks and waits for the answer, which is never [`Reply::Error`].
     ///
     /// # Errors
@@ -73,7 +82,7 @@ impl Client {
     pub fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
         self.stream.get_mut().write_all(&encode_request(request)?)?;
         match self.next_reply()? {
-            reply if fits(request, &reply) => Ok(reply),
+            reply if request.is_answered_by(&reply) => Ok(reply),
             _ => Err(ClientError::Mismatch),
         }
     }
@@ -98,7 +107,7 @@ impl Client {
                     self.stream.get_mut().set_read_timeout(Some(PATIENCE)).map_err(ClientError::from)?;
                     return Ok(Some(end));
                 }
-                reply if fits(request, &reply) => {
+                reply if request.is_answered_by(&reply) => {
                     if row(reply)?.is_break() {
                         return Ok(None);
                     }
@@ -126,35 +135,13 @@ impl Client {
     }
 }
 
-fn fits(request: &Request, reply: &Reply) -> bool {
-    matches!(
-        (request, reply),
-        (Request::Status, Reply::Status(_))
-            | (Request::Peers, Reply::Peers(_))
-            | (Request::Routes, Reply::Routes(_))
-            | (Request::Flows { .. }, Reply::Flows(_))
-            | (Request::KillFlows { .. }, Reply::Killed(Killed::Flows(_)))
-            | (Request::Sessions { .. }, Reply::Sessions(_))
-            | (Request::KillSessions { .. }, Reply::Killed(Killed::Sessions(_)))
-            | (Request::Connectors, Reply::Connectors(_))
-            | (Request::Services, Reply::Services(_))
-            | (Request::Counters, Reply::Counters(_))
-            | (Request::Nat, Reply::Nat(_))
-            | (Request::Acl, Reply::Acl(_))
-            | (Request::Config { .. }, Reply::Config(_))
-            | (Request::Limits, Reply::Limits(_))
-            | (Request::Connections, Reply::Connections(_))
-            | (
-                Request::Apply(_) | Request::Confirm { .. } | Request::Rollback { .. } | Request::ConfigState,
-                Reply::ConfigState(_)
-            )
-            | (Request::Judge { .. }, Reply::Judgement(_))
-            | (Request::InForce, Reply::InForce(_))
-            | (Request::Events { .. }, Reply::Events(_))
-            | (Request::Simulate(_) | Request::Trace { .. }, Reply::Trace(_))
-            | (Request::Capture { .. }, Reply::Captured(_))
-            | (Request::Ping { .. }, Reply::Ping(_))
-            | (Request::History, Reply::History(_))
-            | (Request::Version { .. }, Reply::Version(_))
-    )
+/// Ends a [`Client`]'s connection when it is dropped: whoever waits for an answer on it is told that it is lost.
+#[derive(Debug)]
+pub struct Hangup(UnixStream);
+
+impl Drop for Hangup {
+    fn drop(&mut self) {
+        // A connection that is gone already is as good.
+        drop(self.0.shutdown(Shutdown::Both));
+    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A row of `gridway connections`: one TCP connection of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionRow {
     /// Peer at the other end.
     pub peer: String,
@@ -25,6 +26,7 @@ pub struct ConnectionRow {
 
 /// Percentiles of round trips, microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RoundTrip {
     /// How many were measured.
     pub samples: u64,
@@ -42,6 +44,7 @@ pub struct RoundTrip {
 
 /// TCP_INFO of Linux (tcp(7)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TcpInfo {
     /// Congestion control in use, such as `bbr`.
     pub congestion: String,

@@ -10,6 +10,7 @@ pub type Drops = BTreeMap<String, u64>;
 
 /// Answer to `gridway counters`. The keys of both directions summed stand at the top.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Counters {
     /// Frames received on the data NIC.
     pub rx_packets: u64,
@@ -33,11 +34,18 @@ pub struct Counters {
     pub icmp_errors_suppressed: u64,
     /// Packets that got an ECN mark (RFC 3168) in place of an early drop.
     pub ecn_marked: u64,
+    /// Frames from peers of a type that this version does not know: skipped.
+    pub unknown_frames: u64,
+    /// Times that workers went to sleep.
+    pub sleeps: u64,
     /// Flows made.
     pub flows_created: u64,
     /// Flows that gave way to a new one.
     pub flows_evicted: u64,
+    /// The flow log.
+    pub flow_log: FlowLogCounters,
     /// Dropped, both directions.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub drops: Drops,
     /// Local to overlay.
     pub outbound: OutboundCounters,
@@ -45,8 +53,23 @@ pub struct Counters {
     pub inbound: InboundCounters,
 }
 
+/// Beginnings and ends of flows that were to be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FlowLogCounters {
+    /// Records that were passed on to the collector, the file or both.
+    pub records: u64,
+    /// Records that found no room in the queue: neither got them.
+    pub dropped: u64,
+    /// Records that could not be sent to the collector. What is lost on its way there, nobody counts here.
+    pub ipfix_lost: u64,
+    /// Records that could not be written to the file.
+    pub json_lost: u64,
+}
+
 /// Local to overlay.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OutboundCounters {
     /// Frames received on the data NIC.
     pub rx_packets: u64,
@@ -68,11 +91,13 @@ pub struct OutboundCounters {
     /// Packets the node made itself for there that found no room or no way.
     pub unsent: u64,
     /// Dropped by reason.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub drops: Drops,
 }
 
 /// Overlay to local.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InboundCounters {
     /// Packets out of tunnels.
     pub rx_packets: u64,
@@ -98,6 +123,7 @@ pub struct InboundCounters {
     /// Packets the node made itself for there that found no room or no way.
     pub unsent: u64,
     /// Dropped by reason.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub drops: Drops,
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Answer to [`crate::Request::Events`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Events {
     /// Random id of the process: numbers begin anew with another one.
     pub instance: String,
@@ -17,6 +18,7 @@ pub struct Events {
 
 /// One event, or one that occurred several times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventRow {
     /// Grows with every change: a row that occurs again gets a new number.
     pub number: u64,
@@ -38,6 +40,7 @@ pub struct EventRow {
 
 /// How bad an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Good to know.

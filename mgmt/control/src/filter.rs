@@ -8,6 +8,8 @@ use crate::flow::{FlowRow, Side, Tuple};
 
 /// Fields that a flow must have. Addresses and ports match within one tuple, the local or the virtual.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct FlowFilter {
     /// Name of the vnet.
@@ -18,12 +20,15 @@ pub struct FlowFilter {
     pub peer: Option<String>,
     /// Source or destination address.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(value_type = Option<String>))]
     pub address: Option<IpAddr>,
     /// Source address.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(value_type = Option<String>))]
     pub src: Option<IpAddr>,
     /// Destination address.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(value_type = Option<String>))]
     pub dst: Option<IpAddr>,
     /// IANA protocol number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +127,7 @@ mod tests {
             tcp_flags: "SYN,ACK".into(),
             tcp_flags_out: "SYN".into(),
             tcp_flags_in: "SYN,ACK".into(),
+            acl_line: Some(10),
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Answer to `gridway flows`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Flows {
     /// Flows that matched, of which `rows` may be the first few.
     pub matched: u64,
@@ -15,6 +16,7 @@ pub struct Flows {
 
 /// A row of `gridway flows`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FlowRow {
     /// Vnet.
     pub vnet: String,
@@ -51,14 +53,19 @@ pub struct FlowRow {
     pub tcp_flags_out: String,
     /// TCP flags seen from overlay to local.
     pub tcp_flags_in: String,
+    /// Line of the access rule that allowed it when it was last judged.
+    pub acl_line: Option<u32>,
 }
 
 /// A 5-tuple. Ports are ICMP query ids for ICMP, and 0 where the protocol has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tuple {
     /// Source address.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub src: IpAddr,
     /// Destination address.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub dst: IpAddr,
     /// IANA protocol number.
     pub proto: u8,
@@ -70,6 +77,7 @@ pub struct Tuple {
 
 /// What passed in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Traffic {
     /// Packets.
     pub packets: u64,
@@ -79,6 +87,7 @@ pub struct Traffic {
 
 /// The two sides a packet of a flow can come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// The data NIC.
@@ -100,6 +109,7 @@ impl Side {
 
 /// How the local and the virtual tuple of a flow differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Translation {
     /// They do not.
     #[serde(rename = "none")]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A row of `gridway config history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VersionRow {
     /// Number of the version, from 1.
     pub version: u64,

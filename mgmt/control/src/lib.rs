@@ -5,6 +5,7 @@
 //! request line has at most [`MAX_REQUEST`] bytes, a reply line [`MAX_REPLY`]. The crate holds the
 //! messages, their codec and a blocking client; the server's loop belongs to the node.
 
+mod answer;
 mod change;
 mod client;
 mod codec;
@@ -13,29 +14,35 @@ mod counters;
 mod event;
 mod filter;
 mod flow;
+mod flow_log;
 mod history;
 mod message;
+mod packet_filter;
 mod policy;
 mod session;
+mod socket;
 mod status;
 mod watch;
 
 pub use change::{ConfigState, InForce, Judgement, Pending, Proposal};
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Hangup};
 pub use codec::{
     CodecError, MAX_CONFIG_REQUEST, MAX_REPLY, MAX_REQUEST, RequestBuffer, decode_reply, decode_request,
     encode_reply, encode_request,
 };
 pub use connection::{ConnectionRow, RoundTrip, TcpInfo};
-pub use counters::{Counters, Drops, InboundCounters, OutboundCounters};
+pub use counters::{Counters, Drops, FlowLogCounters, InboundCounters, OutboundCounters};
 pub use event::{EventRow, Events, Severity};
 pub use filter::FlowFilter;
 pub use flow::{FlowRow, Flows, Side, Traffic, Translation, Tuple};
+pub use flow_log::{FlowEndReason, FlowEvent, FlowLogLine};
 pub use history::VersionRow;
 pub use message::{ConfigText, Failure, FailureKind, Killed, Reply, Request};
+pub use packet_filter::PacketFilter;
 pub use policy::{AclRow, MonitorRow, NatDirection, NatKind, NatRow, RouteRow};
 pub use session::{
     ConnectorRow, ConnectorState, Refusals, ServiceRow, SessionRow, SessionSide, SessionState, Sessions,
 };
+pub use socket::{BindError, bind_socket};
 pub use status::{DataStatus, LimitRow, PeerRow, PeerState, Status, WorkerStatus};
-pub use watch::{CapturePoint, CapturedPacket, End, PacketFilter, PacketTrace, Ping, SimulatedPacket, Step};
+pub use watch::{CapturePoint, CapturedPacket, End, PacketTrace, Ping, SimulatedPacket, Step};

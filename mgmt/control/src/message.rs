@@ -11,10 +11,11 @@ use crate::event::Events;
 use crate::filter::FlowFilter;
 use crate::flow::Flows;
 use crate::history::VersionRow;
+use crate::packet_filter::PacketFilter;
 use crate::policy::{AclRow, NatRow, RouteRow};
 use crate::session::{ConnectorRow, ServiceRow, Sessions};
 use crate::status::{LimitRow, PeerRow, Status};
-use crate::watch::{CapturePoint, CapturedPacket, End, PacketFilter, PacketTrace, Ping, SimulatedPacket};
+use crate::watch::{CapturePoint, CapturedPacket, End, PacketTrace, Ping, SimulatedPacket};
 
 /// What a client asks. On the wire: `{"request":"flows","filter":{…},"limit":100}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,6 +225,7 @@ pub enum Reply {
 
 /// How many were ended. On the wire: `{"flows":3}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Killed {
     /// Flows.
@@ -234,6 +236,7 @@ pub enum Killed {
 
 /// The configuration in force, as a file that would be accepted again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConfigText {
     /// TOML.
     pub toml: String,
@@ -241,6 +244,7 @@ pub struct ConfigText {
 
 /// Why a request was not served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{message}")]
 pub struct Failure {
     /// For programs.
@@ -258,6 +262,7 @@ impl Failure {
 
 /// Kind of a [`Failure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// The request could not be understood.

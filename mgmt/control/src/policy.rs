@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A row of `gridway routes`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RouteRow {
     /// Vnet.
     pub vnet: String,
@@ -25,10 +26,12 @@ pub struct RouteRow {
 
 /// The monitor of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MonitorRow {
     /// `icmp` or `tcp`.
     pub protocol: String,
     /// Virtual address that is probed.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub target: IpAddr,
     /// TCP port.
     pub port: Option<u16>,
@@ -44,6 +47,7 @@ pub struct MonitorRow {
 
 /// Which NAT list an entry is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NatDirection {
     /// Identity of local hosts.
@@ -65,6 +69,7 @@ impl NatDirection {
 
 /// How a NAT entry translates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum NatKind {
     /// Every IPv4 host has an address of its own.
     #[serde(rename = "1:1")]
@@ -91,6 +96,7 @@ impl NatKind {
 
 /// A row of `gridway nat`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NatRow {
     /// Vnet.
     pub vnet: String,
@@ -119,6 +125,7 @@ pub struct NatRow {
 
 /// A row of `gridway acl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AclRow {
     /// Vnet.
     pub vnet: String,

@@ -10,6 +10,7 @@ pub type Refusals = BTreeMap<String, u64>;
 
 /// Answer to `gridway sessions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sessions {
     /// Sessions that live, of which `rows` may be the first few.
     pub matched: u64,
@@ -19,6 +20,7 @@ pub struct Sessions {
 
 /// A row of `gridway sessions`. The nodes at both ends of a session each have one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionRow {
     /// Number of the session at this node; never used again while the node runs.
     pub id: u64,
@@ -29,6 +31,7 @@ pub struct SessionRow {
     /// Service as the connector asks for it: its name, or `host:port`.
     pub service: String,
     /// Address of the client, at the end of the service as the peer told it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub client: SocketAddr,
     /// Bytes from the client.
     pub bytes_in: u64,
@@ -41,6 +44,7 @@ pub struct SessionRow {
     /// Which end this node is.
     pub side: SessionSide,
     /// Address that the service has for it; none at the end of the connector, and until a name is resolved.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub target: Option<SocketAddr>,
     /// How far it is.
     pub state: SessionState,
@@ -50,6 +54,7 @@ pub struct SessionRow {
 
 /// Ends of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionSide {
     /// The node beside the client.
@@ -71,6 +76,7 @@ impl SessionSide {
 
 /// State of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {
     /// The target has not answered.
@@ -95,12 +101,14 @@ impl SessionState {
 
 /// A row of `gridway connectors`: a connector, or a port forward of a vnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectorRow {
     /// Name.
     pub name: String,
     /// `tcp`, `udp`, `ftp` or `tftp`.
     pub protocol: String,
     /// Where it listens.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub listen: SocketAddr,
     /// Peer that it leads to.
     pub peer: String,
@@ -117,6 +125,7 @@ pub struct ConnectorRow {
     /// Sessions begun since the start.
     pub accepted: u64,
     /// Clients turned away.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub refused: Refusals,
     /// Datagrams for which there was no room, or that fit no session.
     pub lost: u64,
@@ -128,6 +137,7 @@ pub struct ConnectorRow {
 
 /// State of a connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectorState {
     /// Clients may come.
@@ -149,6 +159,7 @@ impl ConnectorState {
 
 /// A row of `gridway services`: a service, or a range of targets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceRow {
     /// Name; none of a range.
     pub name: Option<String>,
@@ -163,6 +174,7 @@ pub struct ServiceRow {
     /// Sessions whose target answered, since the start.
     pub opened: u64,
     /// Sessions refused.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u64>))]
     pub refused: Refusals,
     /// Datagrams for which there was no room.
     pub lost: u64,

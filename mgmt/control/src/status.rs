@@ -6,6 +6,7 @@ use crate::change::ConfigState;
 
 /// Answer to `gridway status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Status {
     /// Name of the node.
     pub node: String,
@@ -47,6 +48,7 @@ pub struct Status {
 
 /// The data NIC as it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DataStatus {
     /// Interface.
     pub interface: String,
@@ -64,6 +66,7 @@ pub struct DataStatus {
 
 /// One worker thread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkerStatus {
     /// CPU it is pinned to.
     pub cpu: u32,
@@ -75,6 +78,7 @@ pub struct WorkerStatus {
 
 /// One peer; a row of `gridway peers`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeerRow {
     /// Name of the peer.
     pub name: String,
@@ -108,6 +112,7 @@ pub struct PeerRow {
 
 /// State of a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PeerState {
     /// The hello was received and accepted.
@@ -132,6 +137,7 @@ impl PeerState {
 
 /// A bounded table; a row of `gridway limits`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LimitRow {
     /// Name of the table, as in `[limits]` where it is configurable.
     pub name: String,

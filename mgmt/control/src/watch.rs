@@ -1,70 +1,12 @@
 //! Single packets: what would become of one, what becomes of the next ones, and the packets themselves.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{Side, Tuple};
 
-/// Which packets are meant. Addresses and ports match within one tuple, the local or the virtual.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PacketFilter {
-    /// Side that the packet comes from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Side>,
-    /// Name of the vnet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vnet: Option<String>,
-    /// Name of the peer it comes from or goes to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub peer: Option<String>,
-    /// Prefix of the source or the destination.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<IpNet>,
-    /// Prefix of the source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub src: Option<IpNet>,
-    /// Prefix of the destination.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dst: Option<IpNet>,
-    /// IANA protocol number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proto: Option<u8>,
-    /// Source or destination port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// Source port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sport: Option<u16>,
-    /// Destination port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dport: Option<u16>,
-    /// Only packets that are dropped, for this reason, or for any with `any`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dropped: Option<String>,
-}
-
-impl PacketFilter {
-    /// Whether one tuple has every address, port and protocol of the filter.
-    #[must_use]
-    pub fn matches_tuple(&self, tuple: &Tuple) -> bool {
-        let within = |prefix: &Option<IpNet>, address: IpAddr| {
-            prefix.as_ref().is_none_or(|prefix| prefix.contains(&address))
-        };
-        (within(&self.address, tuple.src) || within(&self.address, tuple.dst))
-            && within(&self.src, tuple.src)
-            && within(&self.dst, tuple.dst)
-            && self.proto.is_none_or(|proto| proto == tuple.proto)
-            && self.port.is_none_or(|port| port == tuple.sport || port == tuple.dport)
-            && self.sport.is_none_or(|sport| sport == tuple.sport)
-            && self.dport.is_none_or(|dport| dport == tuple.dport)
-    }
-}
-
 /// A packet that nobody sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SimulatedPacket {
     /// Side it would come from.
@@ -96,6 +38,7 @@ fn default_ttl() -> u8 {
 
 /// The way of one packet through a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PacketTrace {
     /// When, microseconds since 1970.
     pub at_us: u64,
@@ -121,6 +64,7 @@ pub struct PacketTrace {
 
 /// One decision about a packet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
     /// What was asked: `parse`, `flow`, `vnet`, `source`, `inside_nat`, `outside_nat`, `acl`, `route`, `size`,
     /// `fragment`, `neighbour`.
@@ -133,6 +77,7 @@ pub struct Step {
 
 /// Where packets are captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CapturePoint {
     /// On the data NIC: in local addresses.
@@ -143,6 +88,7 @@ pub enum CapturePoint {
 
 /// A captured packet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CapturedPacket {
     /// When, microseconds since 1970.
     pub at_us: u64,
@@ -160,6 +106,7 @@ pub struct CapturedPacket {
 
 /// An answer to an echo request through the overlay, or its absence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ping {
     /// Counts the requests, from 1.
     pub sequence: u32,
@@ -173,6 +120,7 @@ pub struct Ping {
 
 /// The end of a list that came row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct End {
     /// Rows that were sent.
     pub rows: u64,

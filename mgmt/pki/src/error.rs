@@ -39,7 +39,9 @@ pub enum PkiError {
         known: String,
     },
     /// The name has another meaning in the folder.
-    #[error("\"{name}\" cannot be a name here: its files would be those of the authority")]
+    #[error(
+        "\"{name}\" cannot be a name here: its files would be those of the authority or of a management API"
+    )]
     Reserved {
         /// The name.
         name: String,

@@ -12,6 +12,7 @@
 //! | `crl.pem` | 0644 | its revocation list, there from the start |
 //! | `index.json` | 0600 | domain, number of the list, every certificate issued |
 //! | `<node>.crt`, `<node>.key` | 0644, 0600 | a node |
+//! | `<node>-api.crt`, `<node>-api.key` | 0644, 0600 | the management API of a node |
 //! | `operators/` | | the same for operators of the management API |
 //!
 //! A revocation list is valid for [`CRL_DAYS`] days and nodes refuse new tunnels once it expired:

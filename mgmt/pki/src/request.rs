@@ -63,6 +63,12 @@ impl CertificateRequest {
         }
     }
 
+    /// The management API of a node: the node's DNS name, server only, so that no tunnel takes it; a year.
+    #[must_use]
+    pub fn api(node: &NodeName, domain: &Domain, now: SystemTime) -> Self {
+        Self { client_auth: false, ..Self::node(node, domain, now) }
+    }
+
     /// An operator of the management API: no DNS name, client only, a year.
     #[must_use]
     pub fn operator(name: &ServiceName, role: OperatorRole, now: SystemTime) -> Self {

@@ -18,6 +18,8 @@ pub const CRL_DAYS: u32 = 30;
 /// Days an authority holds.
 const CA_DAYS: u32 = 3652;
 const OPERATORS: &str = "operators";
+/// Behind the name of a node, in the names of the files of its management API.
+const API_SUFFIX: &str = "-api";
 
 /// Creates both authorities under `out`, each with an empty revocation list.
 ///
@@ -114,14 +116,32 @@ impl Store {
     /// earlier one are replaced; that one stays valid until it ends or is revoked.
     ///
     /// # Errors
-    /// [`PkiError::Exists`] without `renew`, if there are such files.
+    /// [`PkiError::Exists`] without `renew`, if there are such files; [`PkiError::Reserved`] for a name that has
+    /// another meaning in the folder.
     pub fn issue_node(&mut self, node: &NodeName, renew: bool) -> Result<Issued, PkiError> {
+        // Its files would be those of the management API of another node.
+        if node.as_str().ends_with(API_SUFFIX) {
+            return Err(PkiError::Reserved { name: node.to_string() });
+        }
+        let request = CertificateRequest::node(node, &self.parsed_domain()?, SystemTime::now());
+        self.issue(node.as_str(), node.as_str(), &request, renew)
+    }
+
+    /// Issues the certificate of the management API of a node: `<node>-api.crt` and `<node>-api.key`. It is revoked
+    /// with those of the node.
+    ///
+    /// # Errors
+    /// As [`Store::issue_node`].
+    pub fn issue_api(&mut self, node: &NodeName, renew: bool) -> Result<Issued, PkiError> {
+        let request = CertificateRequest::api(node, &self.parsed_domain()?, SystemTime::now());
+        self.issue(node.as_str(), &format!("{node}{API_SUFFIX}"), &request, renew)
+    }
+
+    fn parsed_domain(&self) -> Result<Domain, PkiError> {
         let path = self.path("index.json");
         let damaged =
             |_| PkiError::File { path, source: std::io::Error::other("the domain is not a DNS name") };
-        let domain = Domain::new(&self.index.domain).map_err(damaged)?;
-        let request = CertificateRequest::node(node, &domain, SystemTime::now());
-        self.issue(node.as_str(), &request, renew)
+        Domain::new(&self.index.domain).map_err(damaged)
     }
 
     /// Issues the certificate of an operator: `<name>.crt` and `<name>.key`.
@@ -135,13 +155,20 @@ impl Store {
         renew: bool,
     ) -> Result<Issued, PkiError> {
         let request = CertificateRequest::operator(name, role, SystemTime::now());
-        self.issue(name.as_str(), &request, renew)
+        self.issue(name.as_str(), name.as_str(), &request, renew)
     }
 
-    fn issue(&mut self, name: &str, request: &CertificateRequest, renew: bool) -> Result<Issued, PkiError> {
-        let (certificate, key) = (self.path(&format!("{name}.crt")), self.path(&format!("{name}.key")));
+    /// `name` is what the index knows it by, `stem` what its files are called.
+    fn issue(
+        &mut self,
+        name: &str,
+        stem: &str,
+        request: &CertificateRequest,
+        renew: bool,
+    ) -> Result<Issued, PkiError> {
+        let (certificate, key) = (self.path(&format!("{stem}.crt")), self.path(&format!("{stem}.key")));
         // Renewal must never replace the authority.
-        if name == "ca" {
+        if stem == "ca" {
             return Err(PkiError::Reserved { name: name.to_owned() });
         }
         if !renew {

@@ -61,6 +61,22 @@ fn verify_in(folder: &Path, name: &str, usage: KeyUsage) -> Result<(), webpki::E
 }
 
 #[test]
+fn a_management_api_is_a_server_and_no_client() {
+    let folder = tempfile::tempdir().unwrap();
+    init(&domain(), folder.path()).unwrap();
+    let mut store = Store::nodes(folder.path()).unwrap();
+    store.issue_node(&node("gw-a"), false).unwrap();
+    store.issue_api(&node("gw-a"), false).unwrap();
+    verify_in(folder.path(), "gw-a-api", KeyUsage::server_auth()).unwrap();
+    assert!(verify_in(folder.path(), "gw-a-api", KeyUsage::client_auth()).is_err());
+    // A node of that name would have the same files.
+    assert!(matches!(store.issue_node(&node("gw-a-api"), true), Err(PkiError::Reserved { .. })));
+    // Both go with the node.
+    assert_eq!(store.revoke("gw-a").unwrap(), 2);
+    assert!(verify_in(folder.path(), "gw-a-api", KeyUsage::server_auth()).is_err());
+}
+
+#[test]
 fn a_node_is_accepted_as_server_and_client_under_one_name() {
     let folder = tempfile::tempdir().unwrap();
     init(&domain(), folder.path()).unwrap();

@@ -186,6 +186,9 @@ fn a_connector_whose_port_is_taken_says_so() {
     assert!(row.error.as_deref().is_some_and(|error| error.contains("in use")), "{row:?}");
     let listener = listen(pair.lab.h2(), target(7001));
     assert!(alive(&mut connection(&pair, &listener, 7001)), "{}", pair.evidence());
+    let unavailable = pair.a.wait_event("connector_unavailable", "three", 0, LIMIT).unwrap();
+    assert!(unavailable.message.contains("in use"), "{unavailable:?}");
     drop(taken);
+    pair.a.wait_event("connector_available", "three", unavailable.number, 4 * LIMIT).unwrap();
     pair.finish();
 }

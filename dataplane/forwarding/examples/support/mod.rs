@@ -68,7 +68,7 @@ pub(crate) fn forwarder_with(config: Config, flows: Arc<FlowTable>) -> Forwarder
     let peers = Arc::new(Peers::default());
     peers.set_up(PEER, true);
     let fragments = Arc::new(Fragments::new(1));
-    let shared = Shared { flows, fragments, peers, monitors: Arc::default() };
+    let shared = Shared { flows, fragments, peers, monitors: Arc::default(), pings: Arc::default() };
     Forwarder::new(Arc::new(policy), Arc::default(), shared, Arc::default(), 1500, [0; 32])
 }
 

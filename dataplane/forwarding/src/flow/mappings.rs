@@ -67,6 +67,8 @@ struct Inner {
     by_local: HashMap<(Protocol, LocalEndpoint), VirtualEndpoint, RandomState>,
     ports: HashMap<(Protocol, IpAddr), Ports, RandomState>,
     pairings: HashMap<(VnetId, IpAddr), Pairing, RandomState>,
+    /// Where set, all that can be made, in place of what is free.
+    offers: Option<HashMap<VirtualEndpoint, LocalEndpoint, RandomState>>,
 }
 
 impl Mappings {
@@ -98,6 +100,40 @@ impl Mappings {
         let flows = 1 + earlier.map_or(0, |earlier| inner.forget_local(&endpoint, earlier));
         inner.by_virtual.insert(endpoint, Mapping { local, flows });
         Some(local)
+    }
+
+    /// The local endpoint that [`Self::acquire`] would give; nothing is changed that anybody sees.
+    pub(crate) fn preview(
+        &self,
+        endpoint: VirtualEndpoint,
+        pool: IpNet,
+        random: &mut impl Rng,
+    ) -> Option<LocalEndpoint> {
+        let mut inner = self.lock();
+        let known = inner.by_virtual.get(&endpoint).map(|mapping| mapping.local);
+        if let Some(local) = known.filter(|local| pool.contains(&local.address)) {
+            return Some(local);
+        }
+        let host = (endpoint.vnet, endpoint.address);
+        let pairing = inner.pairings.get(&host).copied();
+        let local = inner.make(&endpoint, pool, random)?;
+        inner.forget_local(&endpoint, Mapping { local, flows: 0 });
+        if let Some(pairing) = pairing {
+            inner.pairings.insert(host, pairing);
+        }
+        Some(local)
+    }
+
+    /// Makes no mappings from now on but those that are offered.
+    pub(crate) fn make_offered(&self, offers: impl IntoIterator<Item = (VirtualEndpoint, LocalEndpoint)>) {
+        self.lock().offers.get_or_insert_default().extend(offers);
+    }
+
+    /// Takes over a mapping that was made elsewhere, unless there is one.
+    pub(crate) fn adopt(&self, endpoint: VirtualEndpoint, local: LocalEndpoint) {
+        let mut inner = self.lock();
+        inner.by_virtual.entry(endpoint).or_insert(Mapping { local, flows: 0 });
+        inner.by_local.entry((endpoint.protocol, local)).or_insert(endpoint);
     }
 
     /// The virtual endpoint behind a local one.
@@ -161,6 +197,11 @@ impl Inner {
         pool: IpNet,
         random: &mut impl Rng,
     ) -> Option<LocalEndpoint> {
+        if let Some(offers) = &self.offers {
+            let local = *offers.get(endpoint)?;
+            self.by_local.insert((endpoint.protocol, local), *endpoint);
+            return Some(local);
+        }
         let host = (endpoint.vnet, endpoint.address);
         let pairing = self.pairings.get(&host).filter(|pairing| pool.contains(&pairing.address));
         let first = match pairing {

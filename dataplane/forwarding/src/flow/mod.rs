@@ -5,6 +5,7 @@
 //! the limit, and is used again.
 
 mod index;
+mod journal;
 mod key;
 pub mod mappings;
 mod ports;
@@ -30,6 +31,7 @@ use mappings::{Mappings, VirtualEndpoint};
 use shard::Shard;
 use slot::{Identity, Route, Slot};
 
+pub use journal::{EndReason, Event, Journal, Record};
 pub use key::Key;
 pub use slot::Traffic;
 pub use timeouts::{State, idle_limit};
@@ -119,6 +121,8 @@ pub struct NewFlow {
     pub started_by: Side,
     /// What sets it apart. One that is [`Traits::SHARED`] holds its mapping for this flow already.
     pub traits: Traits,
+    /// Line of the access rule that allows it.
+    pub acl_line: u32,
     /// Keys of packets from the local and from the overlay side.
     pub keys: [Key; 2],
 }
@@ -140,7 +144,9 @@ pub struct FlowView {
     pub local: FiveTuple,
     /// Tuple of packets from the overlay; of a relayed flow, of those from `back`.
     pub overlay: FiveTuple,
-    /// When it was created.
+    /// Line of the access rule that allowed it when it was last judged.
+    pub acl_line: u32,
+    /// When it was created, or the TCP connection began that it is of now.
     pub created: Nanos,
     /// Activity from the local and from the overlay side.
     pub traffic: [Traffic; 2],
@@ -151,6 +157,13 @@ impl FlowView {
     #[must_use]
     pub fn last_seen(&self) -> Nanos {
         self.traffic.iter().map(|traffic| traffic.last_seen).fold(self.created, Nanos::max)
+    }
+
+    /// Whether its TCP connection is over: a FIN from both sides, or a reset.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let [local, overlay] = self.traffic.map(|traffic| traffic.tcp_flags);
+        local.rst() || overlay.rst() || (local.fin() && overlay.fin())
     }
 }
 
@@ -183,6 +196,7 @@ pub struct FlowTable {
     /// Bits of a slot's number that are its place within the shard.
     place_bits: u32,
     mappings: Mappings,
+    journal: Journal,
     /// Whether it holds more flows than caches do, as of the last [`Self::expire`].
     crowded: AtomicBool,
 }
@@ -203,8 +217,21 @@ impl FlowTable {
             shard_slots: u32::try_from(per_shard).expect("limits are validated to fit 32 bits"),
             place_bits: per_shard.next_power_of_two().ilog2(),
             mappings: Mappings::default(),
+            journal: Journal::new(Journal::DEFAULT_LIMIT),
             crowded: AtomicBool::new(false),
         }
+    }
+
+    /// The same table with a journal of up to `limit` records.
+    #[must_use]
+    pub fn with_journal(self, limit: usize) -> Self {
+        Self { journal: Journal::new(limit), ..self }
+    }
+
+    /// What begins and ends, while it is switched on.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Port mappings that the flows hold.
@@ -286,9 +313,17 @@ impl FlowTable {
     }
 
     /// A connection that `side` begins uses the tuple of one that has ended, or whose beginning was not seen: the
-    /// flow is the new one's.
-    pub fn restart(&self, id: FlowId, side: Side) {
-        self.with_live(id, |_, _, slot| slot.restart(side));
+    /// flow is the new one's, allowed by the access rule in `acl_line`, and counts anew.
+    pub fn restart(&self, id: FlowId, side: Side, acl_line: u32, now: Nanos) {
+        self.with_live(id, |_, _, slot| {
+            self.journal.note(|| {
+                let flow = view_of(slot)?;
+                let reason = if flow.is_over() { EndReason::Closed } else { EndReason::Replaced };
+                Some(Record { event: Event::End(reason), flow })
+            });
+            slot.restart(side, acl_line, now);
+            self.journal.note(|| Some(Record { event: Event::Start, flow: view_of(slot)? }));
+        });
     }
 
     /// Creates a flow, unless another worker just did. A stale flow with one of its tuples goes.
@@ -300,7 +335,7 @@ impl FlowTable {
         if let Some(stale) = self.find(Side::Local, &keys[0])
             && stale.keys != keys
         {
-            self.remove(stale.id);
+            self.remove(stale.id, EndReason::Replaced);
         }
         let number = self.shard_of(&keys[1]);
         let shard = &self.shards[number];
@@ -309,14 +344,14 @@ impl FlowTable {
             if existing.keys == keys {
                 return Ok(Created::Existing(existing));
             }
-            self.clear(shard, &mut state, existing.id.slot);
+            self.clear(shard, &mut state, existing.id.slot, EndReason::Replaced);
         }
         let mut evicted = false;
         let place = match shard.take(&mut state) {
             Some(place) => place,
             None => {
                 let victim = shard.victim(&mut state, limits, now).ok_or(TableFull)?;
-                self.clear(shard, &mut state, self.global(number, victim));
+                self.clear(shard, &mut state, self.global(number, victim), EndReason::Evicted);
                 evicted = true;
                 shard.take(&mut state).ok_or(TableFull)?
             }
@@ -324,9 +359,9 @@ impl FlowTable {
         let slot_number = self.global(number, place);
         let slot = shard.slot(place).expect("a place that was taken has memory");
         let route = Route { peer: new.peer, back: new.back, epoch: new.epoch };
-        let NewFlow { vnet, started_by, traits, .. } = *new;
+        let NewFlow { vnet, started_by, traits, acl_line, .. } = *new;
         let identity = Identity { keys, vnet, started_by, traits, route };
-        slot.write(Some(&identity), now);
+        slot.write(Some(&identity), acl_line, now);
         let hashes = keys.map(|key| self.hash(&key));
         if self.index.insert(hashes[0], slot_number).is_err()
             || self.index.insert(hashes[1], slot_number).is_err()
@@ -334,19 +369,25 @@ impl FlowTable {
             self.empty(shard, &mut state, slot_number, &identity);
             return Err(TableFull);
         }
+        self.journal.note(|| Some(Record { event: Event::Start, flow: shard::view(slot, &identity) }));
         let flow = flow(FlowId { slot: slot_number, version: slot.version() }, &identity);
         Ok(if evicted { Created::Evicting(flow) } else { Created::New(flow) })
     }
 
     /// Records that the flow was judged again, in `epoch`, and now goes to `peer`, and to `back` in the other
-    /// direction.
-    pub fn rejudged(&self, id: FlowId, peer: PeerId, back: PeerId, epoch: u32) {
-        self.with_live(id, |_, _, slot| slot.set_route(Route { peer, back, epoch }));
+    /// direction. `acl_line`: the access rule that allows it, where the access policy was asked.
+    pub fn rejudged(&self, id: FlowId, peer: PeerId, back: PeerId, epoch: u32, acl_line: Option<u32>) {
+        self.with_live(id, |_, _, slot| {
+            slot.set_route(Route { peer, back, epoch });
+            if let Some(line) = acl_line {
+                slot.set_acl_line(line);
+            }
+        });
     }
 
     /// Removes a flow, if it still lives.
-    pub fn remove(&self, id: FlowId) {
-        self.with_live(id, |shard, state, _| self.clear(shard, state, id.slot));
+    pub fn remove(&self, id: FlowId, reason: EndReason) {
+        self.with_live(id, |shard, state, _| self.clear(shard, state, id.slot, reason));
     }
 
     fn with_live(&self, id: FlowId, act: impl FnOnce(&Shard, &mut shard::State, &Slot)) {
@@ -361,16 +402,18 @@ impl FlowTable {
     }
 
     /// Empties a slot and takes it out of the index. The shard is locked.
-    fn clear(&self, shard: &Shard, state: &mut shard::State, number: u32) {
+    fn clear(&self, shard: &Shard, state: &mut shard::State, number: u32, reason: EndReason) {
         let (_, place) = self.local(number);
         let Some(slot) = shard.slot(place) else { return };
         if let Some((_, identity)) = slot.read() {
+            let flow = || shard::view(slot, &identity);
+            self.journal.note(|| Some(Record { event: Event::End(reason), flow: flow() }));
             if identity.traits.has(Traits::SHARED) {
                 self.mappings.release(&remote_endpoint(&identity));
             }
             self.empty(shard, state, number, &identity);
         } else {
-            slot.write(None, Nanos::default());
+            slot.free();
             shard.give_back(state, place);
         }
     }
@@ -382,7 +425,7 @@ impl FlowTable {
             self.index.remove(self.hash(&key), number);
         }
         if let Some(slot) = shard.slot(place) {
-            slot.write(None, Nanos::default());
+            slot.free();
         }
         shard.give_back(state, place);
     }
@@ -399,7 +442,7 @@ impl FlowTable {
                 && let Some((id, view)) = self.view(number)
                 && now.since(view.last_seen()) >= idle_limit(&view, limits)
             {
-                self.remove(id);
+                self.remove(id, if view.is_over() { EndReason::Closed } else { EndReason::Idle });
                 removed += 1;
             }
         }
@@ -473,6 +516,11 @@ fn flow(id: FlowId, identity: &Identity) -> Flow {
         traits: identity.traits,
         keys: identity.keys,
     }
+}
+
+/// Whatever flow a slot holds.
+fn view_of(slot: &Slot) -> Option<FlowView> {
+    slot.read().map(|(_, identity)| shard::view(slot, &identity))
 }
 
 /// Whose mapping a flow holds: its remote host's.

@@ -123,6 +123,7 @@ pub(super) fn view(slot: &Slot, identity: &Identity) -> FlowView {
         started_by: identity.started_by,
         local: identity.keys[0].tuple(),
         overlay: identity.keys[1].tuple(),
+        acl_line: slot.acl_line(),
         created: slot.created(),
         traffic: [slot.traffic(Side::Local), slot.traffic(Side::Overlay)],
     }

@@ -30,7 +30,11 @@ pub(super) struct Slot {
     keys: [[AtomicU64; WORDS]; 2],
     activity: [Activity; 2],
     created: AtomicU64,
+    acl_line: AtomicU32,
 }
+
+// Three lines of memory.
+const _: () = assert!(size_of::<Slot>() == 192);
 
 #[derive(Debug, Default)]
 struct Activity {
@@ -153,8 +157,13 @@ impl Slot {
         }
     }
 
+    /// Frees the slot. The caller holds the shard's lock.
+    pub(super) fn free(&self) {
+        self.write(None, 0, Nanos::default());
+    }
+
     /// Replaces the flow; `None` frees the slot. The caller holds the shard's lock.
-    pub(super) fn write(&self, identity: Option<&Identity>, now: Nanos) {
+    pub(super) fn write(&self, identity: Option<&Identity>, acl_line: u32, now: Nanos) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
@@ -176,6 +185,7 @@ impl Slot {
             self.set_route(identity.route);
         }
         self.created.store(now.0, Ordering::Relaxed);
+        self.set_acl_line(acl_line);
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
@@ -183,6 +193,15 @@ impl Slot {
     /// change hands meanwhile.
     pub(super) fn set_route(&self, route: Route) {
         self.route.store(route.word(), Ordering::Relaxed);
+    }
+
+    /// Records which access rule allows the flow. The caller holds the shard's lock.
+    pub(super) fn set_acl_line(&self, line: u32) {
+        self.acl_line.store(line, Ordering::Relaxed);
+    }
+
+    pub(super) fn acl_line(&self) -> u32 {
+        self.acl_line.load(Ordering::Relaxed)
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -199,16 +218,17 @@ impl Slot {
 
     /// A new TCP connection, begun by `side`, uses the ports of one that has ended. The caller holds the shard's
     /// lock.
-    pub(super) fn restart(&self, side: Side) {
+    pub(super) fn restart(&self, side: Side, acl_line: u32, now: Nanos) {
         let place = self.place.load(Ordering::Relaxed);
         let place = match side {
             Side::Local => place & !STARTED_BY_OVERLAY,
             Side::Overlay => place | STARTED_BY_OVERLAY,
         };
         self.place.store(place, Ordering::Relaxed);
-        for flags in &self.tcp_flags {
-            flags.store(0, Ordering::Relaxed);
-        }
+        self.tcp_flags.iter().for_each(|flags| flags.store(0, Ordering::Relaxed));
+        self.activity.iter().for_each(Activity::reset);
+        self.created.store(now.0, Ordering::Relaxed);
+        self.set_acl_line(acl_line);
     }
 
     pub(super) fn traffic(&self, side: Side) -> Traffic {

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use crate::ids::{MonitorId, PeerId, VnetId};
 use crate::prefix::PrefixTable;
 
-pub use acl::{Acl, Ruling};
+pub use acl::{Acl, Match, Ruling};
 pub use hits::Hits;
 pub use nat::{Found, Nat, NatRule, Translation};
 pub use routes::{Candidate, Choice, Routes};

@@ -93,6 +93,15 @@ impl Routes {
         self.table.containing(address).map(|(_, set)| self.set(*set))
     }
 
+    /// The routes that contain `address`, from the longest prefix to the shortest, each by metric.
+    pub fn towards(&self, address: IpAddr) -> impl Iterator<Item = (IpNet, &Candidate)> {
+        let routes_of = move |(length, set): (u8, &u32)| {
+            let prefix = IpNet::new(address, length).expect("the table has lengths of the family").trunc();
+            self.set(*set).iter().map(move |candidate| (prefix, candidate))
+        };
+        self.table.containing(address).flat_map(routes_of)
+    }
+
     /// Chooses the peer for `tuple`, in virtual addresses. `current` is the peer the flow has, which
     /// it keeps while that is among the best; others are spread by rendezvous hashing.
     #[must_use]

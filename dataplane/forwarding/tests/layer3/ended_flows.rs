@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gridway_forwarding::DropReason;
-use gridway_forwarding::flow::State;
+use gridway_forwarding::flow::{EndReason, State};
 use gridway_wire::tcp::TcpFlags;
 
 use crate::sharing::kill_all;
@@ -89,9 +89,9 @@ fn killing_twice_or_too_late_kills_nobody_else() {
         false
     });
     let first = first.expect("there is one");
-    node.flows.remove(first);
-    node.flows.remove(first);
+    node.flows.remove(first, EndReason::Killed);
+    node.flows.remove(first, EndReason::Killed);
     node.send(&tcp(HOST_A[0], HOST_B[2], TcpFlags::SYN));
-    node.flows.remove(first);
+    node.flows.remove(first, EndReason::Killed);
     assert_eq!(node.flows.len(), 1, "the slot is another flow's now");
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use gridway_config::FlowTimeouts;
-use gridway_forwarding::flow::{Created, Flow, FlowTable, Key, NewFlow, Side, Traits};
+use gridway_forwarding::flow::{Created, EndReason, Flow, FlowTable, Key, NewFlow, Side, Traits};
 use gridway_forwarding::{PeerId, VnetId};
 use gridway_wire::protocol::Protocol;
 use gridway_wire::tcp::TcpFlags;
@@ -64,6 +64,7 @@ fn telltale(n: u16) -> NewFlow {
         epoch: u32::from(n),
         started_by: if n & 1 == 0 { Side::Local } else { Side::Overlay },
         traits: Traits::PLAIN,
+        acl_line: u32::from(n),
         keys: [Key::local(&tuple(1)), Key::overlay(VnetId(n), &tuple(2))],
     }
 }
@@ -99,8 +100,8 @@ fn no_reader_ever_sees_parts_of_two_flows() {
                 Ok(Created::New(flow) | Created::Evicting(flow) | Created::Existing(flow)) => {
                     assert!(is_whole(&flow, &new), "{flow:?}");
                     match next(&mut random) % 4 {
-                        0 => table.remove(flow.id),
-                        1 => table.rejudged(flow.id, PeerId(n), PeerId(n), u32::from(n) | 1 << 16),
+                        0 => table.remove(flow.id, EndReason::Killed),
+                        1 => table.rejudged(flow.id, PeerId(n), PeerId(n), u32::from(n) | 1 << 16, None),
                         _ => table.touch(flow.id, Side::Local, 1, TcpFlags(0), NOW),
                     }
                 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use gridway_config::FlowTimeouts;
-use gridway_forwarding::flow::{Created, Flow, FlowTable, Key, NewFlow, Side, Traits};
+use gridway_forwarding::flow::{Created, EndReason, Flow, FlowTable, Key, NewFlow, Side, Traits};
 use gridway_forwarding::{PeerId, VnetId};
 use gridway_wire::protocol::Protocol;
 use gridway_wire::tcp::TcpFlags;
@@ -31,6 +31,7 @@ pub(crate) fn new_flow(n: u32, protocol: Protocol) -> NewFlow {
         epoch: 1,
         started_by: Side::Local,
         traits: Traits::PLAIN,
+        acl_line: 10,
         keys: [Key::local(&tuple([10, 1], [172, 16])), Key::overlay(VnetId(3), &tuple([10, 200], [10, 201]))],
     }
 }
@@ -75,7 +76,7 @@ fn a_flow_is_found_from_both_sides_and_from_no_other() {
     assert_eq!(table.find(Side::Overlay, &new.keys[0]), None);
     assert_eq!(table.find(Side::Overlay, &Key::overlay(VnetId(4), &new.keys[1].tuple())), None);
     assert_eq!(table.find(Side::Local, &Key::local(&new.keys[0].tuple().reversed())), None);
-    table.remove(flow.id);
+    table.remove(flow.id, EndReason::Killed);
     assert_eq!(find(&table, &new), [None, None]);
     assert!(table.is_empty());
 }
@@ -111,11 +112,11 @@ fn a_flow_that_shares_one_tuple_replaces_the_stale_one() {
 fn the_id_of_a_flow_that_ended_touches_no_later_one() {
     let table = FlowTable::new(1, [1, 2]);
     let first = create(&table, &new_flow(1, Protocol::UDP), NOW);
-    table.remove(first.id);
+    table.remove(first.id, EndReason::Killed);
     let second = new_flow(2, Protocol::UDP);
     let flow = create(&table, &second, NOW);
-    table.remove(first.id);
-    table.rejudged(first.id, PeerId(77), PeerId(77), 9);
+    table.remove(first.id, EndReason::Killed);
+    table.rejudged(first.id, PeerId(77), PeerId(77), 9, None);
     assert_eq!(find(&table, &second), [Some(flow), Some(flow)]);
 }
 
@@ -124,7 +125,7 @@ fn a_flow_judged_again_is_found_with_its_new_peer() {
     let table = FlowTable::new(1024, [1, 2]);
     let new = new_flow(7, Protocol::UDP);
     let flow = create(&table, &new, NOW);
-    table.rejudged(flow.id, PeerId(9), PeerId(9), 4);
+    table.rejudged(flow.id, PeerId(9), PeerId(9), 4, None);
     let moved = Flow { peer: PeerId(9), back: PeerId(9), epoch: 4, ..flow };
     assert_eq!(find(&table, &new), [Some(moved), Some(moved)]);
 }

@@ -10,6 +10,7 @@ mod flow_table;
 mod fragments;
 mod hairpin;
 mod icmp_errors;
+mod journal;
 mod many_to_one;
 mod mapping_stress;
 mod mirror;

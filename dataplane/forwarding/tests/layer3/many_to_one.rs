@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use gridway_forwarding::flow::EndReason;
 use gridway_forwarding::{DropReason, Inbound};
 use gridway_wire::generate::{Content, PacketSpec};
 use gridway_wire::protocol::Protocol;
@@ -235,7 +236,7 @@ fn a_mapping_lives_as_long_as_one_of_its_flows() {
         true
     });
     for (left, id) in [(1, ids[0]), (1, ids[1]), (1, ids[1]), (0, ids[2])] {
-        node.flows.remove(id);
+        node.flows.remove(id, EndReason::Killed);
         assert_eq!(node.flows.mappings().len(), left);
     }
     assert_eq!(node.refusal(&to_shared(ANOTHER_HOST, (9, 40_000))), Some(DropReason::PatNoMapping));
@@ -406,7 +407,7 @@ fn kill_some(node: &Node, remote: &str) {
         }
         true
     });
-    ids.iter().for_each(|id| node.flows.remove(*id));
+    ids.iter().for_each(|id| node.flows.remove(*id, EndReason::Killed));
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn no_mapping_outlives_its_flows_and_none_serves_two_hosts() {
             fragments: node.fragments.clone(),
             peers: node.peers.clone(),
             monitors: node.monitors.clone(),
+            pings: Arc::default(),
         };
         let counters = Arc::<Counters>::default();
         let mut worker = Forwarder::new(

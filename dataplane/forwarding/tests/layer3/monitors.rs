@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gridway_forwarding::monitor::ProbeFailure;
 use gridway_forwarding::{DropReason, Inbound, MonitorId, PeerId, Target};
 use gridway_wire::generate::{Content, PacketSpec};
 use gridway_wire::packet::{Packet, Transport};
@@ -125,6 +126,9 @@ fn the_route_goes_down_after_so_many_failures_and_up_after_as_many_successes() {
     }
     assert_eq!(way(&mut node, 1), gw_b);
     assert_eq!(node.flows_created(), 1);
+    let [(_, view)] = node.monitors.views()[..] else { panic!("one is configured") };
+    assert_eq!((view.changes, node.monitors.changes()), (2, 2), "down and up");
+    assert_eq!(view.last_failure, Some(ProbeFailure::NoReply));
 }
 
 #[test]

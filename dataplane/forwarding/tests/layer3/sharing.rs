@@ -5,6 +5,7 @@
 //!     sees all far hosts as 172.16.2.1       10.200.3.0/24  behind gw-c
 //! ```
 
+use gridway_forwarding::flow::EndReason;
 use gridway_wire::generate::{Content, PacketSpec};
 use gridway_wire::protocol::Protocol;
 use gridway_wire::tcp::TcpFlags;
@@ -97,6 +98,6 @@ pub(crate) fn kill_all(node: &Node) -> usize {
         ids.push(id);
         true
     });
-    ids.iter().for_each(|id| node.flows.remove(*id));
+    ids.iter().for_each(|id| node.flows.remove(*id, EndReason::Killed));
     ids.len()
 }

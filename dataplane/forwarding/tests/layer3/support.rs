@@ -148,6 +148,7 @@ impl Node {
             fragments: fragments.clone(),
             peers: peers.clone(),
             monitors: monitors.clone(),
+            pings: Arc::default(),
         };
         let hops = Arc::new(data_link());
         let forwarder = Forwarder::new(policy.clone(), hops, shared, counters, DATA_MTU, [5; 32]);

@@ -1,59 +1,27 @@
 //! The control socket: what operators ask a running node.
 
 mod answers;
+mod attend;
+mod follow;
+mod pings;
+mod simulate;
+mod steps;
 
-use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use gridway_control::{Failure, FailureKind, Reply, RequestBuffer, encode_reply};
+use gridway_control::{Failure, FailureKind, Reply};
 
+use self::attend::ConfigRoom;
 use crate::node::Node;
-
-/// Group that may talk to the node.
-const GROUP: &str = "gridway";
-/// How long a client may take to ask, and to take the answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Binds the socket at `path`. A dead one is replaced, a live one means another instance.
-pub(crate) fn bind(path: &Path) -> Result<UnixListener> {
-    let shown = path.display();
-    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
-        std::fs::create_dir_all(directory)
-            .with_context(|| format!("cannot create {}", directory.display()))?;
-        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o750))?;
-        std::os::unix::fs::chown(directory, None, group_id(GROUP))?;
-    }
-    match UnixStream::connect(path) {
-        Ok(_) => bail!("another instance answers at {shown}; stop it first"),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).with_context(|| format!("cannot replace the dead socket {shown}"))?;
-        }
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(path).with_context(|| format!("cannot bind {shown}"))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    std::os::unix::fs::chown(path, None, group_id(GROUP)).with_context(|| format!("cannot chown {shown}"))?;
-    Ok(listener)
-}
-
-/// The number of a group of this machine, by name.
-fn group_id(name: &str) -> Option<u32> {
-    let groups = std::fs::read_to_string("/etc/group").ok()?;
-    groups.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?
-    })
-}
+pub(crate) use answers::{limits, peer_names};
 
 /// Serves clients until the process ends. One thread each, bounded in number.
 pub(crate) fn serve(node: &Arc<Node>, listener: &UnixListener) {
     let clients = Arc::new(AtomicUsize::new(0));
+    let room = Arc::new(ConfigRoom::default());
     let limit = node.config.load().limits.control_clients as usize;
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else {
@@ -63,13 +31,13 @@ pub(crate) fn serve(node: &Arc<Node>, listener: &UnixListener) {
         };
         if clients.load(Ordering::Acquire) >= limit {
             let busy = Failure::new(FailureKind::Busy, format!("{limit} clients are connected already"));
-            drop(send(&mut stream, &Reply::Error(busy)));
+            drop(attend::send(&mut stream, &Reply::Error(busy)));
             continue;
         }
         clients.fetch_add(1, Ordering::AcqRel);
-        let (node, count) = (node.clone(), clients.clone());
+        let (node, count, room) = (node.clone(), clients.clone(), room.clone());
         let spawned = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
-            if let Err(error) = attend(&node, stream) {
+            if let Err(error) = attend::attend(&node, stream, &room) {
                 tracing::debug!(%error, "control client");
             }
             count.fetch_sub(1, Ordering::AcqRel);
@@ -79,35 +47,4 @@ pub(crate) fn serve(node: &Arc<Node>, listener: &UnixListener) {
             tracing::error!(%error, "cannot start a thread for a control client");
         }
     }
-}
-
-fn attend(node: &Arc<Node>, mut stream: UnixStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    if let Ok(peer) = rustix::net::sockopt::socket_peercred(&stream) {
-        tracing::debug!(pid = peer.pid.as_raw_nonzero(), uid = peer.uid.as_raw(), "control client");
-    }
-    let (mut buffer, mut bytes) = (RequestBuffer::default(), [0; 4096]);
-    loop {
-        loop {
-            match buffer.next_request() {
-                Ok(Some(request)) => send(&mut stream, &answers::answer(node, &request))?,
-                Ok(None) => break,
-                Err(error) => {
-                    let failure = Failure::new(FailureKind::BadRequest, error.to_string());
-                    return send(&mut stream, &Reply::Error(failure));
-                }
-            }
-        }
-        match stream.read(&mut bytes)? {
-            0 => return Ok(()),
-            count => buffer.feed(&bytes[..count]),
-        }
-    }
-}
-
-fn send(stream: &mut UnixStream, reply: &Reply) -> io::Result<()> {
-    let bytes = encode_reply(reply)
-        .or_else(|error| encode_reply(&Reply::Error(Failure::new(FailureKind::Internal, error.to_string()))));
-    stream.write_all(&bytes.map_err(io::Error::other)?)
 }

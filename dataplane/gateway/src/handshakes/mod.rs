@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use gridway_config::Peer;
 use gridway_forwarding::PeerId;
-use gridway_proxy::LogBudget;
 use gridway_tunnel::{
     ConnectionId, Established, Handshake, PeerIdentity, RecordBuffer, Session, SessionOptions,
 };
@@ -39,8 +38,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const ACCEPTED_A_TURN: usize = 256;
 /// Handshakes at once from one /24 (IPv4) or /64 (IPv6).
 const PER_SOURCE: usize = 16;
-/// Refusals that are logged in a second; the rest is counted.
-const LOGGED_A_SECOND: u32 = 10;
 
 const LISTENER: Token = Token(0);
 pub(crate) const WAKER: Token = Token(1);
@@ -57,7 +54,6 @@ pub(crate) struct Handshakes {
     next_token: usize,
     next_owner: usize,
     limit: usize,
-    log: LogBudget,
 }
 
 impl Handshakes {
@@ -81,7 +77,6 @@ impl Handshakes {
             next_token: FIRST,
             next_owner: 0,
             limit,
-            log: LogBudget::new(LOGGED_A_SECOND),
         })
     }
 
@@ -163,11 +158,8 @@ impl Handshakes {
                     self.begin(stream, address, handshake, Some(attempt), now);
                 }
                 Err(failure) => {
-                    self.node.book.refused(
-                        &attempt.place.peer,
-                        &format!("{}: {failure}", attempt.address),
-                        now,
-                    );
+                    let (peer, at) = (&attempt.place.peer, attempt.address.to_string());
+                    self.node.book.refused((peer, Some(&at)), &failure.to_string(), now);
                     self.dialler.failed(&attempt, now);
                 }
             }
@@ -356,13 +348,13 @@ impl Handshakes {
             pending.output.extend_from_slice(record.sealed());
         }
         (pending.leaving, pending.deadline) = (true, now + FAREWELL);
-        let (address, dialled) =
-            (pending.address, pending.attempt.as_ref().map(|attempt| attempt.place.peer.clone()));
+        let (at, dialled) =
+            (pending.place(), pending.attempt.as_ref().map(|attempt| attempt.place.peer.clone()));
         let domain = self.node.config.load().node.domain.as_str().to_owned();
         let name = dialled.unwrap_or_else(|| {
             who.strip_suffix(&domain).and_then(|name| name.strip_suffix('.')).unwrap_or(&who).to_owned()
         });
-        self.note_refusal(&name, address, text, now);
+        self.note_refusal(&name, &at, text, now);
         self.advance(token, now);
     }
 
@@ -380,7 +372,7 @@ impl Handshakes {
             }
             (None, _) => pending.address.ip().to_string(),
         };
-        let (address, leaving) = (pending.address, matches!(failure, Failure::Handshake(_)));
+        let (at, leaving) = (pending.place(), matches!(failure, Failure::Handshake(_)));
         if leaving {
             // The alert that says why.
             if let Some(mut handshake) = pending.handshake.take() {
@@ -388,7 +380,7 @@ impl Handshakes {
             }
             (pending.leaving, pending.deadline) = (true, now + FAREWELL);
         }
-        self.note_refusal(&name, address, &failure.to_string(), now);
+        self.note_refusal(&name, &at, &failure.to_string(), now);
         if leaving {
             self.advance(token, now);
         } else {
@@ -396,12 +388,9 @@ impl Handshakes {
         }
     }
 
-    fn note_refusal(&mut self, name: &str, address: SocketAddr, reason: &str, now: Nanos) {
+    fn note_refusal(&self, name: &str, at: &str, reason: &str, now: Nanos) {
         self.node.handshakes.refused.fetch_add(1, Ordering::Relaxed);
-        self.node.book.refused(name, reason, now);
-        if self.log.take(now) {
-            tracing::warn!(peer = name, %address, "tunnel refused: {reason}");
-        }
+        self.node.book.refused((name, Some(at)), reason, now);
     }
 
     fn expire(&mut self, now: Nanos) {

@@ -71,6 +71,14 @@ impl Pending {
         Ok(self.leaving || self.established.is_some())
     }
 
+    /// Where the peer is: one that has dialled had a port of no interest.
+    pub(super) fn place(&self) -> String {
+        match self.attempt {
+            Some(_) => self.address.to_string(),
+            None => self.address.ip().to_string(),
+        }
+    }
+
     fn feed(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let Some(handshake) = &mut self.handshake else { return Ok(()) };
         let progress = handshake.handle_input(bytes)?;

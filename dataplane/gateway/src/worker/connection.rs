@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gridway_proxy::Engine;
 use gridway_tunnel::buffer::HEADER_LEN;
@@ -13,8 +14,11 @@ use gridway_tunnel::{
 use gridway_wire::frame::{ConnectionKind, VnetId};
 use gridway_wire::time::Nanos;
 
+use super::survey::Surveyed;
 use crate::link::Link;
 use crate::pool::{CHUNK_LEN, Chunk, Pools};
+use crate::round_trips::RoundTrips;
+use crate::tcp_info;
 
 /// Sealed records that may wait for the socket: what is sealed cannot be taken back.
 const SEALED_AHEAD: usize = 4;
@@ -48,6 +52,9 @@ pub(crate) struct Connection {
     pub(crate) dialled: bool,
     pub(crate) link: Arc<Link>,
     pub(crate) session: Session,
+    /// Since when it is up, if it is.
+    pub(crate) up_since: Nanos,
+    pub(crate) round_trips: RoundTrips,
     /// The peer's vnets, as it announced them.
     pub(crate) peer_vnets: Vec<(VnetId, String)>,
     records: RecordLayer,
@@ -142,6 +149,8 @@ impl Connection {
             dialled: new.dialled,
             link: new.link,
             session: new.session,
+            up_since: Nanos(0),
+            round_trips: RoundTrips::new(),
             peer_vnets: Vec::new(),
             records: new.records,
             waiting: VecDeque::new(),
@@ -452,6 +461,23 @@ impl Connection {
             pools.give_chunk(chunk);
         }
         lost
+    }
+
+    /// What is to be said of it. The kernel is asked now: two system calls.
+    pub(crate) fn survey(&self, worker: usize, now: Nanos) -> Surveyed {
+        let queue = || self.sealed.iter().chain(&self.waiting);
+        let oldest = queue().map(|outgoing| outgoing.record.closed_at).min();
+        Surveyed {
+            id: self.link.id,
+            peer: self.peer.clone(),
+            carries: self.session.kind(),
+            worker,
+            age: now.since(self.up_since),
+            round_trips: self.round_trips.of_late(now),
+            queued: queue().count(),
+            wait: oldest.map_or(Duration::ZERO, |closed_at| now.since(closed_at)),
+            tcp: tcp_info::of(&self.stream).ok(),
+        }
     }
 
     /// Key updates sent and received.

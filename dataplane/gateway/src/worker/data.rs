@@ -3,6 +3,7 @@
 mod answers;
 mod delivery;
 mod emissions;
+mod eye;
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
+use gridway_forwarding::flow::Side;
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
@@ -25,6 +27,7 @@ use gridway_wire::time::Nanos;
 use gridway_xsk::{BURST, Frame, Port, QueueStatistics};
 
 use self::answers::is_neighbour_solicitation;
+use self::eye::{Eye, Fate, sent_inbound, sent_outbound};
 use super::lanes::{Lanes, Outbox, Packet, mark};
 use crate::held::Held;
 use crate::link::Link;
@@ -48,6 +51,7 @@ pub(crate) struct DataRole {
     lanes: Lanes,
     held: Held,
     burst: Vec<Frame>,
+    eye: Eye,
     /// Laws of the node's rate limits: egress, ingress.
     throttled: [CoDel; 2],
 }
@@ -67,6 +71,7 @@ impl DataRole {
                 fragments: node.fragments.clone(),
                 peers: node.peers.clone(),
                 monitors: node.monitors.clone(),
+                pings: node.pings.clone(),
             },
             counters.clone(),
             node.data_mtu(),
@@ -85,6 +90,7 @@ impl DataRole {
             lanes: Lanes::new(node.clone()),
             held: Held::new(node.config.load().limits.held_packets as usize),
             burst: Vec::with_capacity(BURST),
+            eye: Eye::new(worker),
             throttled: Default::default(),
             node,
         }
@@ -98,6 +104,7 @@ impl DataRole {
     /// Takes in what changed since the last burst, and sends packets whose neighbour is known now.
     pub(crate) fn begin_burst(&mut self) {
         self.forwarder.begin_burst(|| self.policy.load());
+        self.eye.begin_burst(&self.node.watch);
         let hops = self.next_hops.load();
         if !Arc::ptr_eq(hops, &self.hops_seen) {
             self.hops_seen = hops.clone();
@@ -165,7 +172,13 @@ impl DataRole {
         let bytes = self.port.packet_mut(&mut frame);
         let (header, packet) = bytes.split_at_mut(ETHERNET_HEADER_LEN);
         self.counters.outbound.received_bytes.add(packet.len() as u64);
-        let result = match self.forwarder.outbound(packet, now) {
+        let look = self.eye.look(Side::Local, None, packet, &mut self.forwarder);
+        let verdict = match look {
+            None => self.forwarder.outbound(packet, now),
+            Some(_) => self.forwarder.outbound_at_length(packet, now),
+        };
+        let seen = look.map(|look| (look, sent_outbound(verdict, packet)));
+        let result = match verdict {
             Outbound::Tunnel { to, len } => {
                 let law = &mut self.throttled[0];
                 throttle(&self.node.egress, law, &mut packet[..len], &self.counters.outbound, now).and_then(
@@ -177,10 +190,16 @@ impl DataRole {
                     },
                 )
             }
-            Outbound::Answer { len, .. } => return self.answer_host(queue, frame, len),
-            Outbound::Held => Ok(()),
+            Outbound::Answer { .. } | Outbound::Held => Ok(()),
             Outbound::Drop(reason) => Err(reason),
         };
+        if let Some((look, bytes)) = seen {
+            let fate = Fate::outbound(verdict, result, bytes);
+            self.eye.show(&look, &fate, &mut self.forwarder, now);
+        }
+        if let Outbound::Answer { len, .. } = verdict {
+            return self.answer_host(queue, frame, len);
+        }
         match result {
             Ok(()) => self.counters.outbound.queued.add(1),
             Err(_) => self.forwarder.emissions.discard_pieces(),
@@ -228,9 +247,7 @@ impl DataRole {
         }
         for packet in packets {
             counters.received_bytes.add(packet.len() as u64);
-            let law = &mut self.throttled[1];
-            let result = throttle(&self.node.ingress, law, packet, counters, now)
-                .and_then(|()| self.inbound_packet(link, vnet, packet, now, outbox));
+            let result = self.inbound_packet(link, vnet, packet, now, outbox);
             if let Err(reason) = result {
                 self.forwarder.emissions.discard_pieces();
                 counters.drop(reason, 1);
@@ -249,7 +266,33 @@ impl DataRole {
         now: Nanos,
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
-        match self.forwarder.inbound(link.peer, vnet, packet, now) {
+        let by = Some((link.peer, vnet));
+        let look = self.eye.look(Side::Overlay, by, packet, &mut self.forwarder);
+        let law = &mut self.throttled[1];
+        let verdict = match throttle(&self.node.ingress, law, packet, &self.counters.inbound, now) {
+            Ok(()) if look.is_none() => self.forwarder.inbound(link.peer, vnet, packet, now),
+            Ok(()) => self.forwarder.inbound_at_length(link.peer, vnet, packet, now),
+            Err(reason) => Inbound::Drop(reason),
+        };
+        let seen = look.map(|look| (look, sent_inbound(verdict, packet)));
+        let result = self.carry_out(verdict, link, vnet, packet, now, outbox);
+        if let Some((look, bytes)) = seen {
+            let fate = Fate::inbound(verdict, result, bytes);
+            self.eye.show(&look, &fate, &mut self.forwarder, now);
+        }
+        result
+    }
+
+    fn carry_out(
+        &mut self,
+        verdict: Inbound,
+        link: &Link,
+        vnet: VnetId,
+        packet: &mut [u8],
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) -> Result<(), DropReason> {
+        match verdict {
             Inbound::Deliver { destination, len } => {
                 self.deliver(destination, &mut packet[..len], false, now, outbox)
             }

@@ -3,6 +3,7 @@
 pub(crate) mod connection;
 mod data;
 mod lanes;
+pub(crate) mod survey;
 mod tunnel;
 
 use std::io;
@@ -116,11 +117,16 @@ impl Worker {
             self.me().sleeping.store(true, Ordering::SeqCst);
             // Whoever put something into a queue before it saw the flag does not wake us.
             if self.inboxes_are_empty() {
-                timeout = self.time_to_sleep();
+                let now = self.node.clock.now();
+                timeout = self.time_to_sleep(now);
                 self.counters.sleeps.add(1);
+                self.me().slept.begin(now);
             }
         }
         let polled = self.poll.poll(events, Some(timeout));
+        if !timeout.is_zero() {
+            self.me().slept.end(self.node.clock.now());
+        }
         self.me().sleeping.store(false, Ordering::Release);
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -143,12 +149,12 @@ impl Worker {
         me.records.is_empty() && me.chunks.is_empty() && self.control.is_empty() && no_news && no_more
     }
 
-    fn time_to_sleep(&self) -> Duration {
+    fn time_to_sleep(&self, now: Nanos) -> Duration {
         let due =
             self.tunnel.as_ref().map_or(self.next_tick, |tunnel| tunnel.next_timeout().min(self.next_tick));
         let due = if self.index == 0 { due.min(self.node.monitors.next_timeout()) } else { due };
         // Rounded up to what the poll can express, or it would be called again and again just before.
-        due.since(self.node.clock.now()) + Duration::from_millis(1)
+        due.since(now) + Duration::from_millis(1)
     }
 
     /// One turn of the loop. Returns whether there was anything to do.
@@ -262,6 +268,9 @@ impl Worker {
             if let Control::Stop = message {
                 self.stopping = true;
             }
+            if let (Control::Ping(identifier, sequence, to), Some(data)) = (&message, &mut self.data) {
+                data.ping(*identifier, *sequence, *to, now, &mut self.outbox);
+            }
             if let Some(tunnel) = &mut self.tunnel {
                 match message {
                     Control::Adopt(connection) => tunnel.adopt(*connection, now),
@@ -270,8 +279,13 @@ impl Worker {
                     Control::Rejudge => tunnel.rejudge(now),
                     Control::Settle(connection) => tunnel.settle_here(*connection, now),
                     Control::EndSessions(ids) => tunnel.proxy().end_sessions(&ids, now),
+                    Control::Survey(answer) => {
+                        // Who asked may have gone; there is room for every worker's answer.
+                        drop(answer.try_send(tunnel.survey(now)));
+                    }
                     Control::Reconfigured => tunnel.reconfigure(now),
                     Control::Stop => tunnel.stop(now),
+                    Control::Ping(..) => {}
                 }
             }
         }

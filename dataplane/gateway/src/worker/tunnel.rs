@@ -5,15 +5,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use gridway_control::Severity;
 use gridway_forwarding::{Counters, DropReason};
 use gridway_proxy::Engine;
 use gridway_tunnel::arbiter::Claim;
-use gridway_tunnel::{ConnectionId, Contents, Event, PeerHello, RecordBuffer, Verdict};
+use gridway_tunnel::{Closed, ConnectionId, Contents, Event, PeerHello, RecordBuffer, Verdict};
 use gridway_wire::frame::{CloseReason, ConnectionKind, VnetId};
 use gridway_wire::time::Nanos;
 use mio::{Interest, Registry, Token};
 
 use super::connection::{Connection, Deliver, End, NewConnection};
+use super::survey::Surveyed;
 use crate::doors::NodeDoors;
 use crate::link::Link;
 use crate::node::{Control, Node};
@@ -72,7 +74,8 @@ impl TunnelRole {
         if let Err(error) = self.registry.register(&mut connection.stream, token(id), interest) {
             tracing::error!(%error, peer = connection.peer, "cannot poll a tunnel socket");
             let (peer, kind) = (&connection.peer, connection.session.kind());
-            self.node.book.ended(peer, kind, &connection.link, &error.to_string(), now);
+            let why = (Severity::Error, &*error.to_string());
+            self.node.book.ended((peer, kind), &connection.link, why, now);
             return;
         }
         self.next_timeout = self.next_timeout.min(connection.session.next_timeout());
@@ -245,7 +248,8 @@ impl TunnelRole {
                 }
             }
             Event::RoundTrip(time) => {
-                if let Some(connection) = self.connections.get(&id) {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.round_trips.add(time, now);
                     match connection.session.kind() {
                         ConnectionKind::Packets => self.node.book.round_trip(&connection.peer, time),
                         ConnectionKind::Streams => self.proxy.set_round_trip(id, time),
@@ -265,18 +269,14 @@ impl TunnelRole {
         let dialler_is_smaller = (own.as_str() < connection.peer.as_str()) == connection.dialled;
         let claim =
             Claim { instance: hello.instance, index: hello.index, dialled_by_smaller: dialler_is_smaller };
-        let (book, address) = (&self.node.book, connection.address.clone());
+        let (book, address) = (&self.node.book, &connection.address);
         match book.claim(&connection.peer, hello, claim, address, &connection.link, now) {
             Some(Verdict::Keep { close }) => {
                 connection.session.accept();
+                connection.up_since = now;
                 let (index, streams) = (hello.index, hello.kind == ConnectionKind::Streams);
-                tracing::info!(
-                    peer = connection.peer,
-                    address = connection.address,
-                    index,
-                    streams,
-                    "peer up"
-                );
+                let (peer, address) = (&connection.peer, &connection.address);
+                tracing::debug!(peer, address, index, streams, "connection up");
                 if streams {
                     self.settle(id);
                 }
@@ -304,7 +304,7 @@ impl TunnelRole {
                 } else {
                     format!("{}: {text}", reason.name())
                 };
-                self.bury(connection, &why, now);
+                self.bury(connection, (severity(reason), &why), now);
             }
         }
     }
@@ -317,16 +317,20 @@ impl TunnelRole {
             {
                 connection.session.close(notice, &closed.to_string());
             }
-            self.bury(connection, &end.to_string(), now);
+            let severity = match &end {
+                End::Session(Closed::ByPeer { reason, .. }) => severity(*reason),
+                _ => Severity::Error,
+            };
+            self.bury(connection, (severity, &end.to_string()), now);
         }
     }
 
-    fn bury(&mut self, mut connection: Connection, why: &str, now: Nanos) {
+    fn bury(&mut self, mut connection: Connection, (severity, why): (Severity, &str), now: Nanos) {
         let was_up = connection.session.is_up();
         let (peer, kind, link) =
             (connection.peer.clone(), connection.session.kind(), connection.link.clone());
         let (updates_sent, updates_received) = connection.key_updates();
-        tracing::info!(
+        tracing::debug!(
             peer,
             address = connection.address,
             was_up,
@@ -341,7 +345,7 @@ impl TunnelRole {
         let lost = connection.end(now, &self.node.pools, &mut written);
         count_written(&self.counters, &link, written);
         self.count_lost(lost);
-        self.node.book.ended(&peer, kind, &link, why, now);
+        self.node.book.ended((&peer, kind), &link, (severity, why), now);
         if kind == ConnectionKind::Streams {
             self.proxy.detach(link.id, now);
         }
@@ -405,6 +409,12 @@ impl TunnelRole {
         self.close(&worn, CloseReason::None, "all stream numbers are used up", now);
     }
 
+    /// Tells of the connections that are up.
+    pub(crate) fn survey(&self, now: Nanos) -> Vec<Surveyed> {
+        let up = self.connections.values().filter(|connection| connection.session.is_up());
+        up.map(|connection| connection.survey(self.worker, now)).collect()
+    }
+
     /// Takes a new configuration into force.
     pub(crate) fn reconfigure(&mut self, now: Nanos) {
         let (plan, mine) = self.node.plan_of(self.worker);
@@ -433,6 +443,16 @@ impl TunnelRole {
     pub(crate) fn stop(&mut self, now: Nanos) {
         let all: Vec<_> = self.connections.keys().copied().collect();
         self.close(&all, CloseReason::ShuttingDown, "", now);
+    }
+}
+
+/// How bad it is that a tunnel ends because one of its nodes wants it to.
+fn severity(reason: CloseReason) -> Severity {
+    match reason {
+        CloseReason::None | CloseReason::ShuttingDown | CloseReason::Duplicate | CloseReason::Policy => {
+            Severity::Warning
+        }
+        _ => Severity::Error,
     }
 }
 

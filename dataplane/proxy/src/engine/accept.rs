@@ -162,11 +162,6 @@ impl Engine {
                     Some(format!("cannot listen at {}: {error}", connector.listen))
                 }
             };
-            if let Some(error) = &error
-                && listening.tally.error().as_ref() != Some(error)
-            {
-                tracing::error!(connector = &*listening.name, "{error}");
-            }
             listening.tally.set_error(error);
         }
         if again && !std::mem::replace(&mut self.listening_again, true) {

@@ -4,7 +4,7 @@ use gridway_wire::time::Nanos;
 
 /// Lines a second; whoever has none left counts, or logs at a lower level.
 #[derive(Debug)]
-pub struct LogBudget {
+pub(crate) struct LogBudget {
     a_second: u32,
     second: u64,
     lines: u32,
@@ -12,13 +12,12 @@ pub struct LogBudget {
 
 impl LogBudget {
     /// A budget of this many lines a second.
-    #[must_use]
-    pub fn new(a_second: u32) -> Self {
+    pub(crate) fn new(a_second: u32) -> Self {
         Self { a_second, second: 0, lines: 0 }
     }
 
     /// Whether another line may be written.
-    pub fn take(&mut self, now: Nanos) -> bool {
+    pub(crate) fn take(&mut self, now: Nanos) -> bool {
         if self.second != now.as_secs() {
             (self.second, self.lines) = (now.as_secs(), 0);
         }

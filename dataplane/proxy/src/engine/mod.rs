@@ -36,7 +36,7 @@ use slab::Slab;
 
 pub use book::{SessionBook, SessionInfo, SessionState, Side, Tally};
 pub use doors::Doors;
-pub use log_budget::LogBudget;
+use log_budget::LogBudget;
 pub use plan::{Listener, Plan};
 pub use refusal::Refusal;
 pub use resolver::Wake;

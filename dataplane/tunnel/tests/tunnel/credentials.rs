@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use gridway_pki::CertificateRequest;
 use gridway_tunnel::credentials::PemFiles;
+use gridway_tunnel::terms::Part;
 use gridway_tunnel::{CredentialError, Credentials, IdentityError};
 use rustls::{CertificateError, Error};
 
@@ -26,6 +27,22 @@ fn chain_error(result: Result<Credentials, CredentialError>) -> CertificateError
 #[test]
 fn proper_credentials_say_who_the_node_is() {
     assert_eq!(credentials(A).identity().dns_name, A);
+}
+
+#[test]
+fn credentials_say_for_how_long_each_part_is_good() {
+    let now = SystemTime::now();
+    let credentials = load(&issue(&CA, &request(A)), A, Some(&crl(&[], now, DAY * 3))).unwrap();
+    let left = |part| {
+        let mut terms = credentials.terms().iter().filter(|term| term.part == part);
+        let (term, None) = (terms.next().expect("one term"), terms.next()) else { panic!("{part:?} twice") };
+        assert!(term.from <= now);
+        (term.name.as_str(), term.until.duration_since(now).unwrap().as_secs().div_ceil(3_600))
+    };
+    assert_eq!(left(Part::Crl).1, 72);
+    assert_eq!(left(Part::Certificate).0, A);
+    assert!(left(Part::Ca).1 > 72, "{:?}", credentials.terms());
+    assert_eq!(credentials.terms().len(), 3);
 }
 
 #[test]

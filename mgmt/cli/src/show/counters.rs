@@ -1,14 +1,14 @@
 //! `gridway counters`.
 
-use std::io::{self, Write};
-
 use gridway_control::{Counters, Drops};
 
+use super::page::Page;
 use crate::table::Table;
 
-pub(super) fn counters(counters: &Counters, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn counters(counters: &Counters) -> Page {
+    let mut page = Page::default();
     let (outbound, inbound) = (&counters.outbound, &counters.inbound);
-    let mut table = Table::new(["PACKETS", "LOCAL TO OVERLAY>", "OVERLAY TO LOCAL>"]);
+    let mut table = Table::new(["PACKETS", "LOCAL TO OVERLAY+", "OVERLAY TO LOCAL+"]);
     let mut row =
         |name: &str, outbound: String, inbound: String| table.row([name.to_owned(), outbound, inbound]);
     row("received", outbound.rx_packets.to_string(), inbound.rx_packets.to_string());
@@ -26,36 +26,38 @@ pub(super) fn counters(counters: &Counters, out: &mut impl Write) -> io::Result<
     row("received bytes", outbound.rx_bytes.to_string(), inbound.rx_bytes.to_string());
     row("forwarded bytes", outbound.tunnelled_bytes.to_string(), inbound.delivered_bytes.to_string());
     row("relayed bytes", String::new(), inbound.relayed_bytes.to_string());
-    table.write(out)?;
+    page.push(table);
 
-    writeln!(out)?;
-    let mut table = Table::new(["NODE", "COUNT>"]);
+    let mut table = Table::new(["NODE", "COUNT+"]);
     for (name, count) in [
         ("flows created", counters.flows_created),
         ("flows evicted", counters.flows_evicted),
+        ("flow log: records", counters.flow_log.records),
+        ("flow log: dropped", counters.flow_log.dropped),
+        ("flow log: IPFIX lost", counters.flow_log.ipfix_lost),
+        ("flow log: JSON lost", counters.flow_log.json_lost),
         ("ECN marked", counters.ecn_marked),
         ("ICMP errors suppressed", counters.icmp_errors_suppressed),
+        ("unknown frames", counters.unknown_frames),
+        ("sleeps of workers", counters.sleeps),
     ] {
         table.row([name.to_owned(), count.to_string()]);
     }
-    table.write(out)?;
+    page.push(table);
 
     let mut reasons: Vec<&String> = outbound.drops.keys().chain(inbound.drops.keys()).collect();
     reasons.sort_unstable();
     reasons.dedup();
     let count = |drops: &Drops, reason: &String| drops.get(reason).copied().unwrap_or(0);
-    let mut table = Table::new(["DROPPED", "LOCAL TO OVERLAY>", "OVERLAY TO LOCAL>"]);
-    let mut any = false;
+    let mut table = Table::new(["DROPPED", "LOCAL TO OVERLAY+", "OVERLAY TO LOCAL+"]);
     for reason in reasons {
         let (outbound, inbound) = (count(&outbound.drops, reason), count(&inbound.drops, reason));
         if outbound > 0 || inbound > 0 {
             table.row([reason.clone(), outbound.to_string(), inbound.to_string()]);
-            any = true;
         }
     }
-    if any {
-        writeln!(out)?;
-        table.write(out)?;
+    if !table.is_empty() {
+        page.push(table);
     }
-    Ok(())
+    page
 }

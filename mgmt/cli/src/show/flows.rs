@@ -1,10 +1,8 @@
 //! `gridway flows`.
 
-use std::net::SocketAddr;
+use gridway_control::{FlowRow, Flows};
 
-use gridway_control::{FlowRow, Flows, Tuple};
-
-use super::span;
+use super::unit::{ends, protocol, span};
 use crate::table::Table;
 
 /// Says on standard error that there are more flows than shown.
@@ -19,7 +17,8 @@ pub(super) fn warn_of_more(flows: &Flows) {
 pub(super) fn flows(flows: &Flows) -> Table {
     let mut table =
         Table::new(["VNET", "PROTO", "LOCAL", "STATE", "PACKETS OUT>", "BYTES OUT>", "AGE>", "FLAGS OUT"]);
-    table.row(["PEER", " ", "VIRTUAL", "STARTED BY, NAT", "IN", "IN", "IDLE", "IN"].map(ToOwned::to_owned));
+    table
+        .row(["PEER", "RULE", "VIRTUAL", "STARTED BY, NAT", "IN", "IN", "IDLE", "IN"].map(ToOwned::to_owned));
     for row in &flows.rows {
         table.row([
             row.vnet.clone(),
@@ -33,7 +32,7 @@ pub(super) fn flows(flows: &Flows) -> Table {
         ]);
         table.row([
             row.peer.clone(),
-            " ".to_owned(),
+            row.acl_line.map(|line| line.to_string()).unwrap_or_default(),
             ends(&row.virtual_tuple),
             kind(row),
             row.inbound.packets.to_string(),
@@ -49,21 +48,4 @@ pub(super) fn flows(flows: &Flows) -> Table {
 fn kind(row: &FlowRow) -> String {
     let relayed = if row.relayed { ", relayed" } else { "" };
     format!("{}, {}{relayed}", row.started_by.as_str(), row.translation.as_str())
-}
-
-fn protocol(number: u8) -> String {
-    match number {
-        1 => "icmp".to_owned(),
-        6 => "tcp".to_owned(),
-        17 => "udp".to_owned(),
-        58 => "icmpv6".to_owned(),
-        number => number.to_string(),
-    }
-}
-
-/// `10.1.0.2:40000 > 172.16.2.2:443`.
-fn ends(tuple: &Tuple) -> String {
-    let source = SocketAddr::new(tuple.src, tuple.sport);
-    let destination = SocketAddr::new(tuple.dst, tuple.dport);
-    format!("{source} > {destination}")
 }

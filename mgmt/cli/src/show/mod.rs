@@ -1,25 +1,35 @@
 //! Answers as JSON, or for people.
 
+pub(crate) mod config;
 mod counters;
+pub(crate) mod events;
 mod flows;
+pub(crate) mod packet;
+mod page;
 mod policy;
 mod sessions;
-mod status;
+pub(crate) mod status;
+pub(crate) mod unit;
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gridway_control::{ClientError, Killed, Reply};
+use gridway_control::{Killed, Reply};
 use serde::Serialize;
 
 use crate::error::CliError;
+pub(crate) use page::Page;
 
-/// None is no for an answer.
-fn some(killed: Killed) -> Result<(), CliError> {
-    match killed {
-        Killed::Flows(0) => Err(CliError::NoFlow),
-        Killed::Sessions(0) => Err(CliError::NoSession),
-        Killed::Flows(_) | Killed::Sessions(_) => Ok(()),
+/// Shows an answer; one that says no is an error behind it.
+pub(crate) fn show(reply: &Reply, as_json: bool, out: &mut impl Write) -> Result<(), CliError> {
+    notes(reply);
+    if as_json {
+        json(reply, out)?;
+        some(reply)
+    } else {
+        some(reply)?;
+        page(reply).write(out)?;
+        Ok(())
     }
 }
 
@@ -29,94 +39,99 @@ pub(crate) fn json(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> 
         Reply::Status(status) => write_json(status, out),
         Reply::Peers(rows) => write_json(rows, out),
         Reply::Routes(rows) => write_json(rows, out),
-        Reply::Flows(flows) => {
-            flows::warn_of_more(flows);
-            write_json(&flows.rows, out)
-        }
-        Reply::Killed(killed) => {
-            write_json(killed, out)?;
-            some(*killed)
-        }
-        Reply::Sessions(sessions) => {
-            sessions::warn_of_more(sessions);
-            write_json(&sessions.rows, out)
-        }
+        Reply::Flows(flows) => write_json(&flows.rows, out),
+        Reply::Killed(killed) => write_json(killed, out),
+        Reply::Sessions(sessions) => write_json(&sessions.rows, out),
         Reply::Connectors(rows) => write_json(rows, out),
         Reply::Services(rows) => write_json(rows, out),
         Reply::Counters(counters) => write_json(counters, out),
         Reply::Nat(rows) => write_json(rows, out),
         Reply::Acl(rows) => write_json(rows, out),
-        Reply::Config(config) => write_json(&toml::from_str::<serde_json::Value>(&config.toml)?, out),
+        Reply::Config(config) | Reply::Version(config) => {
+            write_json(&toml::from_str::<serde_json::Value>(&config.toml)?, out)
+        }
         Reply::Limits(rows) => write_json(rows, out),
-        Reply::Error(failure) => Err(ClientError::from(failure.clone()).into()),
-        other => write_json(&serde_json::to_value(other)?["value"], out),
+        Reply::Connections(rows) => write_json(rows, out),
+        Reply::ConfigState(state) => write_json(state, out),
+        Reply::Judgement(judgement) => write_json(judgement, out),
+        Reply::InForce(in_force) => write_json(in_force, out),
+        Reply::Events(events) => write_json(events, out),
+        Reply::Trace(trace) => write_json(trace, out),
+        Reply::Captured(packet) => write_json(packet, out),
+        Reply::Ping(ping) => write_json(ping, out),
+        Reply::End(end) => write_json(end, out),
+        Reply::History(rows) => write_json(rows, out),
+        Reply::Error(failure) => write_json(failure, out),
     }
 }
 
 /// Tables and lines.
-pub(crate) fn text(reply: &Reply, out: &mut impl Write) -> Result<(), CliError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+pub(crate) fn page(reply: &Reply) -> Page {
+    let now = now();
     match reply {
-        Reply::Status(status) => status::status(status, out)?,
-        Reply::Peers(rows) => status::peers(rows).write(out)?,
-        Reply::Routes(rows) => policy::routes(rows).write(out)?,
-        Reply::Flows(flows) => {
-            flows::warn_of_more(flows);
-            flows::flows(flows).write(out)?;
-        }
-        Reply::Killed(killed) => {
-            some(*killed)?;
-            match killed {
-                Killed::Flows(count) => writeln!(out, "{count} flow(s) ended")?,
-                Killed::Sessions(count) => writeln!(out, "{count} session(s) ended")?,
-            }
-        }
-        Reply::Sessions(sessions) => {
-            sessions::warn_of_more(sessions);
-            sessions::sessions(sessions).write(out)?;
-        }
-        Reply::Connectors(rows) => sessions::connectors(rows).write(out)?,
-        Reply::Services(rows) => sessions::services(rows).write(out)?,
-        Reply::Counters(counters) => counters::counters(counters, out)?,
-        Reply::Nat(rows) => policy::nat(rows, now).write(out)?,
-        Reply::Acl(rows) => policy::acl(rows, now).write(out)?,
-        Reply::Config(config) => write!(out, "{}", config.toml)?,
-        Reply::Limits(rows) => status::limits(rows).write(out)?,
-        Reply::Error(failure) => return Err(ClientError::from(failure.clone()).into()),
-        other => json(other, out)?,
+        Reply::Status(status) => status::status(status, now),
+        Reply::Peers(rows) => status::peers(rows).into(),
+        Reply::Routes(rows) => policy::routes(rows).into(),
+        Reply::Flows(flows) => flows::flows(flows).into(),
+        Reply::Killed(Killed::Flows(count)) => Page::text(format!("{count} flow(s) ended\n")),
+        Reply::Killed(Killed::Sessions(count)) => Page::text(format!("{count} session(s) ended\n")),
+        Reply::Sessions(sessions) => sessions::sessions(sessions).into(),
+        Reply::Connectors(rows) => sessions::connectors(rows).into(),
+        Reply::Services(rows) => sessions::services(rows).into(),
+        Reply::Counters(counters) => counters::counters(counters),
+        Reply::Nat(rows) => policy::nat(rows, now).into(),
+        Reply::Acl(rows) => policy::acl(rows, now).into(),
+        Reply::Config(config) | Reply::Version(config) => Page::text(&config.toml),
+        Reply::Limits(rows) => status::limits(rows).into(),
+        Reply::Connections(rows) => status::connections(rows).into(),
+        Reply::ConfigState(state) => config::state(state, now),
+        Reply::Judgement(judgement) => config::judgement(judgement),
+        Reply::InForce(in_force) => Page::text(&in_force.toml),
+        Reply::Events(events) => events::events(events).into(),
+        Reply::Trace(trace) => Page::text(packet::trace(trace)),
+        Reply::Captured(packet) => Page::text(packet::captured(packet)),
+        Reply::Ping(ping) => Page::text(packet::ping(ping)),
+        Reply::End(end) => Page::text(format!("{} row(s), {} missed\n", end.rows, end.missed)),
+        Reply::History(rows) => config::history(rows).into(),
+        Reply::Error(failure) => Page::text(format!("{failure}\n")),
     }
-    Ok(())
 }
 
-fn write_json(value: &impl Serialize, out: &mut impl Write) -> Result<(), CliError> {
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// None is no for an answer.
+fn some(reply: &Reply) -> Result<(), CliError> {
+    match reply {
+        Reply::Killed(Killed::Flows(0)) => Err(CliError::NoFlow),
+        Reply::Killed(Killed::Sessions(0)) => Err(CliError::NoSession),
+        _ => Ok(()),
+    }
+}
+
+/// Says on standard error what the answer leaves out.
+fn notes(reply: &Reply) {
+    match reply {
+        Reply::Flows(flows) => flows::warn_of_more(flows),
+        Reply::Sessions(sessions) => sessions::warn_of_more(sessions),
+        Reply::Events(events) if events.missed > 0 => {
+            eprintln!("{} event(s) were forgotten before they were asked for", events.missed);
+        }
+        _ => {}
+    }
+}
+
+pub(crate) fn write_json(value: &impl Serialize, out: &mut impl Write) -> Result<(), CliError> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)?;
     Ok(())
 }
 
-/// Seconds as people say them: `59s`, `3m20s`, `5h3m`, `12d4h`.
-fn span(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m{}s", seconds % 60),
-        (0, _, _) => format!("{hours}h{}m", minutes % 60),
-        _ => format!("{days}d{}h", hours % 24),
-    }
-}
-
-/// Microseconds as milliseconds: `1.234 ms`.
-fn milliseconds(microseconds: u64) -> String {
-    format!("{}.{:03} ms", microseconds / 1000, microseconds % 1000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::span;
-
-    #[test]
-    fn spans_show_two_units() {
-        let spans = [0, 59, 60, 3599, 3600, 86_400, 1_000_000].map(span);
-        assert_eq!(spans, ["0s", "59s", "1m0s", "59m59s", "1h0m", "1d0h", "11d13h"]);
-    }
+/// JSON in one line, for lists that come row by row.
+pub(crate) fn write_json_line(value: &impl Serialize, out: &mut impl Write) -> Result<(), CliError> {
+    serde_json::to_writer(&mut *out, value)?;
+    writeln!(out)?;
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use gridway_control::{AclRow, MonitorRow, NatRow, RouteRow};
 
-use super::{milliseconds, span};
+use super::unit::{ago, milliseconds};
 use crate::table::Table;
 
 pub(super) fn routes(rows: &[RouteRow]) -> Table {
@@ -43,11 +43,12 @@ pub(super) fn nat(rows: &[NatRow], now: u64) -> Table {
         "LOCAL",
         "VIRTUAL",
         "PORTS>",
-        "EXHAUSTED>",
-        "HITS>",
+        "EXHAUSTED+",
+        "HITS+",
         "FIRST>",
         "LAST>",
-    ]);
+    ])
+    .keyed_by(5);
     for row in rows {
         table.row([
             row.vnet.clone(),
@@ -74,10 +75,11 @@ pub(super) fn acl(rows: &[AclRow], now: u64) -> Table {
         "SOURCE",
         "DESTINATION",
         "PORTS",
-        "HITS>",
+        "HITS+",
         "FIRST>",
         "LAST>",
-    ]);
+    ])
+    .keyed_by(2);
     for row in rows {
         table.row([
             row.vnet.clone(),
@@ -102,8 +104,4 @@ fn ports(row: &NatRow) -> String {
         (Some(used), None) => used.to_string(),
         (None, _) => String::new(),
     }
-}
-
-fn ago(time: Option<u64>, now: u64) -> String {
-    time.map_or(String::new(), |time| format!("{} ago", span(now.saturating_sub(time))))
 }

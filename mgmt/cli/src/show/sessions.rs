@@ -2,7 +2,7 @@
 
 use gridway_control::{ConnectorRow, Refusals, ServiceRow, Sessions};
 
-use super::span;
+use super::unit::span;
 use crate::table::Table;
 
 /// Says on standard error that there are more sessions than shown.
@@ -74,11 +74,12 @@ pub(super) fn services(rows: &[ServiceRow]) -> Table {
         "TARGET",
         "PEERS",
         "SESSIONS>",
-        "OPENED>",
-        "BYTES IN>",
-        "BYTES OUT>",
+        "OPENED+",
+        "BYTES IN+",
+        "BYTES OUT+",
         "REFUSED",
-    ]);
+    ])
+    .keyed_by(3);
     for row in rows {
         table.row([
             row.name.clone().unwrap_or_default(),
@@ -95,8 +96,7 @@ pub(super) fn services(rows: &[ServiceRow]) -> Table {
     table
 }
 
-/// `not_allowed 7, session_limit 2`.
-/// Refusals by reason, and lost datagrams.
+/// Refusals by reason, and lost datagrams: `not_allowed 7, session_limit 2`.
 fn refused(reasons: &Refusals, lost: u64) -> String {
     let all = reasons.iter().map(|(reason, count)| (reason.as_str(), *count)).chain([("lost", lost)]);
     let occurred = all.filter(|(_, count)| *count > 0);

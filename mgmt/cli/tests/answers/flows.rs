@@ -32,6 +32,7 @@ fn flow() -> FlowRow {
         tcp_flags: "SYN,ACK".into(),
         tcp_flags_out: "SYN".into(),
         tcp_flags_in: "ACK".into(),
+        acl_line: Some(4_294_967_295),
     }
 }
 
@@ -50,6 +51,8 @@ fn flow_filters_reach_the_node_and_a_cut_list_is_told() {
     let list = json(&ask(&["flows", "--json"], &reply).1);
     assert_eq!(list[0]["virtual"]["src"], "fd00::1");
     assert_eq!(list[0]["outbound"]["packets"], 2);
+    assert!(table.contains("RULE") && table.contains("4294967295"), "{table}");
+    assert_eq!(list[0]["acl_line"], 4_294_967_295_u32);
     assert_eq!((&list[0]["translation"], &list[0]["started_by"]), (&"port".into(), &"overlay".into()));
 }
 

@@ -3,46 +3,43 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod api;
+mod config;
+mod events;
+mod fake;
 mod flows;
+mod packets;
 mod policy;
 mod sessions;
+mod top;
+mod watch;
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Command, Output};
-use std::thread;
+use std::process::Output;
 
 use gridway_control::{
     ConfigText, Counters, Drops, Failure, FailureKind, InboundCounters, OutboundCounters, PeerRow, PeerState,
-    Reply, Request, decode_request, encode_reply,
+    Reply, Request,
 };
 
-/// Runs `gridway` against a socket that takes one request, which is returned, and gives `reply`.
-/// Arguments with spaces between are several.
+use fake::FakeNode;
+
+/// Runs `gridway` against a node that gives `reply`, and returns what it was asked. Arguments with spaces between
+/// are several.
 fn ask(args: &[&str], reply: &Reply) -> (Request, Output) {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("node.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let line = encode_reply(reply).unwrap();
-    let server = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        BufReader::new(&stream).read_until(b'\n', &mut request).unwrap();
-        let _told = stream.write_all(&line).is_ok();
-        decode_request(&request).ok()
-    });
-    let binary = env!("CARGO_BIN_EXE_gridway");
-    let args = args.iter().flat_map(|arg| arg.split(' '));
-    let output = Command::new(binary).args(args).arg("--socket").arg(&socket).output().unwrap();
-    // Whoever never asked must not be waited for.
-    drop(UnixStream::connect(&socket));
-    let request = server.join().unwrap().unwrap_or_else(|| panic!("nothing asked: {output:?}"));
+    let reply = reply.clone();
+    let node = FakeNode::new(move |_| vec![reply.clone()]);
+    let output = node.run(&args.join(" "));
+    let request = node.requests().pop().unwrap_or_else(|| panic!("nothing asked: {output:?}"));
     (request, output)
 }
 
 fn text(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 fn json(output: &Output) -> serde_json::Value {

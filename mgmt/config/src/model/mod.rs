@@ -21,5 +21,5 @@ pub use node::{
 };
 pub use peer::Peer;
 pub use route::{Monitor, MonitorProtocol, Route};
-pub use tables::{Control, FlowTimeouts, Limits, Throttle};
+pub use tables::{Control, FlowLog, FlowTimeouts, Limits, Throttle};
 pub use vnet::{AclAction, AclRule, AddressMatch, Object, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Vnet};

@@ -1,5 +1,6 @@
-//! Timers, table sizes and the control socket.
+//! Timers, table sizes, the flow log and the control socket.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub struct Limits {
     pub sessions: u32,
     /// Clients of the control socket at once.
     pub control_clients: u32,
+    /// Beginnings and ends of flows that wait to be logged.
+    pub flow_log: u32,
 }
 
 impl Default for Limits {
@@ -77,8 +80,20 @@ impl Default for Limits {
             handshakes: 256,
             sessions: 16_384,
             control_clients: 32,
+            flow_log: 65_536,
         }
     }
+}
+
+/// `[flow_log]`: where beginnings and ends of flows are logged; at least one of both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FlowLog {
+    /// IPFIX collector (RFC 7011), by UDP from the management NIC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipfix: Option<SocketAddr>,
+    /// File that JSON lines are appended to.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "path::serialize_option")]
+    pub json: Option<PathBuf>,
 }
 
 /// `[control]`.

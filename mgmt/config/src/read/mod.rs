@@ -5,6 +5,7 @@ mod acl;
 mod acl_warnings;
 mod address;
 mod connector;
+mod management;
 mod nat;
 mod node;
 mod object;
@@ -23,21 +24,40 @@ use toml::de::DeTable;
 use crate::config::Config;
 use crate::document::{Place, Report, Section};
 use crate::error::{ConfigErrors, Problem};
+use crate::management::ManagementConfig;
 use crate::read::connector::Listeners;
 use crate::warning::ConfigWarning;
 
-/// Reads and validates a whole configuration. Relative paths are resolved against `base`.
+/// Reads and validates a node's configuration. Relative paths are resolved against `base`.
 pub(crate) fn config(
     text: &str,
     file: &Path,
     base: &Path,
 ) -> Result<(Config, Vec<ConfigWarning>), ConfigErrors> {
+    document(text, file, |root| all(root, base))
+}
+
+/// As [`config`], of the management process.
+pub(crate) fn management_config(
+    text: &str,
+    file: &Path,
+    base: &Path,
+) -> Result<ManagementConfig, ConfigErrors> {
+    document(text, file, |root| management::all(root, base)).map(|(config, _)| config)
+}
+
+/// Parses `text` and has `read` walk it; `read` returns `None` only where it reported why.
+fn document<T>(
+    text: &str,
+    file: &Path,
+    read: impl FnOnce(&Section<'_>) -> Option<T>,
+) -> Result<(T, Vec<ConfigWarning>), ConfigErrors> {
     let report = Report::new(text, file);
     let (document, syntax_errors) = DeTable::parse_recoverable(text);
     let mut config = None;
     if syntax_errors.is_empty() {
         let root = Section::root(&report, &document);
-        config = all(&root, base);
+        config = read(&root);
         root.finish();
     }
     // What the parser guessed behind a syntax error is not judged: those errors would mislead.
@@ -61,6 +81,7 @@ fn all(root: &Section<'_>, base: &Path) -> Option<Config> {
     let flows = tables::flows(root);
     let limits = tables::limits(root);
     let log = tables::log(root);
+    let flow_log = tables::flow_log(root, base);
     let control = tables::control(root, node.as_ref(), base);
     let peers = peer::peers(root, node.as_ref());
     let objects = object::objects(root);
@@ -83,6 +104,7 @@ fn all(root: &Section<'_>, base: &Path) -> Option<Config> {
         flows,
         limits,
         log,
+        flow_log,
         control: control?,
         peers: peers.into_peers(),
         objects: objects.into_objects(),

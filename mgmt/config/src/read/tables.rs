@@ -1,4 +1,4 @@
-//! `[tunnel]`, `[throttle]`, `[flows]`, `[limits]`, `[log]` and `[control]`.
+//! `[tunnel]`, `[throttle]`, `[flows]`, `[limits]`, `[log]`, `[flow_log]` and `[control]`.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::document::Section;
 use crate::error::Problem;
 use crate::leaf::{ListenAddress, quote};
-use crate::model::{Control, FlowTimeouts, Limits, Log, Node, Throttle, Tunnel, format_duration};
+use crate::model::{Control, FlowLog, FlowTimeouts, Limits, Log, Node, Throttle, Tunnel, format_duration};
 
 /// Shorter ping intervals would cost more than they tell.
 const SHORTEST_PING: Duration = Duration::from_millis(10);
@@ -75,6 +75,7 @@ pub(crate) fn limits(root: &Section<'_>) -> Limits {
         handshakes: section.integer("handshakes", 1, 1 << 14).unwrap_or(default.handshakes),
         sessions: section.integer("sessions", 1, 1 << 20).unwrap_or(default.sessions),
         control_clients: section.integer("control_clients", 1, 1 << 10).unwrap_or(default.control_clients),
+        flow_log: section.integer("flow_log", 1, 1 << 20).unwrap_or(default.flow_log),
     };
     section.finish();
     limits
@@ -92,6 +93,18 @@ pub(crate) fn log(root: &Section<'_>) -> Log {
     log
 }
 
+/// `None`: no such table, or it is wrong and was reported.
+pub(crate) fn flow_log(root: &Section<'_>, base: &Path) -> Option<FlowLog> {
+    let section = root.table("flow_log")?;
+    let ipfix = section.optional("ipfix");
+    let json = section.optional::<PathBuf>("json").map(|path| base.join(path));
+    if section.value("ipfix").is_none() && section.value("json").is_none() {
+        section.refuse(Problem::Missing { expected: "ipfix, json or both".to_owned() });
+    }
+    section.finish();
+    Some(FlowLog { ipfix, json })
+}
+
 /// `None` where the default is needed and the node's name is wrong, which was reported.
 pub(crate) fn control(root: &Section<'_>, node: Option<&Node>, base: &Path) -> Option<Control> {
     let default = node.map(|node| Control::default_for(&node.name));
@@ -101,10 +114,15 @@ pub(crate) fn control(root: &Section<'_>, node: Option<&Node>, base: &Path) -> O
     let socket = section.optional::<PathBuf>("socket").map(|path| base.join(path));
     section.finish();
     let Some(socket) = socket else { return default };
+    check_socket(&section, &socket);
+    Some(Control { socket })
+}
+
+/// Refuses the `socket` of a section that no Unix socket could be bound to.
+pub(crate) fn check_socket(section: &Section<'_>, socket: &Path) {
     let length = socket.as_os_str().as_bytes().len();
     if length > Control::MAX_PATH {
         let expected = format!("a path of at most {} bytes, the limit of Unix sockets", Control::MAX_PATH);
         section.refuse_key("socket", Problem::Invalid { found: format!("{length} bytes"), expected });
     }
-    Some(Control { socket })
 }

@@ -146,6 +146,21 @@ fn references_must_exist_and_names_be_unique() {
 }
 
 #[test]
+fn a_flow_log_goes_somewhere() {
+    let log = |fields: &str| with(&format!("[flow_log]#!\n{fields}"));
+    let problem = refuse(&log(""), "flow_log");
+    assert!(matches!(&problem, Problem::Missing { expected } if expected.contains("ipfix")), "{problem}");
+    refuse(&with("[flow_log]\nipfix = \"collector:4739\"#!"), "flow_log.ipfix");
+    refuse(&with("[flow_log]\nipfix = \"192.0.2.9:0\"#!"), "flow_log.ipfix");
+    refuse(&with("[flow_log]\njson = \"\"#!"), "flow_log.json");
+    refuse(&with("[limits]\nflow_log = 0#!"), "limits.flow_log");
+    let json = parse(&with("[flow_log]\njson = \"flows.jsonl\"")).unwrap().flow_log.unwrap();
+    assert_eq!((json.ipfix, json.json.unwrap().to_str()), (None, Some("flows.jsonl")));
+    assert!(parse(&with("[flow_log]\nipfix = \"[2001:db8::9]:4739\"")).is_ok());
+    assert_eq!(parse(&with("")).unwrap().flow_log, None);
+}
+
+#[test]
 fn timers_and_paths_have_sense() {
     let tunnel = |fields: &str| [NODE, DATA, PEER, "[tunnel]\n", fields].concat();
     refuse(&tunnel("ping_interval = \"3s\"\ndead_after = \"3s\"#!"), "tunnel.dead_after");

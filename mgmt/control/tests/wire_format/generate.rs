@@ -3,14 +3,16 @@
 use std::net::IpAddr;
 
 use gridway_control::{
-    AclRow, ConfigState, ConfigText, Counters, DataStatus, Drops, Failure, FailureKind, FlowFilter, FlowRow,
-    Flows, InboundCounters, Killed, LimitRow, MonitorRow, NatDirection, NatKind, NatRow, OutboundCounters,
-    PeerRow, PeerState, Pending, Reply, Request, RouteRow, Side, Status, Traffic, Translation, Tuple,
-    WorkerStatus,
+    AclRow, ConfigState, ConfigText, Counters, DataStatus, Drops, Failure, FailureKind, FlowFilter,
+    FlowLogCounters, FlowRow, Flows, InboundCounters, Killed, LimitRow, MonitorRow, NatDirection, NatKind,
+    NatRow, OutboundCounters, PeerRow, PeerState, Reply, Request, RouteRow, Side, Status, Traffic,
+    Translation, Tuple, WorkerStatus,
 };
 use proptest::prelude::*;
 
+use crate::generate_change::{self, state};
 use crate::generate_layer4::{connector, service, sessions};
+use crate::{generate_packet, generate_watch};
 
 pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[ -~]{0,12}", Just("line\nbreak \"quoted\" \u{1f40c}".to_owned())]
@@ -23,12 +25,12 @@ where
     proptest::option::of(strategy)
 }
 
-fn tuple() -> impl Strategy<Value = Tuple> {
+pub(crate) fn tuple() -> impl Strategy<Value = Tuple> {
     (any::<IpAddr>(), any::<IpAddr>(), any::<u8>(), any::<u16>(), any::<u16>())
         .prop_map(|(src, dst, proto, sport, dport)| Tuple { src, dst, proto, sport, dport })
 }
 
-fn side() -> impl Strategy<Value = Side> {
+pub(crate) fn side() -> impl Strategy<Value = Side> {
     prop_oneof![Just(Side::Local), Just(Side::Overlay)]
 }
 
@@ -71,6 +73,9 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         Just(Request::Acl),
         any::<bool>().prop_map(|defaults| Request::Config { defaults }),
         Just(Request::Limits),
+        generate_change::request(),
+        generate_packet::request(),
+        generate_watch::request(),
     ]
 }
 
@@ -87,6 +92,7 @@ fn flow() -> impl Strategy<Value = FlowRow> {
             [packets, bytes, a, b, age_s, idle_s],
             tcp_flags,
         )| FlowRow {
+            acl_line: (age_s % 2 == 0).then_some(packets as u32),
             peer: vnet.clone(),
             vnet,
             local,
@@ -137,7 +143,7 @@ fn peer() -> impl Strategy<Value = PeerRow> {
     )
 }
 
-fn status() -> Status {
+fn status(config: ConfigState) -> Status {
     Status {
         node: "gw-a".into(),
         domain: "lab.example".into(),
@@ -167,18 +173,7 @@ fn status() -> Status {
         peers_up: 1,
         vnets: 1,
         last_reload_error: None,
-        config: state(),
-    }
-}
-
-fn state() -> ConfigState {
-    ConfigState {
-        digest: "00ff".into(),
-        generation: 1,
-        since: 1_700_000_000,
-        by: "alice".into(),
-        pending: Some(Pending { by: "alice".into(), left_s: 60, previous: "ff00".into() }),
-        saved: false,
+        config,
     }
 }
 
@@ -245,7 +240,8 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
             OutboundCounters { rx_packets: count, drops: drops.clone(), ..OutboundCounters::default() };
         let inbound =
             InboundCounters { relayed: count, originated: count, drops, ..InboundCounters::default() };
-        Counters { flows_evicted: count, ..Counters::from_directions(outbound, inbound) }
+        let flow_log = FlowLogCounters { dropped: count, ..FlowLogCounters::default() };
+        Counters { flows_evicted: count, flow_log, ..Counters::from_directions(outbound, inbound) }
     });
     let limit = (text(), any::<[u64; 3]>()).prop_map(|(name, [used, limit, refused])| LimitRow {
         name,
@@ -256,12 +252,14 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
     let kind = prop_oneof![
         Just(FailureKind::BadRequest),
         Just(FailureKind::NotFound),
+        Just(FailureKind::Conflict),
+        Just(FailureKind::Invalid),
         Just(FailureKind::Busy),
         Just(FailureKind::Internal)
     ];
     let rows = 0..4usize;
     prop_oneof![
-        Just(Reply::Status(Box::new(status()))),
+        state().prop_map(|config| Reply::Status(Box::new(status(config)))),
         proptest::collection::vec(peer(), rows.clone()).prop_map(Reply::Peers),
         proptest::collection::vec(route, rows.clone()).prop_map(Reply::Routes),
         (any::<u64>(), proptest::collection::vec(flow(), rows.clone()))
@@ -277,5 +275,8 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
         text().prop_map(|toml| Reply::Config(ConfigText { toml })),
         proptest::collection::vec(limit, rows).prop_map(Reply::Limits),
         (kind, text()).prop_map(|(kind, message)| Reply::Error(Failure { kind, message })),
+        generate_change::reply(),
+        generate_packet::reply(),
+        generate_watch::reply(),
     ]
 }

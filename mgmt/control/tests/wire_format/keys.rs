@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use gridway_control::{
-    Counters, FlowFilter, FlowRow, Flows, InboundCounters, Killed, MonitorRow, NatDirection, NatKind, NatRow,
-    OutboundCounters, PeerState, Reply, Request, RouteRow, Side, Traffic, Translation, Tuple, encode_reply,
-    encode_request,
+    Counters, FlowEndReason, FlowEvent, FlowFilter, FlowLogLine, FlowRow, Flows, InboundCounters, Killed,
+    MonitorRow, NatDirection, NatKind, NatRow, OutboundCounters, PeerState, Reply, Request, RouteRow, Side,
+    Traffic, Translation, Tuple, encode_reply, encode_request,
 };
 
 /// The sorted keys of a JSON object.
@@ -20,7 +20,7 @@ pub(crate) fn rows(reply: &Reply) -> serde_json::Value {
 }
 
 #[test]
-fn flow_rows_have_the_documented_keys() {
+fn flow_rows_and_lines_of_their_log_have_the_documented_keys() {
     let address: IpAddr = "10.0.0.1".parse().unwrap();
     let tuple = Tuple { src: address, dst: address, proto: 6, sport: 1, dport: 2 };
     let row = FlowRow {
@@ -41,9 +41,19 @@ fn flow_rows_have_the_documented_keys() {
         tcp_flags: String::new(),
         tcp_flags_out: String::new(),
         tcp_flags_in: String::new(),
+        acl_line: Some(10),
+    };
+    let line = FlowLogLine {
+        event: FlowEvent::End,
+        end_reason: Some(FlowEndReason::Closed),
+        start_ms: 1,
+        end_ms: Some(2),
+        node: "gw-a".into(),
+        flow: row.clone(),
     };
     let value = rows(&Reply::Flows(Flows { matched: 1, rows: vec![row] }));
     let expected = [
+        "acl_line",
         "age_s",
         "bytes",
         "idle_s",
@@ -63,6 +73,12 @@ fn flow_rows_have_the_documented_keys() {
         "vnet",
     ];
     assert_eq!(keys(&value["rows"][0]), expected);
+    let logged = serde_json::to_value(&line).unwrap();
+    let mut expected = [&expected[..], &["end_ms", "end_reason", "event", "node", "start_ms"]].concat();
+    expected.sort_unstable();
+    assert_eq!(keys(&logged), expected);
+    assert_eq!((&logged["event"], &logged["end_reason"]), (&"end".into(), &"closed".into()));
+    assert_eq!(serde_json::from_value::<FlowLogLine>(logged).unwrap(), line);
     assert_eq!(keys(&value["rows"][0]["virtual"]), ["dport", "dst", "proto", "sport", "src"]);
 }
 
@@ -74,6 +90,7 @@ fn counters_have_the_documented_keys() {
         "answered",
         "drops",
         "ecn_marked",
+        "flow_log",
         "flows_created",
         "flows_evicted",
         "held",
@@ -89,6 +106,7 @@ fn counters_have_the_documented_keys() {
         "unsent",
     ];
     assert_eq!(keys(&value), expected);
+    assert_eq!(keys(&value["flow_log"]), ["dropped", "ipfix_lost", "json_lost", "records"]);
     let expected = [
         "answered",
         "drops",

@@ -3,9 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod generate;
+mod generate_change;
 mod generate_layer4;
+mod generate_packet;
+mod generate_watch;
 mod keys;
+mod keys_change;
 mod keys_layer4;
+mod keys_packet;
 
 use gridway_control::{decode_reply, decode_request, encode_reply, encode_request};
 use proptest::prelude::*;

@@ -78,6 +78,7 @@ impl Node {
                 fragments: fragments.clone(),
                 peers: peers.clone(),
                 monitors: monitors.clone(),
+                pings: Arc::default(),
             };
             let counters = Arc::<Counters>::default();
             Forwarder::new(policy.clone(), hops.clone(), shared, counters, DATA_MTU as u16, [seed; 32])

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use gridway_control::{
-    AclRow, Client, Counters, FlowFilter, FlowRow, LimitRow, NatRow, PeerRow, PeerState, Reply, Request,
-    RouteRow, Status,
+    AclRow, Client, ConnectionRow, Counters, EventRow, Events, FlowFilter, FlowRow, LimitRow, NatRow,
+    PeerRow, PeerState, Reply, Request, RouteRow, Status,
 };
 use serde_json::Value;
 
+use crate::command::Command;
 use crate::error::{LabError, Result};
 use crate::gateway::binaries::find_binary;
 use crate::gateway::node::Gateway;
@@ -83,6 +84,36 @@ impl Gateway {
         ask!(self, Request::Limits, Limits)
     }
 
+    /// Its tunnels' connections, with what the kernel says of them.
+    ///
+    /// # Errors
+    /// [`LabError::Control`].
+    pub fn connections(&self) -> Result<Vec<ConnectionRow>> {
+        ask!(self, Request::Connections, Connections)
+    }
+
+    /// Its events with numbers above `after`, as far as there are any.
+    ///
+    /// # Errors
+    /// [`LabError::Control`].
+    pub fn events(&self, after: u64) -> Result<Events> {
+        ask!(self, Request::Events { after, wait_ms: 0 }, Events)
+    }
+
+    /// Waits until an event of a kind is about a subject that begins so, and returns its row.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] with the end of the log.
+    pub fn wait_event(&self, kind: &str, subject: &str, after: u64, limit: Duration) -> Result<EventRow> {
+        let what = format!("event {kind} {subject} of {}", self.config().name());
+        let wanted = |row: &EventRow| row.kind == kind && row.subject.starts_with(subject);
+        let found = try_wait_until(&what, limit, || {
+            let events = ask!(self, Request::Events { after, wait_ms: 200 }, Events)?;
+            Ok(events.rows.into_iter().find(wanted))
+        });
+        found.map_err(|error| self.with_log(error))
+    }
+
     /// Its flows, as many as one answer holds.
     ///
     /// # Errors
@@ -150,13 +181,21 @@ impl Gateway {
         found.map_err(|error| self.with_log(error))
     }
 
+    /// `gridway ARGS --socket …`, in the node's directory; nothing is run.
+    ///
+    /// # Errors
+    /// [`LabError::MissingBinary`].
+    pub fn gridway(&self, args: &[&str]) -> Result<Command> {
+        let command = self.namespace().command(find_binary("gridway")?).args(args);
+        Ok(command.arg("--socket").arg(self.socket()).current_dir(self.dir()))
+    }
+
     /// Runs `gridway ARGS --socket … --json` and returns what it printed.
     ///
     /// # Errors
     /// [`LabError::MissingBinary`], [`LabError::Failed`], [`LabError::Parse`].
     pub fn cli(&self, args: &[&str]) -> Result<Value> {
-        let command = self.namespace().command(find_binary("gridway")?).args(args);
-        let output = command.arg("--socket").arg(self.socket()).arg("--json").run()?.stdout;
+        let output = self.gridway(args)?.arg("--json").run()?.stdout;
         serde_json::from_str(&output).map_err(|_| LabError::Parse {
             tool: "gridway",
             expected: "JSON",

@@ -7,15 +7,15 @@ use gridway_config::Config;
 use gridway_forwarding::flow::{FlowTable, FlowView};
 use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::next_hop::{NextHops, Via};
-use gridway_forwarding::policy::Policy;
+use gridway_forwarding::policy::{Policy, Vnet};
 use gridway_forwarding::{
-    Counters, DropReason, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, Target, Tunnel,
-    VnetId,
+    Counters, DropReason, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, Simulation, Target,
+    Tunnel, VnetId,
 };
 use gridway_model::generate::{DATA_MTU, PEERS, data_addresses};
 use gridway_model::{Fate, Input, To};
 use gridway_wire::icmp::echo_reply_in_place;
-use gridway_wire::packet::parse;
+use gridway_wire::packet::{Transport, parse};
 use gridway_wire::time::Nanos;
 use ipnet::IpNet;
 
@@ -47,10 +47,9 @@ impl Real {
             fragments: fragments.clone(),
             peers: peers.clone(),
             monitors: Arc::default(),
+            pings: Arc::default(),
         };
-        let on_link = |prefix: &str| (prefix.parse().expect("a prefix"), 0, Via::OnLink);
-        let links = [on_link("10.1.0.0/24"), on_link("fd01::/64")];
-        let hops = Arc::new(NextHops::new(links, [], data_addresses()));
+        let hops = Arc::new(data_link());
         let counters = Arc::new(Counters::default());
         let forwarder = Forwarder::new(policy.clone(), hops, shared, counters.clone(), DATA_MTU, [5; 32]);
         let now = Nanos(1_000_000_000);
@@ -88,6 +87,7 @@ impl Real {
     pub(crate) fn apply(&mut self, input: &Input) -> Outcome {
         let before = self.dropped_held();
         self.forwarder.begin_burst(|| &self.policy);
+        let simulated = self.simulate(input);
         let fate = match input {
             Input::Outbound(bytes) => Some(self.outbound(bytes)),
             Input::Inbound { peer, vnet, bytes } => Some(self.inbound(peer, vnet, bytes)),
@@ -110,6 +110,9 @@ impl Real {
                 None
             }
         };
+        if let (Some(simulated), Some(fate)) = (simulated, &fate) {
+            assert_eq!(simulated, gist(fate), "a simulation of {input:?}");
+        }
         let mut outcome = Outcome { fate, ..Outcome::default() };
         self.collect(&mut outcome);
         outcome.dropped.extend(before.iter().zip(self.dropped_held()).flat_map(
@@ -118,6 +121,66 @@ impl Real {
             },
         ));
         outcome
+    }
+
+    /// What a simulation makes of a packet, which changes nothing. `None`: it is no packet, or one that simulations
+    /// are not asked about: a later fragment, an ICMP error, one for the data NIC's own address.
+    fn simulate(&self, input: &Input) -> Option<String> {
+        let (Input::Outbound(bytes) | Input::Inbound { bytes, .. }) = input else { return None };
+        let packet = parse(bytes).ok()?;
+        if matches!(packet.transport, Transport::LaterFragment | Transport::IcmpError { .. }) {
+            return None;
+        }
+        let before = (self.sizes(), self.flows(), self.hits());
+        let shared = Shared {
+            flows: self.flows.clone(),
+            fragments: self.fragments.clone(),
+            peers: self.peers.clone(),
+            monitors: Arc::default(),
+            pings: Arc::default(),
+        };
+        let hops = Arc::new(data_link());
+        let simulation = Simulation::new(self.policy.clone(), hops, shared, DATA_MTU, [6; 32]);
+        let mut bytes = bytes.clone();
+        let simulated = match input {
+            Input::Inbound { peer, vnet, .. } => {
+                let mut registry = self.registry.clone();
+                let peer_id = registry.peer(peer).expect("a few names");
+                let id = registry.vnet(vnet).expect("a few names");
+                let (verdict, steps) = simulation.inbound(peer_id, id, &mut bytes, self.now);
+                assert!(!steps.is_empty());
+                match verdict {
+                    Inbound::Deliver { destination, .. } if data_addresses().contains(&destination) => {
+                        return None;
+                    }
+                    Inbound::Deliver { destination, .. } => format!("delivered to {destination}"),
+                    Inbound::Relay { to, .. } => format!("relayed to {:?}", self.names(to)),
+                    Inbound::Answer { .. } => "answered".to_owned(),
+                    Inbound::Consumed => unreachable!("no monitor asked"),
+                    Inbound::Held => "held".to_owned(),
+                    Inbound::Drop(reason) => format!("dropped: {}", name(reason)),
+                }
+            }
+            _ => match simulation.outbound(&mut bytes, self.now).0 {
+                Outbound::Tunnel { to, .. } => format!("tunnelled to {:?}", self.names(to)),
+                Outbound::Answer { .. } => "answered".to_owned(),
+                Outbound::Held => "held".to_owned(),
+                Outbound::Drop(reason) => format!("dropped: {}", name(reason)),
+            },
+        };
+        assert_eq!(before, (self.sizes(), self.flows(), self.hits()), "a simulation changes nothing");
+        Some(simulated)
+    }
+
+    /// What rules have counted.
+    fn hits(&self) -> Vec<u64> {
+        let of_vnet = |vnet: &Vnet| -> Vec<u64> {
+            let acl = vnet.acl.rules().map(|(_, hits)| hits.read().0);
+            let nat = [&vnet.nat.inside, &vnet.nat.outside];
+            let nat = nat.into_iter().flat_map(|nat| nat.rules()).map(|rule| rule.hits.read().0);
+            acl.chain(nat).collect()
+        };
+        self.policy.vnets().flat_map(of_vnet).collect()
     }
 
     fn reload(&mut self, config: &Config) {
@@ -236,5 +299,22 @@ impl Real {
         let books = [&self.counters.outbound, &self.counters.inbound];
         let count = |reason| books.iter().map(|book| book.dropped(reason)).sum();
         DropReason::all().map(|reason| (reason, count(reason))).collect()
+    }
+}
+
+fn data_link() -> NextHops {
+    let on_link = |prefix: &str| (prefix.parse().expect("a prefix"), 0, Via::OnLink);
+    NextHops::new([on_link("10.1.0.0/24"), on_link("fd01::/64")], [], data_addresses())
+}
+
+/// A fate without the bytes: a port that is chosen at random may be another one.
+fn gist(fate: &Fate) -> String {
+    match fate {
+        Fate::Tunnelled { peer, vnet, .. } => format!("tunnelled to {:?}", (peer, vnet)),
+        Fate::Relayed { peer, vnet, .. } => format!("relayed to {:?}", (peer, vnet)),
+        Fate::Delivered { destination, .. } => format!("delivered to {destination}"),
+        Fate::Answered { .. } => "answered".to_owned(),
+        Fate::Held => "held".to_owned(),
+        Fate::Dropped(reason) => format!("dropped: {reason}"),
     }
 }

@@ -15,15 +15,24 @@ use tuple_space::TupleSpace;
 /// Rules and prefixes in them up to which reading them all is the fastest.
 const SCANNED: usize = 8;
 
+/// The rule that decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Match<'a> {
+    /// Its line.
+    pub line: u32,
+    /// How often it did.
+    pub hits: &'a Arc<Hits>,
+}
+
 /// What the policy says of a flow.
 #[derive(Clone, Copy, Debug)]
 pub enum Ruling<'a> {
     /// A rule allows it.
-    Allow(&'a Arc<Hits>),
+    Allow(Match<'a>),
     /// A rule forbids it, silently.
-    Deny(&'a Arc<Hits>),
+    Deny(Match<'a>),
     /// A rule forbids it, and the sender is told.
-    Reject(&'a Arc<Hits>),
+    Reject(Match<'a>),
     /// No rule matches.
     NoMatch,
 }
@@ -53,11 +62,13 @@ impl Acl {
             None => scan::first_match(&self.rules, tuple),
             Some(space) => space.first_match(tuple),
         };
-        match first.map(|index| (self.rules[index].action, &self.hits[index])) {
-            Some((AclAction::Allow, hits)) => Ruling::Allow(hits),
-            Some((AclAction::Drop, hits)) => Ruling::Deny(hits),
-            Some((AclAction::Reject, hits)) => Ruling::Reject(hits),
-            None => Ruling::NoMatch,
+        let Some(index) = first else { return Ruling::NoMatch };
+        let rule = &self.rules[index];
+        let found = Match { line: rule.line, hits: &self.hits[index] };
+        match rule.action {
+            AclAction::Allow => Ruling::Allow(found),
+            AclAction::Drop => Ruling::Deny(found),
+            AclAction::Reject => Ruling::Reject(found),
         }
     }
 

@@ -84,16 +84,20 @@ pub(super) fn counters(node: &Node) -> Result<Counters, gridway_steer::SteerErro
         drops: drops(node, |counters| &counters.inbound),
     };
     Ok(Counters {
+        unknown_frames: over_workers(node, |counters| &counters.unknown_frames),
+        sleeps: over_workers(node, |counters| &counters.sleeps),
         icmp_errors_suppressed: over_workers(node, |counters| &counters.answers_suppressed),
         ecn_marked: over_workers(node, |counters| &counters.outbound.ecn_marked)
             + over_workers(node, |counters| &counters.inbound.ecn_marked),
         flows_created: over_workers(node, |counters| &counters.flows_created),
         flows_evicted: over_workers(node, |counters| &counters.flows_evicted),
+        flow_log: node.flow_log.counters(node.flows.journal()),
         ..Counters::from_directions(outbound, inbound)
     })
 }
 
-pub(super) fn limits(node: &Node) -> Vec<LimitRow> {
+/// How full the tables of a node are.
+pub(crate) fn limits(node: &Node) -> Vec<LimitRow> {
     let row = |name: &str, used: usize, limit: usize, refused: u64| LimitRow {
         name: name.to_owned(),
         used: used as u64,
@@ -112,6 +116,7 @@ pub(super) fn limits(node: &Node) -> Vec<LimitRow> {
     let evicted = over_workers(node, |counters| &counters.flows_evicted);
     let not_kept = refused(DropReason::FlowTableFull) + evicted;
     let (sessions, session_limit) = node.sessions.used();
+    let journal = node.flows.journal();
     let sessions_refused = node.sessions.refused(Refusal::TooManySessions);
     vec![
         row("flows", node.flows.len(), node.flows.limit(), not_kept),
@@ -135,5 +140,6 @@ pub(super) fn limits(node: &Node) -> Vec<LimitRow> {
             node.handshakes.refused.load(Ordering::Relaxed),
         ),
         row("sessions", sessions as usize, session_limit as usize, sessions_refused),
+        row("flow_log", journal.len(), journal.limit(), journal.dropped()),
     ]
 }

@@ -1,21 +1,24 @@
 //! Live state, as the control protocol shows it.
 
 mod books;
+mod connections;
 mod flows;
 mod layer4;
 mod policy;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use gridway_config::{Detail, Role};
 use gridway_control::{
-    ConfigText, DataStatus, Failure, FailureKind, Killed, PeerRow, PeerState, Reply, Request, Status,
-    WorkerStatus,
+    ConfigText, DataStatus, Failure, FailureKind, InForce, Killed, PeerRow, PeerState, Reply, Request,
+    Status, WorkerStatus,
 };
 use gridway_forwarding::{Counter, PeerId};
 
 use crate::book::Entry;
 use crate::node::Node;
+pub(crate) use books::limits;
 
 /// The answer to one request.
 pub(crate) fn answer(node: &Node, request: &Request) -> Reply {
@@ -39,8 +42,26 @@ pub(crate) fn answer(node: &Node, request: &Request) -> Reply {
             let detail = if *defaults { Detail::All } else { Detail::Changed };
             Reply::Config(ConfigText { toml: node.config.load().to_toml(detail) })
         }
-        Request::Limits => Reply::Limits(books::limits(node)),
-        _ => Reply::Error(Failure::new(FailureKind::NotFound, "not served yet")),
+        Request::Limits => Reply::Limits(limits(node)),
+        Request::ConfigState => Reply::ConfigState(node.in_force.load().state(node)),
+        Request::InForce => {
+            let in_force = node.in_force.load();
+            Reply::InForce(InForce { toml: in_force.version.toml.clone(), state: in_force.state(node) })
+        }
+        Request::Simulate(packet) => super::simulate::simulate(node, packet),
+        Request::Connections => connections::connections(node).map_or_else(Reply::Error, Reply::Connections),
+        Request::Events { after, wait_ms } => Reply::Events(node.events.after(*after, *wait_ms)),
+        Request::History | Request::Version { .. } => {
+            let elsewhere = "the management process keeps versions: ask gridway-mgmt";
+            Reply::Error(Failure::new(FailureKind::NotFound, elsewhere))
+        }
+        Request::Apply(_)
+        | Request::Confirm { .. }
+        | Request::Rollback { .. }
+        | Request::Judge { .. }
+        | Request::Trace { .. }
+        | Request::Capture { .. }
+        | Request::Ping { .. } => unreachable!("whoever attends to the client sees to these"),
     }
 }
 
@@ -78,7 +99,7 @@ fn status(node: &Node) -> Status {
             .map(|worker| WorkerStatus {
                 cpu: worker.cpu as u32,
                 roles: roles(worker.has_queues, worker.has_tunnels),
-                load_permille: 0,
+                load_permille: worker.load_permille.load(Ordering::Relaxed),
             })
             .collect(),
         policy_generation: policy.generation,
@@ -92,14 +113,7 @@ fn status(node: &Node) -> Status {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone(),
-        config: gridway_control::ConfigState {
-            digest: String::new(),
-            generation: policy.generation,
-            since: 0,
-            by: String::new(),
-            pending: None,
-            saved: true,
-        },
+        config: node.in_force.load().state(node),
     }
 }
 
@@ -168,6 +182,7 @@ fn hex(bytes: [u8; 16]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn peer_names(node: &Node) -> BTreeMap<PeerId, String> {
+/// The names of the configured peers.
+pub(crate) fn peer_names(node: &Node) -> BTreeMap<PeerId, String> {
     node.book.entries().into_iter().map(|(name, entry)| (entry.id, name)).collect()
 }

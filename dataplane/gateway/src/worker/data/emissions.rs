@@ -12,7 +12,9 @@ impl DataRole {
     /// Sends what the forwarder made besides the packets it was given. Packets for local hosts go to `sender`
     /// where they answer its packet: its address need not be resolved.
     pub(super) fn send_emissions(&mut self, sender: Option<MacAddr>, now: Nanos, outbox: &mut Outbox) {
-        while let Some(Emission { to, origin, mut bytes }) = self.forwarder.emissions.pop() {
+        while let Some(emission) = self.forwarder.emissions.pop() {
+            self.eye.show_emission(&emission, now);
+            let Emission { to, origin, mut bytes } = emission;
             let sent = match (to, sender) {
                 (Target::Tunnel(to), _) => self.emit_to_peer(to, origin, &mut bytes, now, outbox),
                 (Target::Local(_), Some(mac)) => self.frame_for(mac, &bytes).and_then(|frame| {
@@ -62,6 +64,19 @@ impl DataRole {
         self.lanes.push(to.peer, to.spread, packet, at, &self.counters, outbox)?;
         books.add(1);
         Ok(())
+    }
+
+    /// Sends an operator's next echo request.
+    pub(crate) fn ping(
+        &mut self,
+        identifier: u16,
+        sequence: u16,
+        to: Tunnel,
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) {
+        self.forwarder.send_ping(identifier, sequence, to, now);
+        self.send_emissions(None, now, outbox);
     }
 
     /// Sends the probes of route monitors that are due.

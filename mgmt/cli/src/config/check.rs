@@ -1,25 +1,15 @@
-//! `gridway config`.
+//! `gridway config check`.
 
 use std::io::Write;
 use std::path::Path;
 
 use gridway_config::{Config, check_private_key};
-use gridway_control::Request;
 
-use crate::args::ConfigCommand;
 use crate::error::CliError;
-use crate::node;
-
-pub(crate) fn run(command: ConfigCommand, out: &mut impl Write) -> Result<(), CliError> {
-    match command {
-        ConfigCommand::Check { file } => check(&file, out),
-        ConfigCommand::Show { defaults, reading } => node::show(&Request::Config { defaults }, &reading, out),
-    }
-}
 
 /// A file is judged where the node runs or before it gets there: credentials that are missing and rules
 /// that never match are worth a warning, a key that others can read is an error.
-fn check(file: &Path, out: &mut impl Write) -> Result<(), CliError> {
+pub(super) fn check(file: &Path, out: &mut impl Write) -> Result<(), CliError> {
     let (config, warnings) = Config::load_with_warnings(file)?;
     for warning in warnings {
         eprintln!("warning: {warning}");

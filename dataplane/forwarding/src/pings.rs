@@ -1,0 +1,165 @@
+//! Echo requests that an operator has this node send into a virtual network.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gridway_wire::icmp::{MAX_ECHO_REQUEST_LEN, QuotedPacket, echo_sequence, write_echo_request};
+use gridway_wire::packet::{Packet, Transport};
+use gridway_wire::time::Nanos;
+use gridway_wire::tuple::FiveTuple;
+
+use crate::ids::VnetId;
+use crate::verdict::{Emissions, Target, Tunnel};
+
+/// Identifiers are below those of route monitors.
+const IDENTIFIERS: u16 = 49_152;
+/// Operators who ping at once.
+const MOST: usize = 64;
+
+/// All pings under way.
+#[derive(Debug, Default)]
+pub struct Pings {
+    entries: Mutex<Vec<Entry>>,
+    /// How many there are: packets to this node's own address are looked at only if there are any.
+    count: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    identifier: u16,
+    vnet: VnetId,
+    source: IpAddr,
+    target: IpAddr,
+    /// The request that is waited for.
+    waiting: Option<(u16, Nanos)>,
+    outcome: Option<Outcome>,
+}
+
+/// What became of an echo request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The reply came after this time.
+    Replied(Duration),
+    /// An ICMP error came from this address, of this type and code.
+    Refused {
+        /// Who says so.
+        by: IpAddr,
+        /// ICMP or ICMPv6 type.
+        kind: u8,
+        /// Its code.
+        code: u8,
+    },
+}
+
+impl Pings {
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        // Entries are complete at every step.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to ping: gives the identifier of its requests. `None`: too many do already.
+    pub fn begin(&self, vnet: VnetId, source: IpAddr, target: IpAddr, seed: u16) -> Option<u16> {
+        let mut entries = self.lock();
+        if entries.len() >= MOST {
+            return None;
+        }
+        let mut identifier = seed % IDENTIFIERS;
+        while entries.iter().any(|entry| entry.identifier == identifier) {
+            identifier = (identifier + 1) % IDENTIFIERS;
+        }
+        entries.push(Entry { identifier, vnet, source, target, waiting: None, outcome: None });
+        self.count.store(entries.len(), Ordering::Relaxed);
+        Some(identifier)
+    }
+
+    /// Ends it.
+    pub fn end(&self, identifier: u16) {
+        let mut entries = self.lock();
+        entries.retain(|entry| entry.identifier != identifier);
+        self.count.store(entries.len(), Ordering::Relaxed);
+    }
+
+    /// What became of the last request; `None`: nothing yet.
+    #[must_use]
+    pub fn outcome(&self, identifier: u16) -> Option<Outcome> {
+        self.lock().iter().find(|entry| entry.identifier == identifier)?.outcome
+    }
+
+    /// Sends the next request, with `sequence`, to a peer.
+    pub(crate) fn send(
+        &self,
+        identifier: u16,
+        sequence: u16,
+        to: Tunnel,
+        emissions: &mut Emissions,
+        now: Nanos,
+    ) {
+        let mut entries = self.lock();
+        let Some(entry) = entries.iter_mut().find(|entry| entry.identifier == identifier) else { return };
+        entry.outcome = None;
+        let Entry { source, target, .. } = *entry;
+        let sent = emissions.write(Target::Tunnel(to), MAX_ECHO_REQUEST_LEN, |out| {
+            write_echo_request(source, target, identifier, sequence, out)
+        });
+        entry.waiting = sent.then_some((sequence, now));
+    }
+
+    /// A packet that is no echo request came to this node's own address. Whether a ping waited for it.
+    pub(crate) fn handle_reply(&self, vnet: VnetId, bytes: &[u8], packet: &Packet, now: Nanos) -> bool {
+        if self.count.load(Ordering::Relaxed) == 0 || packet.transport != Transport::IcmpReply {
+            return false;
+        }
+        let answered = echo_sequence(bytes, packet);
+        self.settle(vnet, &packet.tuple, |sequence, sent| {
+            (answered == Some(sequence)).then(|| Outcome::Replied(now.since(sent)))
+        })
+    }
+
+    /// An ICMP error, in `bytes`, quotes a packet of this node's own. Whether it was a request that is waited for.
+    pub(crate) fn handle_error(
+        &self,
+        vnet: VnetId,
+        bytes: &[u8],
+        packet: &Packet,
+        quote: &QuotedPacket,
+    ) -> bool {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let quoted = bytes.get(quote.l4_offset..).and_then(<[u8]>::first_chunk::<8>);
+        let Some([.., high, low]) = quoted else { return false };
+        let quoted = u16::from_be_bytes([*high, *low]);
+        let Some([kind, code]) = bytes.get(packet.l4_offset..).and_then(<[u8]>::first_chunk::<2>) else {
+            return false;
+        };
+        self.settle(vnet, &quote.tuple.reversed(), |sequence, _| {
+            let by = packet.tuple.source;
+            (quoted == sequence).then_some(Outcome::Refused { by, kind: *kind, code: *code })
+        })
+    }
+
+    /// Settles the request that a packet with this tuple would answer, if `outcome` says it does.
+    fn settle(
+        &self,
+        vnet: VnetId,
+        tuple: &FiveTuple,
+        outcome: impl FnOnce(u16, Nanos) -> Option<Outcome>,
+    ) -> bool {
+        let mut entries = self.lock();
+        let fits = |entry: &&mut Entry| {
+            (entry.identifier, entry.vnet, entry.source, entry.target)
+                == (tuple.destination_port, vnet, tuple.destination, tuple.source)
+        };
+        let Some(entry) = entries.iter_mut().find(fits) else { return false };
+        let Some((sequence, sent)) = entry.waiting else { return false };
+        match outcome(sequence, sent) {
+            Some(outcome) => {
+                (entry.waiting, entry.outcome) = (None, Some(outcome));
+                true
+            }
+            None => false,
+        }
+    }
+}

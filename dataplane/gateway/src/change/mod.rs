@@ -1,0 +1,264 @@
+//! Changes of the configuration: each is taken whole or not at all, and one that nobody confirms is undone.
+//!
+//! They belong to the main thread, which also keeps the deadline: a change that cut off whoever made it, and the
+//! management process with them, is undone all the same. The node's file is replaced when a change is final, so that a
+//! restart begins with the last configuration that was meant to stay.
+
+mod desk;
+mod saved;
+mod version;
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use gridway_config::{Config, ConfigErrors};
+use gridway_control::{Failure, FailureKind, Judgement, Pending, Proposal, Reply, Severity};
+use gridway_forwarding::Registry;
+use gridway_tunnel::Credentials;
+use gridway_wire::time::Nanos;
+
+use crate::events::Kind;
+use crate::node::Node;
+use crate::reload::Prepared;
+
+pub(crate) use self::desk::{Ask, Desk, Task};
+use self::saved::SaveError;
+pub(crate) use self::version::{InForce, Opened, Version, open};
+
+/// Longest time that a change may await confirmation.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+fn refuse(kind: FailureKind, message: impl Into<String>) -> Reply {
+    Reply::Error(Failure::new(kind, message))
+}
+
+/// What comes back unless somebody confirms.
+struct Undo {
+    version: Arc<Version>,
+    credentials: Arc<Credentials>,
+    saved: bool,
+    deadline: Nanos,
+}
+
+/// The main thread's part.
+pub(crate) struct Changes {
+    file: PathBuf,
+    registry: Registry,
+    undo: Option<Undo>,
+    /// Digest of what the node wrote to its file or read from it last.
+    on_file: String,
+}
+
+impl Changes {
+    /// `file` is the node's, absolute, and holds what is in force.
+    pub(crate) fn new(node: &Node, file: PathBuf, registry: Registry) -> Self {
+        Self { file, registry, undo: None, on_file: node.in_force.load().version.digest.clone() }
+    }
+
+    /// Does what a control client asked for.
+    pub(crate) fn handle(&mut self, node: &Node, ask: Ask) {
+        let Ask { task, by, answer } = ask;
+        let reply = match task {
+            Task::Apply(proposal) => self.apply(node, proposal, by),
+            Task::Confirm => self.confirm(node, &by),
+            Task::Rollback => self.roll_back(node, &by),
+            Task::Judge(toml) => Reply::Judgement(self.judge(node, toml)),
+        };
+        // A client that has gone learns it from the state.
+        drop(answer.send(reply));
+    }
+
+    /// Undoes a change that nobody confirmed in time.
+    pub(crate) fn handle_timeout(&mut self, node: &Node) {
+        if self.undo.as_ref().is_some_and(|undo| node.clock.now() >= undo.deadline) {
+            self.undo(node, "nobody confirmed");
+            changed(
+                node,
+                Severity::Warning,
+                "nobody confirmed",
+                "the one before the change that nobody confirmed in time",
+            );
+        }
+    }
+
+    /// Takes what the node's file holds into force, unless anything about it is wrong.
+    pub(crate) fn reload(&mut self, node: &Node) {
+        let outcome = self.try_reload(node);
+        let error = outcome.err().map(|error| format!("{error:#}"));
+        match &error {
+            None => changed(node, Severity::Info, "reload", "from the node's file"),
+            Some(error) => {
+                let message = format!("configuration refused, the old one stays in force: {error}");
+                node.events.record(Severity::Error, Kind::ConfigurationRefused, "reload", message);
+                // A signal has its file opened anew all the same: it may have been renamed.
+                node.flow_log.configure(node.flows.journal(), node.config.load().flow_log.clone());
+            }
+        }
+        *node.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    fn try_reload(&mut self, node: &Node) -> Result<()> {
+        if let Some(pending) = node.in_force.load().state(node).pending {
+            anyhow::bail!("{}", awaits_confirmation(&pending));
+        }
+        let opened = open(&self.file)?;
+        let prepared = Prepared::new(node, &mut self.registry, Arc::new(opened.config.clone()))?;
+        opened.log_warnings();
+        let version = opened.into_version(prepared.config.clone(), "reload", node.clock.unix_now());
+        prepared.put_into_force(node)?;
+        self.on_file.clone_from(&version.digest);
+        node.in_force.store(Arc::new(InForce::at_start(version)));
+        Ok(())
+    }
+
+    /// What is wrong with a configuration; nothing is changed.
+    fn judge(&mut self, node: &Node, toml: String) -> Judgement {
+        match self.read(toml) {
+            Err(errors) => Judgement { errors: lines(&errors), ..Judgement::default() },
+            Ok(opened) => {
+                let warnings = opened.warnings.iter().map(ToString::to_string).collect();
+                let mut registry = self.registry.clone();
+                let wrong = Prepared::new(node, &mut registry, Arc::new(opened.config)).err();
+                let errors = wrong.map(|error| format!("{error:#}")).into_iter().collect();
+                Judgement { errors, warnings, diff: String::new() }
+            }
+        }
+    }
+
+    fn read(&self, toml: String) -> Result<Opened, ConfigErrors> {
+        let (config, warnings) = Config::parse_with_warnings(&toml, &self.file)?;
+        Ok(Opened { config, toml, warnings })
+    }
+
+    fn apply(&mut self, node: &Node, proposal: Proposal, by: String) -> Reply {
+        let now = node.in_force.load_full();
+        if let Some(pending) = now.state(node).pending {
+            return refuse(FailureKind::Conflict, awaits_confirmation(&pending));
+        }
+        if proposal.base.is_some_and(|base| base != now.version.digest) {
+            let Version { by, since, .. } = &*now.version;
+            let changed = format!(
+                "the configuration in force is not the one that this change was made from: {by} changed it at \
+                 {since} (seconds since 1970); look at `gridway config diff` first"
+            );
+            return refuse(FailureKind::Conflict, changed);
+        }
+        let within = proposal.confirm_within_s.map(Duration::from_secs);
+        if within.is_some_and(|within| within.is_zero() || within > LONGEST) {
+            let range = format!("the time to confirm within is 1 to {} seconds", LONGEST.as_secs());
+            return refuse(FailureKind::BadRequest, range);
+        }
+        let opened = match self.read(proposal.toml) {
+            Ok(opened) => opened,
+            Err(errors) => return refuse(FailureKind::Invalid, errors.to_string()),
+        };
+        let prepared = match Prepared::new(node, &mut self.registry, Arc::new(opened.config.clone())) {
+            Ok(prepared) => prepared,
+            Err(error) => return refuse(FailureKind::Invalid, format!("{error:#}")),
+        };
+        opened.log_warnings();
+        let version = opened.into_version(prepared.config.clone(), &by, node.clock.unix_now());
+        // What can fail comes first: nothing has changed then.
+        if within.is_none()
+            && let Err(error) = self.save(&version)
+        {
+            return refuse(error.kind(), error.to_string());
+        }
+        let credentials = node.credentials.load_full();
+        if let Err(error) = prepared.put_into_force(node) {
+            return refuse(FailureKind::Internal, format!("{error:#}"));
+        }
+        let terms = within.map_or_else(
+            || "saved".to_owned(),
+            |within| format!("undone in {} s unless it is confirmed", within.as_secs()),
+        );
+        changed(node, Severity::Info, &by, &terms);
+        let mut in_force = InForce { version, pending: None, saved: within.is_none() };
+        if let Some(within) = within {
+            let deadline = node.clock.now() + within;
+            in_force.pending = Some((by, deadline, now.version.digest.clone()));
+            let (version, saved) = (now.version.clone(), now.saved);
+            self.undo = Some(Undo { version, credentials, saved, deadline });
+        }
+        self.publish(node, in_force)
+    }
+
+    fn confirm(&mut self, node: &Node, by: &str) -> Reply {
+        let now = node.in_force.load_full();
+        if self.undo.is_none() && now.saved {
+            return refuse(FailureKind::NotFound, "no change awaits confirmation");
+        }
+        if let Err(error) = self.save(&now.version) {
+            return refuse(error.kind(), error.to_string());
+        }
+        self.undo = None;
+        changed(node, Severity::Info, by, "confirmed and saved");
+        self.publish(node, InForce { version: now.version.clone(), pending: None, saved: true })
+    }
+
+    fn roll_back(&mut self, node: &Node, by: &str) -> Reply {
+        if self.undo.is_none() {
+            return refuse(FailureKind::NotFound, "no change awaits confirmation");
+        }
+        self.undo(node, by);
+        changed(node, Severity::Info, by, "the one before, by a rollback");
+        Reply::ConfigState(node.in_force.load().state(node))
+    }
+
+    /// The configuration before the one that was not confirmed comes back.
+    fn undo(&mut self, node: &Node, by: &str) {
+        let Some(Undo { version, credentials, saved, .. }) = self.undo.take() else { return };
+        let same_identity = node.config.load().identity == version.config.identity;
+        let credentials = if same_identity { node.credentials.load_full() } else { credentials };
+        match Prepared::again(node, &mut self.registry, version.config.clone(), credentials) {
+            Ok(prepared) => {
+                if let Err(error) = prepared.put_into_force(node) {
+                    tracing::error!("the configuration before is in force, but not all of it: {error:#}");
+                }
+            }
+            // It was in force in this process: all its names have their numbers.
+            Err(error) => tracing::error!("cannot go back to the configuration before: {error:#}"),
+        }
+        let Version { toml, config, digest, .. } = &*version;
+        let back = Version {
+            toml: toml.clone(),
+            config: config.clone(),
+            digest: digest.clone(),
+            since: node.clock.unix_now(),
+            by: by.to_owned(),
+        };
+        self.publish(node, InForce { version: Arc::new(back), pending: None, saved });
+    }
+
+    fn publish(&self, node: &Node, in_force: InForce) -> Reply {
+        let state = in_force.state(node);
+        node.in_force.store(Arc::new(in_force));
+        Reply::ConfigState(state)
+    }
+
+    /// Replaces the node's file, unless somebody else has changed it meanwhile.
+    fn save(&mut self, version: &Version) -> Result<(), SaveError> {
+        saved::replace(&self.file, &self.on_file, &version.toml)?;
+        self.on_file.clone_from(&version.digest);
+        Ok(())
+    }
+}
+
+/// Says which configuration is in force now.
+fn changed(node: &Node, severity: Severity, by: &str, terms: &str) {
+    let message = format!("configuration in force: generation {}, {terms}", node.policy.load().generation);
+    node.events.record(severity, Kind::ConfigurationChanged, by, message);
+}
+
+fn awaits_confirmation(pending: &Pending) -> String {
+    format!(
+        "a change by {} awaits confirmation for another {} s: `gridway config confirm` or `rollback` first",
+        pending.by, pending.left_s
+    )
+}
+
+fn lines(errors: &ConfigErrors) -> Vec<String> {
+    errors.errors().iter().map(ToString::to_string).collect()
+}

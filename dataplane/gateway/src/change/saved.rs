@@ -1,0 +1,83 @@
+//! The node's file, replaced in one step.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use gridway_control::FailureKind;
+use thiserror::Error;
+
+/// Why the file was not replaced. What it held is still there.
+#[derive(Debug, Error)]
+pub(crate) enum SaveError {
+    /// Somebody else has written to it.
+    #[error(
+        "{} was changed since the node read it; reload it (SIGHUP) or put it back first, or that change would be lost",
+        file.display()
+    )]
+    Changed {
+        /// The node's file.
+        file: PathBuf,
+    },
+    /// The operating system's reason.
+    #[error("cannot replace {}: {source}", file.display())]
+    Io {
+        /// The node's file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl SaveError {
+    pub(crate) fn kind(&self) -> FailureKind {
+        match self {
+            Self::Changed { .. } => FailureKind::Conflict,
+            Self::Io { .. } => FailureKind::Internal,
+        }
+    }
+}
+
+/// SHA-256 of a text, hexadecimal.
+pub(crate) fn digest(text: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Replaces `file`, which holds the text with the digest `known`, by `text`: whoever reads it, also after a crash, finds
+/// one or the other, with the same owner and mode.
+pub(crate) fn replace(file: &Path, known: &str, text: &str) -> Result<(), SaveError> {
+    let failed = |source| SaveError::Io { file: file.to_owned(), source };
+    // A link stays one: what it leads to is replaced.
+    let target = std::fs::canonicalize(file).map_err(failed)?;
+    let held = std::fs::read_to_string(&target).map_err(failed)?;
+    if digest(&held) != known {
+        return Err(SaveError::Changed { file: file.to_owned() });
+    }
+    if held == text {
+        return Ok(());
+    }
+    let mut beside = target.clone().into_os_string();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let written = write_beside(&target, &beside, text);
+    if written.is_err() {
+        // What is left of it helps nobody; the error says why.
+        drop(std::fs::remove_file(&beside));
+    }
+    written.map_err(failed)
+}
+
+fn write_beside(target: &Path, beside: &Path, text: &str) -> io::Result<()> {
+    let old = std::fs::metadata(target)?;
+    let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside)?;
+    std::os::unix::fs::fchown(&new, Some(old.uid()), Some(old.gid()))?;
+    new.set_permissions(std::fs::Permissions::from_mode(old.mode() & 0o7777))?;
+    new.write_all(text.as_bytes())?;
+    new.sync_all()?;
+    std::fs::rename(beside, target)?;
+    // The name is on disk when its folder is.
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    File::open(folder)?.sync_all()
+}

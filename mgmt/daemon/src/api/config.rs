@@ -1,0 +1,151 @@
+//! The configuration: what is in force, changes of it, and versions.
+
+use axum::Json;
+use axum::extract::State;
+use gridway_control::{ConfigState, ConfigText, InForce, Judgement, Proposal, Reply, Request, VersionRow};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::extract::{Changer, ConfigBody, Number, Params};
+use crate::api::failure::{Failure, Failures};
+use crate::api::live::change;
+use crate::api::{Api, expect_reply};
+use crate::store::Action;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(in_force, apply))
+        .routes(routes!(normalised))
+        .routes(routes!(confirm))
+        .routes(routes!(rollback))
+        .routes(routes!(judge))
+        .routes(routes!(versions))
+        .routes(routes!(version))
+}
+
+/// The text that is in force, as it was given.
+#[utoipa::path(get, path = "/v1/config", responses((status = 200, body = InForce), Failures))]
+async fn in_force(State(api): State<Api>) -> Result<Json<InForce>, Failure> {
+    expect_reply!(api.0.node.ask(Request::InForce).await?, Reply::InForce).map(Json)
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+struct Normalised {
+    /// Show values that equal their default too.
+    defaults: bool,
+}
+
+/// The configuration in force, as the node understood it.
+#[utoipa::path(
+    get,
+    path = "/v1/config/normalised",
+    params(Normalised),
+    responses((status = 200, body = ConfigText), Failures)
+)]
+async fn normalised(
+    State(api): State<Api>,
+    Params(Normalised { defaults }): Params<Normalised>,
+) -> Result<Json<ConfigText>, Failure> {
+    expect_reply!(api.0.node.ask(Request::Config { defaults }).await?, Reply::Config).map(Json)
+}
+
+/// Puts a configuration into force. Operators only; who asks is taken from the certificate, whatever `by` says.
+#[utoipa::path(
+    post,
+    path = "/v1/config",
+    request_body = Proposal,
+    responses((status = 200, body = ConfigState), Failures)
+)]
+async fn apply(
+    State(api): State<Api>,
+    changer: Changer,
+    ConfigBody(proposal): ConfigBody<Proposal>,
+) -> Result<Json<ConfigState>, Failure> {
+    let _turn = turn(&api)?;
+    let detail = match proposal.confirm_within_s {
+        Some(seconds) => format!("{} bytes, to be confirmed within {seconds} s", proposal.toml.len()),
+        None => format!("{} bytes, for good", proposal.toml.len()),
+    };
+    let request = Request::Apply(Proposal { by: Some(changer.name.clone()), ..proposal });
+    change_config(&api, changer, Action::ApplyConfig, detail, request).await
+}
+
+/// Keeps the change that awaits confirmation. Operators only.
+#[utoipa::path(post, path = "/v1/config/confirm", responses((status = 200, body = ConfigState), Failures))]
+async fn confirm(State(api): State<Api>, changer: Changer) -> Result<Json<ConfigState>, Failure> {
+    let request = Request::Confirm { by: Some(changer.name.clone()) };
+    change_config(&api, changer, Action::ConfirmConfig, String::new(), request).await
+}
+
+/// Undoes the change that awaits confirmation. Operators only.
+#[utoipa::path(post, path = "/v1/config/rollback", responses((status = 200, body = ConfigState), Failures))]
+async fn rollback(State(api): State<Api>, changer: Changer) -> Result<Json<ConfigState>, Failure> {
+    let request = Request::Rollback { by: Some(changer.name.clone()) };
+    change_config(&api, changer, Action::RollbackConfig, String::new(), request).await
+}
+
+async fn change_config(
+    api: &Api,
+    changer: Changer,
+    action: Action,
+    detail: String,
+    request: Request,
+) -> Result<Json<ConfigState>, Failure> {
+    let changed = api.0.changed.clone();
+    change(api, changer, action, detail, request, move |reply| {
+        let state = expect_reply!(reply, Reply::ConfigState)?;
+        changed.notify_one();
+        let words = format!("in force is {}, generation {}", state.digest, state.generation);
+        Ok((Json(state), words))
+    })
+    .await
+}
+
+/// A configuration that nobody puts into force.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Judged {
+    /// The whole configuration (TOML).
+    toml: String,
+}
+
+/// Judges a configuration and says what it would change; changes nothing.
+#[utoipa::path(
+    post,
+    path = "/v1/config/judge",
+    request_body = Judged,
+    responses((status = 200, body = Judgement), Failures)
+)]
+async fn judge(
+    State(api): State<Api>,
+    ConfigBody(Judged { toml }): ConfigBody<Judged>,
+) -> Result<Json<Judgement>, Failure> {
+    let _turn = turn(&api)?;
+    expect_reply!(api.0.node.ask(Request::Judge { toml }).await?, Reply::Judgement).map(Json)
+}
+
+fn turn(api: &Api) -> Result<tokio::sync::SemaphorePermit<'_>, Failure> {
+    api.0.configs.try_acquire().map_err(|_| Failure::busy("another configuration is being judged; try again"))
+}
+
+/// Versions that were in force, the newest first.
+#[utoipa::path(get, path = "/v1/config/versions", responses((status = 200, body = Vec<VersionRow>), Failures))]
+async fn versions(State(api): State<Api>) -> Result<Json<Vec<VersionRow>>, Failure> {
+    Ok(Json(api.0.store.versions().await?))
+}
+
+/// The text of a version.
+#[utoipa::path(
+    get,
+    path = "/v1/config/versions/{version}",
+    params(("version" = u64, Path, description = "Number of the version")),
+    responses((status = 200, body = ConfigText), Failures)
+)]
+async fn version(State(api): State<Api>, Number(version): Number) -> Result<Json<ConfigText>, Failure> {
+    let text = api.0.store.version(version).await?;
+    text.map(Json).ok_or_else(|| Failure::not_found(format!("there is no version {version}")))
+}

@@ -1,0 +1,117 @@
+//! What handlers take out of a request, and what is refused before they run.
+
+use std::time::Duration;
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::api::failure::Failure;
+use crate::server::{Caller, Role};
+
+/// Bytes of a body.
+const BODY: usize = 64 * 1024;
+/// How long it may take to come.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// Bytes of a body with a configuration in it; JSON writes line breaks and quotes as two.
+const CONFIG_BODY: usize = 64 * 1024 * 1024;
+const CONFIG_BODY_TIME: Duration = Duration::from_secs(120);
+
+/// The JSON of a body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+/// The JSON of a body that may hold a configuration.
+pub(crate) struct ConfigBody<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        json(request, BODY, BODY_TIME).await.map(Self)
+    }
+}
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for ConfigBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        json(request, CONFIG_BODY, CONFIG_BODY_TIME).await.map(Self)
+    }
+}
+
+async fn json<T: DeserializeOwned>(request: Request, limit: usize, time: Duration) -> Result<T, Failure> {
+    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = media.and_then(|media| media.split(';').next()).map(str::trim);
+    if !media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
+        return Err(Failure::bad_request(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "expected a body with content-type: application/json",
+        ));
+    }
+    let collected = tokio::time::timeout(time, Limited::new(request.into_body(), limit).collect()).await;
+    let bytes = match collected {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let message = format!("the body has more than {limit} bytes");
+            return Err(Failure::bad_request(StatusCode::PAYLOAD_TOO_LARGE, message));
+        }
+        Ok(Err(error)) => return Err(Failure::bad_request(StatusCode::BAD_REQUEST, error.to_string())),
+        Err(_) => {
+            let message = format!("the body did not come within {} seconds", time.as_secs());
+            return Err(Failure::bad_request(StatusCode::REQUEST_TIMEOUT, message));
+        }
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::bad_request(StatusCode::BAD_REQUEST, format!("the body: {error}")))
+}
+
+/// The fields of a query.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(error) => Err(Failure::bad_request(StatusCode::BAD_REQUEST, error.body_text())),
+        }
+    }
+}
+
+/// The number in a path.
+pub(crate) struct Number(pub(crate) u64);
+
+impl<S: Send + Sync> FromRequestParts<S> for Number {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Path::<u64>::from_request_parts(parts, state).await {
+            Ok(Path(number)) => Ok(Self(number)),
+            Err(error) => Err(Failure::bad_request(StatusCode::BAD_REQUEST, error.body_text())),
+        }
+    }
+}
+
+/// Who asks, and may change things: the role was checked.
+pub(crate) struct Changer {
+    /// Common name of the certificate.
+    pub(crate) name: String,
+    /// Where the request came from.
+    pub(crate) address: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Changer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        match parts.extensions.get::<Caller>() {
+            Some(caller) if caller.operator.role == Role::Operator => {
+                Ok(Self { name: caller.operator.name.clone(), address: caller.address.to_string() })
+            }
+            _ => Err(Failure::forbidden("a viewer may not do this; it takes the role operator")),
+        }
+    }
+}
