@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use gridway_config::{Config, Cpus, Polling};
+use gridway_config::{Config, Cpus, Polling, Roles};
 
 use crate::finding::Finding;
 use crate::nic::receive_queues;
@@ -68,7 +68,11 @@ pub(crate) fn of_node(system: &System, config: &Config) -> Vec<Finding> {
     let mut findings = vec![there(&workers, &online)];
     if let Some(data) = &config.data {
         let interface = data.interface.as_str();
-        findings.push(queues(interface, receive_queues(interface), workers.len()));
+        findings.push(queues(
+            interface,
+            receive_queues(interface),
+            receiving(config.workers.roles, workers.len()),
+        ));
         findings.extend(interrupts(system, interface));
     }
     if config.workers.polling == Polling::Busy {
@@ -97,10 +101,14 @@ fn there(workers: &[usize], online: &BTreeSet<usize>) -> Finding {
     )
 }
 
-fn queues(interface: &str, queues: u32, workers: usize) -> Finding {
+/// How many of `workers` could have receive queues: where roles are separate, half of them have the tunnels.
+fn receiving(roles: Roles, workers: usize) -> usize {
+    let separate = roles == Roles::Separate || (roles == Roles::Auto && workers > 2);
+    if separate { (workers - workers / 2).max(1) } else { workers }
+}
+
+fn queues(interface: &str, queues: u32, wanted: usize) -> Finding {
     const ID: &str = "data.queues";
-    // With more than two workers half of them have the tunnels.
-    let wanted = if workers > 2 { workers - workers / 2 } else { workers };
     if queues as usize >= wanted {
         return Finding::ok(
             ID,
@@ -185,7 +193,8 @@ mod tests {
         assert_eq!(there(&[0, 5], &online).status, Status::Warning);
         assert_eq!(queues("data0", 1, 1).status, Status::Ok);
         assert_eq!(queues("data0", 1, 2).advice, "ethtool -L data0 combined 2, if the NIC has as many");
-        assert_eq!(queues("data0", 4, 8).status, Status::Ok);
+        assert_eq!(queues("data0", 4, receiving(Roles::Auto, 8)).status, Status::Ok);
+        assert_eq!(queues("data0", 4, receiving(Roles::Combined, 8)).status, Status::Warning);
     }
 
     #[test]

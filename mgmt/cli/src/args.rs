@@ -18,7 +18,7 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  done
   1  the answer is no: a check failed, refused, nothing found, the packet would be dropped, no reply
-  2  usage; none or several sockets to choose from
+  2  usage; none or several sockets, or several configurations, to choose from
   3  the node, or the management process that keeps the versions, cannot be reached
 
 Nodes are reached over their control socket, or over the management API of another machine:

@@ -47,7 +47,7 @@ pub(crate) fn run(args: DoctorArgs, out: &mut impl Write) -> Result<(), CliError
         problems => {
             // What was found is the answer; the error is its sum.
             out.flush()?;
-            Err(CliError::Check(format!("problems: {problems}")))
+            Err(CliError::Check(format!("this machine is not ready; problems: {problems}")))
         }
     }
 }
@@ -86,7 +86,7 @@ fn text(findings: &[Finding], out: &mut impl Write) -> Result<(), CliError> {
     }
     let [ok, warnings, problems] =
         [Status::Ok, Status::Warning, Status::Problem].map(|status| count(findings, status));
-    writeln!(out, "\n{ok} ok, {warnings} warnings, {problems} problems")?;
+    writeln!(out, "\nok: {ok}, warnings: {warnings}, problems: {problems}")?;
     Ok(())
 }
 
