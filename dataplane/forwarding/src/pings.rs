@@ -1,5 +1,6 @@
 //! Echo requests that an operator has this node send into a virtual network.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ use crate::verdict::{Emissions, Target, Tunnel};
 const IDENTIFIERS: u16 = 49_152;
 /// Operators who ping at once.
 const MOST: usize = 64;
+/// Requests of one of them that are waited for, and outcomes that are kept.
+const OUTSTANDING: usize = 256;
 
 /// All pings under way.
 #[derive(Debug, Default)]
@@ -32,9 +35,10 @@ struct Entry {
     vnet: VnetId,
     source: IpAddr,
     target: IpAddr,
-    /// The request that is waited for.
-    waiting: Option<(u16, Nanos)>,
-    outcome: Option<Outcome>,
+    /// Requests that are waited for, the oldest first.
+    waiting: VecDeque<(u16, Nanos)>,
+    /// What became of the others, until somebody asks.
+    outcomes: VecDeque<(u16, Outcome)>,
 }
 
 /// What became of an echo request.
@@ -69,7 +73,8 @@ impl Pings {
         while entries.iter().any(|entry| entry.identifier == identifier) {
             identifier = (identifier + 1) % IDENTIFIERS;
         }
-        entries.push(Entry { identifier, vnet, source, target, waiting: None, outcome: None });
+        let (waiting, outcomes) = (VecDeque::new(), VecDeque::new());
+        entries.push(Entry { identifier, vnet, source, target, waiting, outcomes });
         self.count.store(entries.len(), Ordering::Relaxed);
         Some(identifier)
     }
@@ -81,10 +86,13 @@ impl Pings {
         self.count.store(entries.len(), Ordering::Relaxed);
     }
 
-    /// What became of the last request; `None`: nothing yet.
+    /// What became of the request with `sequence`, once; `None`: nothing yet.
     #[must_use]
-    pub fn outcome(&self, identifier: u16) -> Option<Outcome> {
-        self.lock().iter().find(|entry| entry.identifier == identifier)?.outcome
+    pub fn take_outcome(&self, identifier: u16, sequence: u16) -> Option<Outcome> {
+        let mut entries = self.lock();
+        let outcomes = &mut entries.iter_mut().find(|entry| entry.identifier == identifier)?.outcomes;
+        let place = outcomes.iter().position(|(of, _)| *of == sequence)?;
+        outcomes.remove(place).map(|(_, outcome)| outcome)
     }
 
     /// Sends the next request, with `sequence`, to a peer.
@@ -98,12 +106,16 @@ impl Pings {
     ) {
         let mut entries = self.lock();
         let Some(entry) = entries.iter_mut().find(|entry| entry.identifier == identifier) else { return };
-        entry.outcome = None;
-        let Entry { source, target, .. } = *entry;
+        let (source, target) = (entry.source, entry.target);
         let sent = emissions.write(Target::Tunnel(to), MAX_ECHO_REQUEST_LEN, |out| {
             write_echo_request(source, target, identifier, sequence, out)
         });
-        entry.waiting = sent.then_some((sequence, now));
+        if sent {
+            if entry.waiting.len() >= OUTSTANDING {
+                entry.waiting.pop_front();
+            }
+            entry.waiting.push_back((sequence, now));
+        }
     }
 
     /// A packet that is no echo request came to this node's own address. Whether a ping waited for it.
@@ -112,9 +124,8 @@ impl Pings {
             return false;
         }
         let answered = echo_sequence(bytes, packet);
-        self.settle(vnet, &packet.tuple, |sequence, sent| {
-            (answered == Some(sequence)).then(|| Outcome::Replied(now.since(sent)))
-        })
+        let Some(answered) = answered else { return false };
+        self.settle(vnet, &packet.tuple, answered, |sent| Outcome::Replied(now.since(sent)))
     }
 
     /// An ICMP error, in `bytes`, quotes a packet of this node's own. Whether it was a request that is waited for.
@@ -134,18 +145,18 @@ impl Pings {
         let Some([kind, code]) = bytes.get(packet.l4_offset..).and_then(<[u8]>::first_chunk::<2>) else {
             return false;
         };
-        self.settle(vnet, &quote.tuple.reversed(), |sequence, _| {
-            let by = packet.tuple.source;
-            (quoted == sequence).then_some(Outcome::Refused { by, kind: *kind, code: *code })
-        })
+        let by = packet.tuple.source;
+        let refused = |_| Outcome::Refused { by, kind: *kind, code: *code };
+        self.settle(vnet, &quote.tuple.reversed(), quoted, refused)
     }
 
-    /// Settles the request that a packet with this tuple would answer, if `outcome` says it does.
+    /// Settles the request with `sequence` that a packet with this tuple answers, if it is waited for.
     fn settle(
         &self,
         vnet: VnetId,
         tuple: &FiveTuple,
-        outcome: impl FnOnce(u16, Nanos) -> Option<Outcome>,
+        sequence: u16,
+        outcome: impl FnOnce(Nanos) -> Outcome,
     ) -> bool {
         let mut entries = self.lock();
         let fits = |entry: &&mut Entry| {
@@ -153,13 +164,12 @@ impl Pings {
                 == (tuple.destination_port, vnet, tuple.destination, tuple.source)
         };
         let Some(entry) = entries.iter_mut().find(fits) else { return false };
-        let Some((sequence, sent)) = entry.waiting else { return false };
-        match outcome(sequence, sent) {
-            Some(outcome) => {
-                (entry.waiting, entry.outcome) = (None, Some(outcome));
-                true
-            }
-            None => false,
+        let Some(place) = entry.waiting.iter().position(|(of, _)| *of == sequence) else { return false };
+        let Some((_, sent)) = entry.waiting.remove(place) else { return false };
+        if entry.outcomes.len() >= OUTSTANDING {
+            entry.outcomes.pop_front();
         }
+        entry.outcomes.push_back((sequence, outcome(sent)));
+        true
     }
 }

@@ -85,7 +85,7 @@ impl Run {
     fn new(simulation: &Simulation) -> Self {
         let Simulation { policy, hops, real, data_mtu, seed } = simulation;
         let own = Shared {
-            flows: Arc::new(FlowTable::new(FLOWS, [u64::from(seed[0]), u64::from(seed[1])])),
+            flows: Arc::new(FlowTable::scratch(FLOWS)),
             fragments: Arc::new(Fragments::new(1)),
             peers: real.peers.clone(),
             monitors: Arc::default(),

@@ -1,5 +1,6 @@
 //! What all threads of a node share.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -69,6 +70,8 @@ pub(crate) struct Node {
     pub(crate) last_reload_error: Mutex<Option<String>>,
     /// The configuration as it was given, and how it came here.
     pub(crate) in_force: ArcSwap<InForce>,
+    /// The node's file, absolute.
+    pub(crate) file: PathBuf,
     /// The way to the main thread, which changes it.
     pub(crate) desk: Desk,
     pub(crate) handshakes: HandshakeCounters,

@@ -77,12 +77,16 @@ impl Prepared {
         Ok(Self { config, credentials, policy, peers })
     }
 
-    /// Puts it into force. On an error all of it is in force but the steering of ARP and neighbour solicitations.
+    /// Puts it into force; on an error nothing of it is. The maps are all that can fail, so they come first.
     pub(crate) fn put_into_force(self, node: &Node) -> Result<()> {
-        let steered = match node.lock_steer() {
-            Some(mut steer) => steer.set_proxied(&self.policy.proxied()),
-            None => Ok(()),
-        };
+        if let Some(mut steer) = node.lock_steer()
+            && let Err(error) = steer.set_proxied(&self.policy.proxied())
+        {
+            if let Err(again) = steer.set_proxied(&node.policy.load().proxied()) {
+                tracing::error!(%again, "ARP and neighbour solicitations are not steered as configured");
+            }
+            return Err(error.into());
+        }
         let vnets_before = node.announced_vnets();
         node.book.configure(self.peers, node.clock.now());
         node.credentials.store(self.credentials);
@@ -94,7 +98,7 @@ impl Prepared {
         if vnets != vnets_before {
             node.tell_all(|| Control::Announce(vnets.clone()));
         }
-        Ok(steered?)
+        Ok(())
     }
 }
 

@@ -154,6 +154,7 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
         last_reload_error: Mutex::default(),
         in_force: ArcSwap::from_pointee(InForce::at_start(version)),
         desk,
+        file,
         handshakes: HandshakeCounters::default(),
         plan: ArcSwap::from_pointee(Plan::new(config.clone())),
         doors: OpenDoors::default(),
@@ -166,7 +167,7 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
 
     checks::raise_descriptors(node.config.load().limits.sessions);
     checks::drop_privileges()?;
-    let changes = Changes::new(&node, file, registry);
+    let changes = Changes::new(&node, registry);
     let shared = node.clone();
     let flow_log = spawn(&node, "flow-log".to_owned(), move || {
         flow_log::run(&shared, &orders);

@@ -2,8 +2,8 @@
 //!
 //! A worker looks at one flag a burst. While nobody watches, that is all it costs.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,13 +17,17 @@ use gridway_wire::tuple::FiveTuple;
 /// Operators who watch at once: each makes every packet a little slower.
 const MOST: usize = 8;
 /// Packets that wait for an operator's connection to take them.
-const QUEUE: usize = 4096;
+pub(crate) const QUEUE: usize = 4096;
+/// Bytes of packets that wait, of one operator.
+const QUEUED_BYTES: usize = 8 << 20;
 
 /// All that is watched.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     any: AtomicBool,
     watchers: ArcSwap<Vec<Arc<Watcher>>>,
+    /// Held by who changes the two above.
+    changing: Mutex<()>,
 }
 
 /// What one operator watches.
@@ -32,8 +36,10 @@ pub(crate) struct Watcher {
     pub(crate) wants: Wants,
     pub(crate) filter: Filter,
     seen: ArrayQueue<Seen>,
-    /// Packets that are wanted still.
+    queued_bytes: AtomicUsize,
+    /// Packets that are wanted still, of `count`.
     left: AtomicU64,
+    count: u64,
     missed: AtomicU64,
 }
 
@@ -62,7 +68,10 @@ pub(crate) struct Seen {
     pub(crate) worker: usize,
     pub(crate) from: Side,
     pub(crate) vnet: Option<VnetId>,
+    /// The peer it came from or went to.
     pub(crate) peer: Option<PeerId>,
+    /// The peer it went on to, of one that was relayed.
+    pub(crate) onward: Option<PeerId>,
     pub(crate) length: usize,
     pub(crate) tuple: Option<FiveTuple>,
     pub(crate) translated: Option<FiveTuple>,
@@ -127,7 +136,7 @@ impl Filter {
             [&seen.tuple, &seen.translated].map(|tuple| tuple.as_ref().map(crate::flow_row::tuple));
         self.from.is_none_or(|from| from == seen.from)
             && self.vnet.is_none_or(|vnet| seen.vnet == Some(vnet))
-            && self.peer.is_none_or(|peer| seen.peer == Some(peer))
+            && self.peer.is_none_or(|peer| [seen.peer, seen.onward].contains(&Some(peer)))
             && self.packet.dropped.as_ref().is_none_or(|wanted| {
                 seen.verdict
                     .reason()
@@ -148,10 +157,18 @@ impl Watcher {
         if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).is_err() {
             return;
         }
-        if self.seen.is_full() || self.seen.push(seen()).is_err() {
-            self.left.fetch_add(1, Ordering::Relaxed);
-            self.missed.fetch_add(1, Ordering::Relaxed);
+        let has_room = !self.seen.is_full() && self.queued_bytes.load(Ordering::Relaxed) < QUEUED_BYTES;
+        if has_room {
+            let seen = seen();
+            let bytes = seen.bytes.len();
+            self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+            if self.seen.push(seen).is_ok() {
+                return;
+            }
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
+        self.left.fetch_add(1, Ordering::Relaxed);
+        self.missed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether it takes packets still.
@@ -159,9 +176,16 @@ impl Watcher {
         self.left.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether that many packets are all that were wanted.
+    pub(crate) fn is_satisfied(&self, packets: u64) -> bool {
+        packets >= self.count
+    }
+
     /// The next packet that was taken.
     pub(crate) fn next(&self) -> Option<Seen> {
-        self.seen.pop()
+        let seen = self.seen.pop()?;
+        self.queued_bytes.fetch_sub(seen.bytes.len(), Ordering::Relaxed);
+        Some(seen)
     }
 
     /// Packets that found no room.
@@ -171,28 +195,31 @@ impl Watcher {
 }
 
 impl Watch {
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        // It guards an order, no state.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Begins to watch; `None`: too many do already. It ends with the value.
     pub(crate) fn begin(&self, wants: Wants, filter: Filter, count: u64) -> Option<Watching<'_>> {
+        let _changing = self.lock();
+        let mut watchers = self.watchers.load().as_ref().clone();
+        if watchers.len() >= MOST {
+            return None;
+        }
         let watcher = Arc::new(Watcher {
             wants,
             filter,
             seen: ArrayQueue::new(QUEUE),
+            queued_bytes: AtomicUsize::new(0),
             left: AtomicU64::new(count),
+            count,
             missed: AtomicU64::new(0),
         });
-        let mut full = false;
-        self.watchers.rcu(|watchers| {
-            full = watchers.len() >= MOST;
-            let mut more = watchers.as_ref().clone();
-            if !full {
-                more.push(watcher.clone());
-            }
-            more
-        });
-        (!full).then(|| {
-            self.any.store(true, Ordering::Release);
-            Watching { watch: self, watcher }
-        })
+        watchers.push(watcher.clone());
+        self.watchers.store(Arc::new(watchers));
+        self.any.store(true, Ordering::Release);
+        Some(Watching { watch: self, watcher })
     }
 
     /// What is watched, for a worker's next burst.
@@ -214,11 +241,11 @@ pub(crate) struct Watching<'w> {
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        let without = |watchers: &Arc<Vec<Arc<Watcher>>>| -> Vec<Arc<Watcher>> {
-            watchers.iter().filter(|other| !Arc::ptr_eq(other, &self.watcher)).cloned().collect()
-        };
-        self.watch.watchers.rcu(without);
-        self.watch.any.store(!self.watch.watchers.load().is_empty(), Ordering::Release);
+        let _changing = self.watch.lock();
+        let mut watchers = self.watch.watchers.load().as_ref().clone();
+        watchers.retain(|other| !Arc::ptr_eq(other, &self.watcher));
+        self.watch.any.store(!watchers.is_empty(), Ordering::Release);
+        self.watch.watchers.store(Arc::new(watchers));
     }
 }
 

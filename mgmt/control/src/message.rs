@@ -76,12 +76,18 @@ pub enum Request {
     Apply(Proposal),
     /// Keeps the change that awaits confirmation.
     Confirm {
+        /// Digest of the configuration that is meant: refused while another one is in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
         /// Who asks; default: the user of the socket.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
     /// Undoes the change that awaits confirmation.
     Rollback {
+        /// Digest of the configuration that is meant: refused while another one is in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
         /// Who asks; default: the user of the socket.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
+use std::fs::Permissions;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use gridway_control::{
@@ -86,7 +88,7 @@ fn a_confirmed_change_is_saved_and_survives_a_restart() {
     apply(&pair.a, proposal(toml.clone(), Some(60))).unwrap();
     assert!(!answers(&pair), "it is in force before it is confirmed");
     assert!(file(&pair.a) == before.toml);
-    let state = change(&pair.a, &Request::Confirm { by: Some("bob".into()) }).unwrap();
+    let state = change(&pair.a, &Request::Confirm { digest: None, by: Some("bob".into()) }).unwrap();
     assert!(state.saved && state.pending.is_none());
     assert_eq!(file(&pair.a), toml, "with its comments and its order");
     pair.a.restart().unwrap();
@@ -98,7 +100,7 @@ fn a_confirmed_change_is_saved_and_survives_a_restart() {
     assert!(state.saved && state.pending.is_none() && state.digest == before.state.digest);
     assert_eq!(file(&pair.a), before.toml);
     assert!(answers(&pair));
-    let none = change(&pair.a, &Request::Confirm { by: None }).unwrap_err();
+    let none = change(&pair.a, &Request::Confirm { digest: None, by: None }).unwrap_err();
     assert_eq!(none.kind, FailureKind::NotFound);
     pair.finish();
 }
@@ -109,10 +111,10 @@ fn a_change_is_undone_on_request() {
     let before = in_force(&pair.a);
     apply(&pair.a, proposal(before.toml.clone() + DENY_ALL, Some(60))).unwrap();
     assert!(!answers(&pair));
-    let state = change(&pair.a, &Request::Rollback { by: Some("bob".into()) }).unwrap();
+    let state = change(&pair.a, &Request::Rollback { digest: None, by: Some("bob".into()) }).unwrap();
     assert_eq!((state.digest, state.by.as_str()), (before.state.digest, "bob"));
     assert!(answers(&pair));
-    let none = change(&pair.a, &Request::Rollback { by: None }).unwrap_err();
+    let none = change(&pair.a, &Request::Rollback { digest: None, by: None }).unwrap_err();
     assert_eq!(none.kind, FailureKind::NotFound);
     pair.finish();
 }
@@ -133,7 +135,7 @@ fn the_second_of_two_operators_is_told_and_nothing_of_the_first_is_lost() {
     // A signal is an operator, too.
     let refused = pair.a.reload().unwrap().expect("a reload would lose the change");
     assert!(refused.contains("alice"), "{refused}");
-    change(&pair.a, &Request::Confirm { by: None }).unwrap();
+    change(&pair.a, &Request::Confirm { digest: None, by: None }).unwrap();
     let told = apply(&pair.a, seconds).unwrap_err();
     assert_eq!(told.kind, FailureKind::Conflict);
     assert!(told.message.contains("alice changed it"), "{told}");
@@ -197,19 +199,19 @@ fn a_file_that_cannot_be_replaced_refuses_the_change_whole() {
     let pair = Pair::corp(Layout::Combined);
     let before = in_force(&pair.a);
     // The folder takes no new file: what would replace the old one has no place.
-    let beside = pair.a.config_path().with_extension("toml.new");
-    std::fs::create_dir(&beside).unwrap();
+    let folder = |mode| std::fs::set_permissions(pair.a.dir(), Permissions::from_mode(mode)).unwrap();
+    folder(0o500);
     let refused = apply(&pair.a, proposal(before.toml.clone() + DENY_ALL, None)).unwrap_err();
     assert_eq!(refused.kind, FailureKind::Internal);
     assert!(refused.message.contains("node.toml"), "{refused}");
     assert!(answers(&pair) && in_force(&pair.a) == before);
     // One that awaits confirmation goes on waiting, and is undone in time.
     apply(&pair.a, proposal(before.toml + DENY_ALL, Some(3))).unwrap();
-    let refused = change(&pair.a, &Request::Confirm { by: None }).unwrap_err();
+    let refused = change(&pair.a, &Request::Confirm { digest: None, by: None }).unwrap_err();
     assert_eq!(refused.kind, FailureKind::Internal);
     assert!(in_force(&pair.a).state.pending.is_some());
     wait_until("the change to be undone", LIMIT, || answers(&pair).then_some(())).unwrap();
-    std::fs::remove_dir(&beside).unwrap();
+    folder(0o700);
     pair.finish();
 }
 
@@ -226,7 +228,7 @@ fn a_configuration_of_megabytes_is_taken() {
     assert!(toml.len() > 1 << 20);
     apply(&pair.a, proposal(toml, Some(30))).unwrap();
     assert!(pair.a.routes().unwrap().len() >= 20_000);
-    change(&pair.a, &Request::Rollback { by: None }).unwrap();
+    change(&pair.a, &Request::Rollback { digest: None, by: None }).unwrap();
     assert!(pair.a.routes().unwrap().len() < 100 && answers(&pair));
     pair.finish();
 }
@@ -242,7 +244,7 @@ in_both_layouts! {
         let other = before.toml.clone() + "\n  [[vnet.acl]]\n  line = 2\n  action = \"drop\"\n  protocol = 99\n";
         for round in 0..6 {
             apply(&pair.a, proposal(other.clone(), Some(30))).unwrap();
-            let end = if round % 2 == 0 { Request::Rollback { by: None } } else { Request::Confirm { by: None } };
+            let end = if round % 2 == 0 { Request::Rollback { digest: None, by: None } } else { Request::Confirm { digest: None, by: None } };
             change(&pair.a, &end).unwrap();
             apply(&pair.a, proposal(before.toml.clone(), None)).unwrap();
         }

@@ -168,12 +168,21 @@ impl FlowTable {
     /// colliding flows.
     #[must_use]
     pub fn new(limit: usize, seed: [u64; 2]) -> Self {
-        let shards = (limit / 4096).next_power_of_two().clamp(1, 64);
-        let per_shard = limit.div_ceil(shards).max(1);
         // The hasher borrows its shared part for good: one small allocation a table.
         let shared: &'static SharedSeed = Box::leak(Box::new(SharedSeed::from_u64(seed[1])));
+        Self::hashing(limit, SeedableRandomState::with_seed(seed[0], shared))
+    }
+
+    /// A table for a few flows that does not last.
+    pub(crate) fn scratch(limit: usize) -> Self {
+        Self::hashing(limit, SeedableRandomState::with_seed(0, SharedSeed::global_random()))
+    }
+
+    fn hashing(limit: usize, hasher: SeedableRandomState) -> Self {
+        let shards = (limit / 4096).next_power_of_two().clamp(1, 64);
+        let per_shard = limit.div_ceil(shards).max(1);
         Self {
-            hasher: SeedableRandomState::with_seed(seed[0], shared),
+            hasher,
             index: Index::new(per_shard * shards),
             shards: (0..shards).map(|_| Shard::new(per_shard)).collect(),
             shard_slots: u32::try_from(per_shard).expect("limits are validated to fit 32 bits"),

@@ -225,9 +225,10 @@ impl Slot {
             Side::Overlay => place | STARTED_BY_OVERLAY,
         };
         self.place.store(place, Ordering::Relaxed);
+        // First: with no activity and an old beginning it would look idle.
+        self.created.store(now.0, Ordering::Release);
         self.tcp_flags.iter().for_each(|flags| flags.store(0, Ordering::Relaxed));
         self.activity.iter().for_each(Activity::reset);
-        self.created.store(now.0, Ordering::Relaxed);
         self.set_acl_line(acl_line);
     }
 

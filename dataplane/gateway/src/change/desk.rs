@@ -1,17 +1,35 @@
 //! The way from control clients to the main thread.
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use gridway_control::{FailureKind, Proposal, Reply};
+use gridway_control::{FailureKind, Reply};
 
-use super::refuse;
+use super::{Opened, refuse};
 
 /// What a control client asks the main thread to do.
 #[derive(Debug)]
 pub(crate) enum Task {
-    Apply(Proposal),
-    Confirm,
-    Rollback,
-    Judge(String),
+    Apply {
+        /// Read on the client's thread: the main one has other things to do.
+        opened: Box<Opened>,
+        terms: Terms,
+    },
+    Confirm {
+        /// The change that is meant.
+        digest: Option<String>,
+    },
+    Rollback {
+        /// The change that is meant.
+        digest: Option<String>,
+    },
+    Judge(Box<Opened>),
+}
+
+/// On which terms a configuration is put into force.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) confirm_within_s: Option<u64>,
+    /// Digest of the configuration that it was made from.
+    pub(crate) base: Option<String>,
 }
 
 /// A task and who waits for its outcome.

@@ -13,8 +13,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use gridway_config::{Config, ConfigErrors};
-use gridway_control::{Failure, FailureKind, Judgement, Pending, Proposal, Reply, Severity};
+use gridway_control::{Failure, FailureKind, Judgement, Pending, Reply, Severity};
 use gridway_forwarding::Registry;
 use gridway_tunnel::Credentials;
 use gridway_wire::time::Nanos;
@@ -23,12 +22,15 @@ use crate::events::Kind;
 use crate::node::Node;
 use crate::reload::Prepared;
 
-pub(crate) use self::desk::{Ask, Desk, Task};
+pub(crate) use self::desk::{Ask, Desk, Task, Terms};
 use self::saved::SaveError;
-pub(crate) use self::version::{InForce, Opened, Version, open};
+pub(crate) use self::version::{InForce, Opened, Version, open, read};
 
 /// Longest time that a change may await confirmation.
 const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// How soon what could not be undone is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 fn refuse(kind: FailureKind, message: impl Into<String>) -> Reply {
     Reply::Error(Failure::new(kind, message))
@@ -52,19 +54,24 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// `file` is the node's, absolute, and holds what is in force.
-    pub(crate) fn new(node: &Node, file: PathBuf, registry: Registry) -> Self {
-        Self { file, registry, undo: None, on_file: node.in_force.load().version.digest.clone() }
+    /// The node's file holds what is in force.
+    pub(crate) fn new(node: &Node, registry: Registry) -> Self {
+        Self {
+            file: node.file.clone(),
+            registry,
+            undo: None,
+            on_file: node.in_force.load().version.digest.clone(),
+        }
     }
 
     /// Does what a control client asked for.
     pub(crate) fn handle(&mut self, node: &Node, ask: Ask) {
         let Ask { task, by, answer } = ask;
         let reply = match task {
-            Task::Apply(proposal) => self.apply(node, proposal, by),
-            Task::Confirm => self.confirm(node, &by),
-            Task::Rollback => self.roll_back(node, &by),
-            Task::Judge(toml) => Reply::Judgement(self.judge(node, toml)),
+            Task::Apply { opened, terms } => self.apply(node, *opened, terms, by),
+            Task::Confirm { digest } => self.confirm(node, digest, &by),
+            Task::Rollback { digest } => self.roll_back(node, digest, &by),
+            Task::Judge(opened) => Reply::Judgement(self.judge(node, *opened)),
         };
         // A client that has gone learns it from the state.
         drop(answer.send(reply));
@@ -73,13 +80,15 @@ impl Changes {
     /// Undoes a change that nobody confirmed in time.
     pub(crate) fn handle_timeout(&mut self, node: &Node) {
         if self.undo.as_ref().is_some_and(|undo| node.clock.now() >= undo.deadline) {
-            self.undo(node, "nobody confirmed");
-            changed(
-                node,
-                Severity::Warning,
-                "nobody confirmed",
-                "the one before the change that nobody confirmed in time",
-            );
+            let by = "nobody confirmed";
+            if self.undo(node, by).is_ok() {
+                changed(
+                    node,
+                    Severity::Warning,
+                    by,
+                    "the one before the change that nobody confirmed in time",
+                );
+            }
         }
     }
 
@@ -104,40 +113,37 @@ impl Changes {
             anyhow::bail!("{}", awaits_confirmation(&pending));
         }
         let opened = open(&self.file)?;
-        let prepared = Prepared::new(node, &mut self.registry, Arc::new(opened.config.clone()))?;
+        // What is refused has used up no numbers.
+        let mut registry = self.registry.clone();
+        let prepared = Prepared::new(node, &mut registry, Arc::new(opened.config.clone()))?;
         opened.log_warnings();
-        let version = opened.into_version(prepared.config.clone(), "reload", node.clock.unix_now());
+        let mut version = opened.into_version(prepared.config.clone(), "reload", node.clock.unix_now());
         prepared.put_into_force(node)?;
+        self.registry = registry;
         self.on_file.clone_from(&version.digest);
+        let now = node.in_force.load();
+        // The same text again is nobody's change.
+        if now.version.digest == version.digest {
+            version = now.version.clone();
+        }
         node.in_force.store(Arc::new(InForce::at_start(version)));
         Ok(())
     }
 
-    /// What is wrong with a configuration; nothing is changed.
-    fn judge(&mut self, node: &Node, toml: String) -> Judgement {
-        match self.read(toml) {
-            Err(errors) => Judgement { errors: lines(&errors), ..Judgement::default() },
-            Ok(opened) => {
-                let warnings = opened.warnings.iter().map(ToString::to_string).collect();
-                let mut registry = self.registry.clone();
-                let wrong = Prepared::new(node, &mut registry, Arc::new(opened.config)).err();
-                let errors = wrong.map(|error| format!("{error:#}")).into_iter().collect();
-                Judgement { errors, warnings, diff: String::new() }
-            }
-        }
+    /// What is wrong with a configuration that can be read; nothing is changed.
+    fn judge(&self, node: &Node, opened: Opened) -> Judgement {
+        let warnings = opened.warnings.iter().map(ToString::to_string).collect();
+        let wrong = Prepared::new(node, &mut self.registry.clone(), Arc::new(opened.config)).err();
+        let errors = wrong.map(|error| format!("{error:#}")).into_iter().collect();
+        Judgement { errors, warnings, diff: String::new() }
     }
 
-    fn read(&self, toml: String) -> Result<Opened, ConfigErrors> {
-        let (config, warnings) = Config::parse_with_warnings(&toml, &self.file)?;
-        Ok(Opened { config, toml, warnings })
-    }
-
-    fn apply(&mut self, node: &Node, proposal: Proposal, by: String) -> Reply {
+    fn apply(&mut self, node: &Node, opened: Opened, terms: Terms, by: String) -> Reply {
         let now = node.in_force.load_full();
         if let Some(pending) = now.state(node).pending {
             return refuse(FailureKind::Conflict, awaits_confirmation(&pending));
         }
-        if proposal.base.is_some_and(|base| base != now.version.digest) {
+        if terms.base.is_some_and(|base| base != now.version.digest) {
             let Version { by, since, .. } = &*now.version;
             let changed = format!(
                 "the configuration in force is not the one that this change was made from: {by} changed it at \
@@ -145,16 +151,14 @@ impl Changes {
             );
             return refuse(FailureKind::Conflict, changed);
         }
-        let within = proposal.confirm_within_s.map(Duration::from_secs);
+        let within = terms.confirm_within_s.map(Duration::from_secs);
         if within.is_some_and(|within| within.is_zero() || within > LONGEST) {
             let range = format!("the time to confirm within is 1 to {} seconds", LONGEST.as_secs());
             return refuse(FailureKind::BadRequest, range);
         }
-        let opened = match self.read(proposal.toml) {
-            Ok(opened) => opened,
-            Err(errors) => return refuse(FailureKind::Invalid, errors.to_string()),
-        };
-        let prepared = match Prepared::new(node, &mut self.registry, Arc::new(opened.config.clone())) {
+        // What is refused has used up no numbers.
+        let mut registry = self.registry.clone();
+        let prepared = match Prepared::new(node, &mut registry, Arc::new(opened.config.clone())) {
             Ok(prepared) => prepared,
             Err(error) => return refuse(FailureKind::Invalid, format!("{error:#}")),
         };
@@ -168,8 +172,14 @@ impl Changes {
         }
         let credentials = node.credentials.load_full();
         if let Err(error) = prepared.put_into_force(node) {
+            if within.is_none()
+                && let Err(error) = self.save(&now.version)
+            {
+                tracing::error!("the node's file holds a configuration that is not in force: {error}");
+            }
             return refuse(FailureKind::Internal, format!("{error:#}"));
         }
+        self.registry = registry;
         let terms = within.map_or_else(
             || "saved".to_owned(),
             |within| format!("undone in {} s unless it is confirmed", within.as_secs()),
@@ -185,10 +195,24 @@ impl Changes {
         self.publish(node, in_force)
     }
 
-    fn confirm(&mut self, node: &Node, by: &str) -> Reply {
+    /// What to answer when a change is not the one that is meant: another may have come in its place.
+    fn is_another(node: &Node, digest: Option<String>) -> Option<Reply> {
+        let now = node.in_force.load();
+        if digest.is_none_or(|meant| meant == now.version.digest) {
+            return None;
+        }
+        let other =
+            format!("the configuration in force is not the one that is meant, but one by {}", now.version.by);
+        Some(refuse(FailureKind::Conflict, other))
+    }
+
+    fn confirm(&mut self, node: &Node, digest: Option<String>, by: &str) -> Reply {
         let now = node.in_force.load_full();
         if self.undo.is_none() && now.saved {
             return refuse(FailureKind::NotFound, "no change awaits confirmation");
+        }
+        if let Some(other) = Self::is_another(node, digest) {
+            return other;
         }
         if let Err(error) = self.save(&now.version) {
             return refuse(error.kind(), error.to_string());
@@ -198,30 +222,35 @@ impl Changes {
         self.publish(node, InForce { version: now.version.clone(), pending: None, saved: true })
     }
 
-    fn roll_back(&mut self, node: &Node, by: &str) -> Reply {
+    fn roll_back(&mut self, node: &Node, digest: Option<String>, by: &str) -> Reply {
         if self.undo.is_none() {
             return refuse(FailureKind::NotFound, "no change awaits confirmation");
         }
-        self.undo(node, by);
+        if let Some(other) = Self::is_another(node, digest) {
+            return other;
+        }
+        if let Err(error) = self.undo(node, by) {
+            return refuse(FailureKind::Internal, format!("{error:#}"));
+        }
         changed(node, Severity::Info, by, "the one before, by a rollback");
         Reply::ConfigState(node.in_force.load().state(node))
     }
 
-    /// The configuration before the one that was not confirmed comes back.
-    fn undo(&mut self, node: &Node, by: &str) {
-        let Some(Undo { version, credentials, saved, .. }) = self.undo.take() else { return };
+    /// The configuration before the one that was not confirmed comes back. What cannot be undone now is tried again.
+    fn undo(&mut self, node: &Node, by: &str) -> Result<()> {
+        let Some(undo) = self.undo.take() else { return Ok(()) };
+        let Undo { version, credentials, saved, .. } = &undo;
         let same_identity = node.config.load().identity == version.config.identity;
-        let credentials = if same_identity { node.credentials.load_full() } else { credentials };
-        match Prepared::again(node, &mut self.registry, version.config.clone(), credentials) {
-            Ok(prepared) => {
-                if let Err(error) = prepared.put_into_force(node) {
-                    tracing::error!("the configuration before is in force, but not all of it: {error:#}");
-                }
-            }
-            // It was in force in this process: all its names have their numbers.
-            Err(error) => tracing::error!("cannot go back to the configuration before: {error:#}"),
+        let credentials = if same_identity { node.credentials.load_full() } else { credentials.clone() };
+        // It was in force in this process: all its names have their numbers.
+        let back = Prepared::again(node, &mut self.registry, version.config.clone(), credentials)
+            .and_then(|prepared| prepared.put_into_force(node));
+        if let Err(error) = back {
+            tracing::error!("cannot go back to the configuration before, trying again: {error:#}");
+            self.undo = Some(Undo { deadline: node.clock.now() + AGAIN, ..undo });
+            return Err(error);
         }
-        let Version { toml, config, digest, .. } = &*version;
+        let Version { toml, config, digest, .. } = &**version;
         let back = Version {
             toml: toml.clone(),
             config: config.clone(),
@@ -229,7 +258,8 @@ impl Changes {
             since: node.clock.unix_now(),
             by: by.to_owned(),
         };
-        self.publish(node, InForce { version: Arc::new(back), pending: None, saved });
+        self.publish(node, InForce { version: Arc::new(back), pending: None, saved: *saved });
+        Ok(())
     }
 
     fn publish(&self, node: &Node, in_force: InForce) -> Reply {
@@ -257,8 +287,4 @@ fn awaits_confirmation(pending: &Pending) -> String {
         "a change by {} awaits confirmation for another {} s: `gridway config confirm` or `rollback` first",
         pending.by, pending.left_s
     )
-}
-
-fn lines(errors: &ConfigErrors) -> Vec<String> {
-    errors.errors().iter().map(ToString::to_string).collect()
 }

@@ -13,7 +13,8 @@ use thiserror::Error;
 pub(crate) enum SaveError {
     /// Somebody else has written to it.
     #[error(
-        "{} was changed since the node read it; reload it (SIGHUP) or put it back first, or that change would be lost",
+        "{} was changed since the node read it, and that change would be lost: put it back, or roll back what awaits \
+         confirmation and reload it (SIGHUP)",
         file.display()
     )]
     Changed {
@@ -58,26 +59,38 @@ pub(crate) fn replace(file: &Path, known: &str, text: &str) -> Result<(), SaveEr
     if held == text {
         return Ok(());
     }
-    let mut beside = target.clone().into_os_string();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
+    // A name that nobody else has: what stands beside the file is an operator's.
+    let beside = target.with_added_extension(format!("{:016x}", rand::random::<u64>()));
     let written = write_beside(&target, &beside, text);
     if written.is_err() {
         // What is left of it helps nobody; the error says why.
         drop(std::fs::remove_file(&beside));
     }
-    written.map_err(failed)
+    written.map_err(failed)?;
+    // The name is on disk when its folder is. It is in place in any case.
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        tracing::warn!(%error, "{} may be lost if the machine fails now", file.display());
+    }
+    Ok(())
 }
 
 fn write_beside(target: &Path, beside: &Path, text: &str) -> io::Result<()> {
     let old = std::fs::metadata(target)?;
-    let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside)?;
-    std::os::unix::fs::fchown(&new, Some(old.uid()), Some(old.gid()))?;
-    new.set_permissions(std::fs::Permissions::from_mode(old.mode() & 0o7777))?;
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
+    let made = new.metadata()?;
+    let mut mode = old.mode() & 0o7777;
+    if (made.uid(), made.gid()) != (old.uid(), old.gid())
+        && let Err(error) = std::os::unix::fs::fchown(&new, Some(old.uid()), Some(old.gid()))
+    {
+        // Without the capability the group cannot be kept: then no other group may read it in its place.
+        if error.kind() != io::ErrorKind::PermissionDenied || made.uid() != old.uid() {
+            return Err(error);
+        }
+        mode &= !0o070;
+    }
+    new.set_permissions(std::fs::Permissions::from_mode(mode))?;
     new.write_all(text.as_bytes())?;
     new.sync_all()?;
-    std::fs::rename(beside, target)?;
-    // The name is on disk when its folder is.
-    let folder = target.parent().unwrap_or(Path::new("/"));
-    File::open(folder)?.sync_all()
+    std::fs::rename(beside, target)
 }

@@ -59,17 +59,22 @@ impl InForce {
 }
 
 /// The configuration of a file, not in force yet.
+#[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) config: Config,
     pub(super) toml: String,
     pub(super) warnings: Vec<ConfigWarning>,
 }
 
-/// Reads the configuration in `file`.
-pub(crate) fn open(file: &Path) -> Result<Opened, ConfigErrors> {
-    let toml = Config::read_file(file)?;
+/// Reads a configuration that is meant for `file`.
+pub(crate) fn read(toml: String, file: &Path) -> Result<Opened, ConfigErrors> {
     let (config, warnings) = Config::parse_with_warnings(&toml, file)?;
     Ok(Opened { config, toml, warnings })
+}
+
+/// Reads the configuration in `file`.
+pub(crate) fn open(file: &Path) -> Result<Opened, ConfigErrors> {
+    read(Config::read_file(file)?, file)
 }
 
 impl Opened {

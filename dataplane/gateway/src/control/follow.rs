@@ -15,7 +15,7 @@ use super::attend::send;
 use super::pings;
 use super::steps::{Names, side};
 use crate::node::Node;
-use crate::watch::{Filter, PAUSE, Seen, Wants};
+use crate::watch::{Filter, PAUSE, QUEUE, Seen, Wants};
 
 /// Longest time that packets are watched.
 const LONGEST: Duration = Duration::from_secs(86_400);
@@ -62,12 +62,13 @@ fn watch(
     let mut rows = 0;
     loop {
         // Looked at first: what comes after it comes too late.
-        let over = !watcher.is_open() || node.clock.now() >= until || node.is_stopping();
-        while let Some(seen) = watcher.next() {
+        let over = node.clock.now() >= until || node.is_stopping();
+        // No more at once than the queue holds: it may fill as fast as it is emptied.
+        for seen in std::iter::from_fn(|| watcher.next()).take(QUEUE) {
             rows += 1;
             send(stream, &row(node, &names, wants, &seen))?;
         }
-        if over {
+        if over || watcher.is_satisfied(rows) {
             return Ok(Reply::End(End { rows, missed: watcher.missed() }));
         }
         if has_gone(stream) {
@@ -136,6 +137,9 @@ fn comment(names: &Names, at: CapturePoint, seen: &Seen) -> String {
     if let Some(peer) = seen.peer {
         let direction = if seen.from == flow::Side::Local { "to" } else { "from" };
         comment = format!("{comment}, {direction} {}", names.peer(peer));
+    }
+    if let Some(onward) = seen.onward {
+        comment = format!("{comment}, on to {}", names.peer(onward));
     }
     if let Some(vnet) = seen.vnet {
         comment = format!("{comment}, vnet {}", names.vnet(vnet));

@@ -79,7 +79,7 @@ pub(super) fn ping(
                 worker.tell(Control::Ping(identifier.number, sequence as u16, to));
                 let patience = if sequence == count { interval.max(PATIENCE) } else { interval };
                 while node.clock.now().since(sent) < patience {
-                    if let Some(outcome) = node.pings.outcome(identifier.number) {
+                    if let Some(outcome) = node.pings.take_outcome(identifier.number, sequence as u16) {
                         settle(&mut row, outcome);
                         break;
                     }

@@ -88,8 +88,31 @@ impl Kind {
     pub(super) fn most_words(self) -> usize {
         match self {
             Self::TunnelRefused | Self::StrangerRefused => 8,
+            Self::CertificatesRefused | Self::ConfigurationRefused | Self::ConnectorUnavailable => 8,
             _ => 1,
         }
+    }
+
+    /// Whether repetitions are one row. Who changed the configuration is a record each time.
+    pub(super) fn is_folded(self) -> bool {
+        self != Self::ConfigurationChanged
+    }
+
+    /// The kind that says the contrary: what was said before it is news again after it.
+    pub(super) fn contrary(self) -> Option<Self> {
+        Some(match self {
+            Self::TunnelUp => Self::TunnelDown,
+            Self::TunnelDown => Self::TunnelUp,
+            Self::MonitorUp => Self::MonitorDown,
+            Self::MonitorDown => Self::MonitorUp,
+            Self::TableNearFull => Self::TableRelieved,
+            Self::TableRelieved => Self::TableNearFull,
+            Self::ConnectorUnavailable => Self::ConnectorAvailable,
+            Self::ConnectorAvailable => Self::ConnectorUnavailable,
+            Self::LinkUp => Self::LinkDown,
+            Self::LinkDown => Self::LinkUp,
+            _ => return None,
+        })
     }
 
     /// Rows that it may have.

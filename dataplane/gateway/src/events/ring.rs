@@ -69,7 +69,8 @@ impl Ring {
     ) -> Option<Line> {
         let same = |known: &Remembered| {
             let row = &known.row;
-            (known.kind, row.severity) == (kind, severity)
+            kind.is_folded()
+                && (known.kind, row.severity) == (kind, severity)
                 && row.subject == subject
                 && now_ms.saturating_sub(row.last_ms) < FOLDED_MS
                 && now_ms.saturating_sub(row.first_ms) < LONGEST_MS
@@ -95,7 +96,9 @@ impl Ring {
         row.count += 1;
         message.clone_into(&mut row.message);
         let count = row.count;
-        let again = remembered.logged_ms.is_none_or(|at| now_ms.saturating_sub(at) >= LOGGED_AGAIN_MS);
+        let again = remembered.logged_ms.is_none_or(|at| {
+            now_ms.saturating_sub(at) >= LOGGED_AGAIN_MS || self.has_been_contradicted(kind, subject, at)
+        });
         let said = &mut remembered.said;
         let news = said.len() < kind.most_words() && said.iter().all(|words| words != message);
         let unwritten = if again || news { self.lines[kind.index()].take(now_ms) } else { None };
@@ -108,6 +111,14 @@ impl Ring {
         }
         self.rows.push_back(remembered);
         unwritten.map(|unwritten| Line { count, unwritten })
+    }
+
+    /// Whether the contrary was said since `since_ms`: the log must not end with it.
+    fn has_been_contradicted(&self, kind: Kind, subject: &str, since_ms: u64) -> bool {
+        let contrary = kind.contrary();
+        self.rows.iter().any(|known| {
+            Some(known.kind) == contrary && known.row.subject == subject && known.row.last_ms >= since_ms
+        })
     }
 
     /// Makes room for a row of `kind`.
@@ -172,6 +183,27 @@ mod tests {
 
     fn subjects(ring: &Ring) -> Vec<String> {
         ring.after(0).0.into_iter().map(|row| row.subject).collect()
+    }
+
+    #[test]
+    fn the_last_word_of_a_flap_is_logged() {
+        let mut ring = Ring::default();
+        let said = [(Error, Kind::TunnelDown), (Info, Kind::TunnelUp), (Error, Kind::TunnelDown)];
+        for (second, (severity, kind)) in said.into_iter().enumerate() {
+            let line = record(&mut ring, severity, kind, "gw-b", NOW + 1_000 * second as u64);
+            assert!(line.is_some(), "{kind:?} after {second} s");
+        }
+        assert_eq!(record(&mut ring, Error, Kind::TunnelDown, "gw-b", NOW + 3_000), None, "no news");
+    }
+
+    #[test]
+    fn each_change_of_the_configuration_is_a_row_and_a_line() {
+        let mut ring = Ring::default();
+        for second in 0..3 {
+            let now_ms = NOW + 1_000 * second;
+            assert!(record(&mut ring, Info, Kind::ConfigurationChanged, "alice", now_ms).is_some());
+        }
+        assert_eq!(ring.after(0).0.len(), 3);
     }
 
     #[test]

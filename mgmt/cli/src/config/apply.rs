@@ -67,7 +67,7 @@ pub(super) fn apply(args: &ApplyArgs, out: &mut impl Write) -> Result<(), CliErr
 }
 
 pub(super) fn confirm(args: &ConfirmArgs, out: &mut impl Write) -> Result<(), CliError> {
-    let state = ask(&mut args.target.connect()?, &Request::Confirm { by: by() })?;
+    let state = ask(&mut args.target.connect()?, &Request::Confirm { digest: None, by: by() })?;
     conclude(&state, "the change is kept", args.json, &args.target, out)
 }
 
@@ -76,7 +76,7 @@ pub(super) fn rollback(args: &RollbackArgs, out: &mut impl Write) -> Result<(), 
         if args.change.confirm_within.is_some() || args.change.force {
             return Err(CliError::Usage("--confirm-within and --force belong to --to VERSION".to_owned()));
         }
-        let state = ask(&mut args.target.connect()?, &Request::Rollback { by: by() })?;
+        let state = ask(&mut args.target.connect()?, &Request::Rollback { digest: None, by: by() })?;
         return conclude(&state, "the change is undone", args.change.json, &args.target, out);
     };
     let toml = versions::text(&mut args.management.connect(&args.target)?, version)?;

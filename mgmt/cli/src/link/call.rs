@@ -156,7 +156,7 @@ mod tests {
         let body: Value = serde_json::from_slice(&call.body.unwrap()).unwrap();
         assert_eq!(body, serde_json::json!({"toml": "x", "confirm_within_s": 60, "base": "00ff"}));
         assert!(call.query.is_empty());
-        let call = one(&Request::Confirm { by: None });
+        let call = one(&Request::Confirm { digest: None, by: None });
         assert_eq!((call.path.as_str(), call.body.unwrap().as_slice()), ("/v1/config/confirm", &b"{}"[..]));
         let filter = PacketFilter { vnet: Some("corp".into()), ..PacketFilter::default() };
         let call = one(&Request::Trace { filter, count: 10, wait_ms: 1000 });

@@ -129,7 +129,10 @@ fn a_change_is_kept_or_undone() {
         text(&node.run("config confirm")).starts_with("the change is kept: 0123456789ab, generation 5\n")
     );
     assert!(text(&node.run("config rollback")).starts_with("the change is undone"));
-    assert_eq!(node.requests(), [Request::Confirm { by: None }, Request::Rollback { by: None }]);
+    assert_eq!(
+        node.requests(),
+        [Request::Confirm { digest: None, by: None }, Request::Rollback { digest: None, by: None }]
+    );
     for wrong in [
         "config rollback --force",
         "config rollback --confirm-within 5s",
@@ -144,7 +147,7 @@ fn whoever_became_root_by_sudo_is_who_asks() {
     let node = with_file();
     let output = node.command("config confirm").env("SUDO_USER", "bob").output().unwrap();
     assert!(output.status.success());
-    assert_eq!(node.requests(), [Request::Confirm { by: Some("bob".into()) }]);
+    assert_eq!(node.requests(), [Request::Confirm { digest: None, by: Some("bob".into()) }]);
 }
 
 #[test]

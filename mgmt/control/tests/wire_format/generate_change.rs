@@ -29,8 +29,8 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         .prop_map(|(toml, confirm_within_s, [base, by])| Proposal { toml, confirm_within_s, base, by });
     prop_oneof![
         proposal.prop_map(Request::Apply),
-        optional(text()).prop_map(|by| Request::Confirm { by }),
-        optional(text()).prop_map(|by| Request::Rollback { by }),
+        (optional(text()), optional(text())).prop_map(|(digest, by)| Request::Confirm { digest, by }),
+        (optional(text()), optional(text())).prop_map(|(digest, by)| Request::Rollback { digest, by }),
         text().prop_map(|toml| Request::Judge { toml }),
         Just(Request::ConfigState),
         Just(Request::InForce),

@@ -50,7 +50,7 @@ fn a_proposal_is_spelled_as_documented() {
     let expected =
         "{\"request\":\"apply\",\"toml\":\"x\",\"confirm_within_s\":60,\"base\":\"00ff\",\"by\":\"a\"}\n";
     assert_eq!(String::from_utf8(line).unwrap(), expected);
-    let line = encode_request(&Request::Confirm { by: None }).unwrap();
+    let line = encode_request(&Request::Confirm { digest: None, by: None }).unwrap();
     assert_eq!(String::from_utf8(line).unwrap(), "{\"request\":\"confirm\"}\n");
 }
 

@@ -84,14 +84,14 @@ async fn apply(
 /// Keeps the change that awaits confirmation. Operators only.
 #[utoipa::path(post, path = "/v1/config/confirm", responses((status = 200, body = ConfigState), Failures))]
 async fn confirm(State(api): State<Api>, changer: Changer) -> Result<Json<ConfigState>, Failure> {
-    let request = Request::Confirm { by: Some(changer.name.clone()) };
+    let request = Request::Confirm { digest: None, by: Some(changer.name.clone()) };
     change_config(&api, changer, Action::ConfirmConfig, String::new(), request).await
 }
 
 /// Undoes the change that awaits confirmation. Operators only.
 #[utoipa::path(post, path = "/v1/config/rollback", responses((status = 200, body = ConfigState), Failures))]
 async fn rollback(State(api): State<Api>, changer: Changer) -> Result<Json<ConfigState>, Failure> {
-    let request = Request::Rollback { by: Some(changer.name.clone()) };
+    let request = Request::Rollback { digest: None, by: Some(changer.name.clone()) };
     change_config(&api, changer, Action::RollbackConfig, String::new(), request).await
 }
 

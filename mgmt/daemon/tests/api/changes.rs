@@ -30,7 +30,9 @@ fn a_change_is_made_in_the_name_of_the_certificate() {
     wait_states(&daemon, &["pending", "replaced"]);
     assert_eq!(daemon.post("alice", "/v1/config", &json!({"toml": "x"})).kind(), "conflict");
     assert_eq!(daemon.request("alice", &["POST"], "/v1/config/confirm").status, 200);
-    assert!(daemon.node.asked(|asked| matches!(asked, Request::Confirm { by: Some(by) } if by == "alice")));
+    assert!(
+        daemon.node.asked(|asked| matches!(asked, Request::Confirm { by: Some(by), .. } if by == "alice"))
+    );
     wait_states(&daemon, &["in_force", "replaced"]);
     let rows = daemon.get("vera", "/v1/config/versions").json();
     assert_eq!(

@@ -34,6 +34,8 @@ pub(super) struct Fate {
     pub(super) verdict: Verdict,
     /// Where it went.
     pub(super) peer: Option<PeerId>,
+    /// The peer that it was relayed to.
+    pub(super) onward: Option<PeerId>,
     pub(super) vnet: Option<VnetId>,
     /// As it went; empty if it did not.
     pub(super) bytes: Vec<u8>,
@@ -53,7 +55,7 @@ impl Fate {
             (Outbound::Held, Ok(())) => Verdict::Held,
             (Outbound::Drop(reason), Ok(())) => Verdict::Dropped(reason),
         };
-        Self { verdict: name, peer: to.map(|to| to.peer), vnet: to.map(|to| to.vnet), bytes }
+        Self { verdict: name, peer: to.map(|to| to.peer), onward: None, vnet: to.map(|to| to.vnet), bytes }
     }
 
     /// As [`Self::outbound`], of a packet from the overlay.
@@ -67,7 +69,11 @@ impl Fate {
             (Inbound::Held, Ok(())) => Verdict::Held,
             (Inbound::Drop(reason), Ok(())) => Verdict::Dropped(reason),
         };
-        Self { verdict: name, peer: None, vnet: None, bytes }
+        let onward = match verdict {
+            Inbound::Relay { to, .. } => Some(to.peer),
+            _ => None,
+        };
+        Self { verdict: name, peer: None, onward, vnet: None, bytes }
     }
 }
 
@@ -145,6 +151,7 @@ impl Eye {
             from: look.from,
             vnet: look.vnet.or(fate.vnet),
             peer: look.peer.or(fate.peer),
+            onward: fate.onward,
             length: look.bytes.len(),
             tuple: look.tuple,
             translated: parse(&fate.bytes).ok().map(|packet| packet.tuple),
@@ -198,6 +205,7 @@ impl Eye {
                 from,
                 vnet,
                 peer,
+                onward: None,
                 length: bytes.len(),
                 tuple,
                 translated: None,

@@ -282,7 +282,7 @@ fn answer(state: &mut State, request: &Request) -> Reply {
             state.pending = None;
             Reply::ConfigState(config_state(state))
         }
-        Request::Rollback { by } => {
+        Request::Rollback { by, .. } => {
             (_, state.toml) = state.pending.take().unwrap();
             (state.by, state.generation) = (by.clone().unwrap(), state.generation + 1);
             Reply::ConfigState(config_state(state))
