@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use gridway_control::{Proposal, Request};
 use gridway_e2e::layer4::{near, published, target};
 use gridway_e2e::unit::Unit;
 use gridway_e2e::{LIMIT, Layout, configs};
@@ -56,6 +57,12 @@ fn the_data_plane_does_all_its_work_within_what_its_unit_leaves_it() {
     wait_until("the resolver's answer", LIMIT, || a.log().ok()?.contains("gw-x").then_some(())).unwrap();
 
     assert_eq!(a.reload().unwrap(), None);
+    // The file is the group root's, which the node is not in: a change is saved all the same.
+    let toml = std::fs::read_to_string(a.config_path()).unwrap() + "\n# changed\n";
+    let change = Proposal { toml: toml.clone(), confirm_within_s: Some(30), base: None, by: None };
+    a.ask(&Request::Apply(change)).unwrap();
+    a.ask(&Request::Confirm { digest: None, by: None }).unwrap();
+    assert_eq!(std::fs::read_to_string(a.config_path()).unwrap(), toml);
     a.stop().unwrap();
     b.stop().unwrap();
 }

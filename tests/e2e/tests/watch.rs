@@ -282,6 +282,9 @@ in_both_layouts! {
             assert_eq!(row.peer.as_deref(), Some("gw-b"));
             assert!(row.round_trip_us.is_some_and(|time| time < 1_000_000), "{row:?}");
         }
+        // Each row is about its own request: while one host answers and goes, the later ones go without.
+        let times: Vec<_> = answered.iter().map(|row| row.round_trip_us).collect();
+        assert!(times.windows(2).any(|pair| pair[0] != pair[1]), "one time for all: {times:?}");
         let no_host = ping("10.200.2.77".parse().unwrap());
         assert!(no_host.iter().all(|row| row.round_trip_us.is_none()), "{no_host:?}");
         let no_route = ping("10.200.99.1".parse().unwrap());
