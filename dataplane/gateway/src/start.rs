@@ -152,7 +152,7 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
         workers: handles,
         stopping: AtomicBool::new(false),
         last_reload_error: Mutex::default(),
-        in_force: ArcSwap::from_pointee(InForce::at_start(version)),
+        in_force: ArcSwap::from_pointee(InForce::of_file(version, &file)),
         desk,
         file,
         handshakes: HandshakeCounters::default(),

@@ -23,7 +23,7 @@ use crate::node::Node;
 use crate::reload::Prepared;
 
 pub(crate) use self::desk::{Ask, Desk, Task, Terms};
-use self::saved::SaveError;
+use self::saved::{SaveError, Stamp};
 pub(crate) use self::version::{InForce, Opened, Version, open, read};
 
 /// Longest time that a change may await confirmation.
@@ -41,6 +41,7 @@ struct Undo {
     version: Arc<Version>,
     credentials: Arc<Credentials>,
     saved: bool,
+    stamp: Option<Stamp>,
     deadline: Nanos,
 }
 
@@ -80,14 +81,11 @@ impl Changes {
     /// Undoes a change that nobody confirmed in time.
     pub(crate) fn handle_timeout(&mut self, node: &Node) {
         if self.undo.as_ref().is_some_and(|undo| node.clock.now() >= undo.deadline) {
-            let by = "nobody confirmed";
-            if self.undo(node, by).is_ok() {
-                changed(
-                    node,
-                    Severity::Warning,
-                    by,
-                    "the one before the change that nobody confirmed in time",
-                );
+            let pending = node.in_force.load().state(node).pending;
+            let maker = pending.map_or_else(String::new, |pending| pending.by);
+            if self.undo(node, "nobody confirmed").is_ok() {
+                let terms = "the one before the change by this name, which nobody confirmed in time";
+                changed(node, Severity::Warning, &maker, terms);
             }
         }
     }
@@ -126,7 +124,7 @@ impl Changes {
         if now.version.digest == version.digest {
             version = now.version.clone();
         }
-        node.in_force.store(Arc::new(InForce::at_start(version)));
+        node.in_force.store(Arc::new(InForce::of_file(version, &self.file)));
         Ok(())
     }
 
@@ -185,12 +183,13 @@ impl Changes {
             |within| format!("undone in {} s unless it is confirmed", within.as_secs()),
         );
         changed(node, Severity::Info, &by, &terms);
-        let mut in_force = InForce { version, pending: None, saved: within.is_none() };
+        let stamp = saved::stamp(&self.file);
+        let mut in_force = InForce { version, pending: None, saved: within.is_none(), stamp };
         if let Some(within) = within {
             let deadline = node.clock.now() + within;
             in_force.pending = Some((by, deadline, now.version.digest.clone()));
-            let (version, saved) = (now.version.clone(), now.saved);
-            self.undo = Some(Undo { version, credentials, saved, deadline });
+            let (version, saved, stamp) = (now.version.clone(), now.saved, now.stamp);
+            self.undo = Some(Undo { version, credentials, saved, stamp, deadline });
         }
         self.publish(node, in_force)
     }
@@ -219,7 +218,8 @@ impl Changes {
         }
         self.undo = None;
         changed(node, Severity::Info, by, "confirmed and saved");
-        self.publish(node, InForce { version: now.version.clone(), pending: None, saved: true })
+        let (version, stamp) = (now.version.clone(), saved::stamp(&self.file));
+        self.publish(node, InForce { version, pending: None, saved: true, stamp })
     }
 
     fn roll_back(&mut self, node: &Node, digest: Option<String>, by: &str) -> Reply {
@@ -239,7 +239,7 @@ impl Changes {
     /// The configuration before the one that was not confirmed comes back. What cannot be undone now is tried again.
     fn undo(&mut self, node: &Node, by: &str) -> Result<()> {
         let Some(undo) = self.undo.take() else { return Ok(()) };
-        let Undo { version, credentials, saved, .. } = &undo;
+        let Undo { version, credentials, saved, stamp, .. } = &undo;
         let same_identity = node.config.load().identity == version.config.identity;
         let credentials = if same_identity { node.credentials.load_full() } else { credentials.clone() };
         // It was in force in this process: all its names have their numbers.
@@ -258,7 +258,7 @@ impl Changes {
             since: node.clock.unix_now(),
             by: by.to_owned(),
         };
-        self.publish(node, InForce { version: Arc::new(back), pending: None, saved: *saved });
+        self.publish(node, InForce { version: Arc::new(back), pending: None, saved: *saved, stamp: *stamp });
         Ok(())
     }
 

@@ -40,6 +40,20 @@ impl SaveError {
     }
 }
 
+/// What tells whether a file was written to: its inode, size, and time of change.
+pub(crate) type Stamp = (u64, u64, i64, i64);
+
+/// The file as it is now; `None`: it is not there.
+pub(crate) fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
+}
+
+/// Whether the file is as it was.
+pub(crate) fn is_untouched(file: &Path, then: Option<Stamp>) -> bool {
+    then.is_some() && stamp(file) == then
+}
+
 /// SHA-256 of a text, hexadecimal.
 pub(crate) fn digest(text: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());

@@ -7,7 +7,7 @@ use gridway_config::{Config, ConfigErrors, ConfigWarning};
 use gridway_control::{ConfigState, Pending};
 use gridway_wire::time::Nanos;
 
-use super::saved;
+use super::saved::{self, Stamp};
 use crate::node::Node;
 use crate::reload;
 
@@ -29,14 +29,16 @@ pub(crate) struct InForce {
     pub(crate) version: Arc<Version>,
     /// Who made it, until when, and the digest of the one that comes back then.
     pub(super) pending: Option<(String, Nanos, String)>,
-    /// Whether the node's file holds it.
+    /// Whether the node's file holds it, unless somebody else has written to it since.
     pub(super) saved: bool,
+    /// The file as the node left it.
+    pub(super) stamp: Option<Stamp>,
 }
 
 impl InForce {
-    /// What the node starts with.
-    pub(crate) fn at_start(version: Arc<Version>) -> Self {
-        Self { version, pending: None, saved: true }
+    /// What was read from the node's file.
+    pub(crate) fn of_file(version: Arc<Version>, file: &Path) -> Self {
+        Self { version, pending: None, saved: true, stamp: saved::stamp(file) }
     }
 
     /// As the control protocol shows it.
@@ -53,7 +55,7 @@ impl InForce {
             since: *since,
             by: by.clone(),
             pending,
-            saved: self.saved,
+            saved: self.saved && saved::is_untouched(&node.file, self.stamp),
         }
     }
 }

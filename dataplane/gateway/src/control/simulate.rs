@@ -4,13 +4,12 @@ use std::net::IpAddr;
 
 use etherparse::{IpNumber, PacketBuilder};
 use gridway_control::{Failure, FailureKind, PacketTrace, Reply, Side, SimulatedPacket, Step, Tuple};
-use gridway_forwarding::next_hop::NextHop;
 use gridway_forwarding::policy::Choice;
 use gridway_forwarding::{Inbound, Outbound, PeerId, Shared, Simulation, VnetId};
 use gridway_wire::packet::parse;
 use gridway_wire::tuple::FiveTuple;
 
-use super::steps::Names;
+use super::steps::{Names, neighbour};
 use crate::flow_row::tuple;
 use crate::node::Node;
 
@@ -90,7 +89,7 @@ fn outbound(node: &Node, packet: &SimulatedPacket, vnet: VnetId, bytes: &mut [u8
 fn inbound(node: &Node, peer: PeerId, vnet: VnetId, bytes: &mut [u8]) -> Outcome {
     let names = Names::of(node);
     let (verdict, noted) = simulation(node).inbound(peer, vnet, bytes, node.clock.now());
-    let (mut steps, answer) = names.steps(&noted);
+    let (mut steps, mut answer) = names.steps(&noted);
     let (mut verdict, mut reason, len, host) = match verdict {
         Inbound::Deliver { destination, len } => ("delivered", None, len, Some(destination)),
         Inbound::Relay { len, .. } => ("relayed", None, len, None),
@@ -104,29 +103,12 @@ fn inbound(node: &Node, peer: PeerId, vnet: VnetId, bytes: &mut [u8]) -> Outcome
         let (step, refused) = neighbour(node, host);
         if let Some(refused) = refused {
             (verdict, reason) = ("dropped", Some(refused.to_owned()));
+            let dark = node.policy.load().vnet(vnet).is_some_and(|vnet| vnet.dark);
+            answer = (!dark).then(|| "ICMP host unreachable".to_owned());
         }
         steps.push(step);
     }
     Outcome { verdict, reason, translated, steps, answer }
-}
-
-/// Where on the data link a packet for `host` would go, and why it would not.
-fn neighbour(node: &Node, host: IpAddr) -> (Step, Option<&'static str>) {
-    let (detail, refused) = match node.next_hops.load().resolve(host) {
-        NextHop::Mac(mac) => (format!("{host} is at {mac}"), None),
-        NextHop::Unresolved(neighbour) => {
-            (format!("{neighbour} has to be resolved first (ARP or neighbour discovery)"), None)
-        }
-        NextHop::Own => (
-            format!("{host} is this node's own: echo is answered, nothing else"),
-            Some(gridway_forwarding::DropReason::ToOwnAddress.name()),
-        ),
-        NextHop::NoRoute => (
-            format!("no route of the kernel leads to {host} through the data NIC"),
-            Some(gridway_forwarding::DropReason::NoLocalRoute.name()),
-        ),
-    };
-    (Step { stage: "neighbour".to_owned(), passed: refused.is_none(), detail }, refused)
 }
 
 /// What the XDP program would not give to a worker.

@@ -1,10 +1,12 @@
 //! Steps of packets in words.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use gridway_control::{PacketTrace, Side, Step};
 use gridway_forwarding::flow;
+use gridway_forwarding::next_hop::NextHop;
 use gridway_forwarding::policy::{Choice, Policy};
 use gridway_forwarding::steps::{FlowStep, NatStep, RouteStep, Step as Noted, Told};
 use gridway_forwarding::{PeerId, VnetId};
@@ -50,7 +52,9 @@ impl Names {
 
     /// A packet that was watched.
     pub(super) fn trace(&self, node: &Node, seen: &Seen) -> PacketTrace {
-        let (steps, answer) = self.steps(&seen.steps);
+        let (mut steps, answer) = self.steps(&seen.steps);
+        let to_host = seen.translated.filter(|_| seen.from == flow::Side::Overlay && seen.onward.is_none());
+        steps.extend(to_host.map(|translated| neighbour(node, translated.destination).0));
         PacketTrace {
             at_us: node.clock.unix_us(seen.at),
             worker: seen.worker as u32,
@@ -234,4 +238,23 @@ fn told_in_words(told: Told) -> String {
             IcmpError::FragmentationNeeded { mtu } => format!("ICMP fragmentation needed, MTU {mtu}"),
         },
     }
+}
+
+/// Where on the data link a packet for `host` would go, and why it would not.
+pub(super) fn neighbour(node: &Node, host: IpAddr) -> (Step, Option<&'static str>) {
+    let (detail, refused) = match node.next_hops.load().resolve(host) {
+        NextHop::Mac(mac) => (format!("{host} is at {mac}"), None),
+        NextHop::Unresolved(neighbour) => {
+            (format!("{neighbour} has to be resolved first (ARP or neighbour discovery)"), None)
+        }
+        NextHop::Own => (
+            format!("{host} is this node's own: echo is answered, nothing else"),
+            Some(gridway_forwarding::DropReason::ToOwnAddress.name()),
+        ),
+        NextHop::NoRoute => (
+            format!("no route of the kernel leads to {host} through the data NIC"),
+            Some(gridway_forwarding::DropReason::NoLocalRoute.name()),
+        ),
+    };
+    (Step { stage: "neighbour".to_owned(), passed: refused.is_none(), detail }, refused)
 }
