@@ -13,6 +13,7 @@ use super::versions::{self, Management};
 use crate::error::CliError;
 use crate::link::{Link, LinkError, Target};
 use crate::show::{self, config::since, unit::span};
+use crate::table::printable;
 use crate::value;
 
 #[derive(Debug, Args)]
@@ -142,7 +143,7 @@ fn conclude(
     if json {
         return show::write_json(state, out);
     }
-    let digest = show::unit::short_digest(&state.digest);
+    let digest = printable(&show::unit::short_digest(&state.digest));
     writeln!(out, "{done}: {digest}, generation {}", state.generation)?;
     match &state.pending {
         Some(pending) => {
