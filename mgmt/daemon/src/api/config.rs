@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::extract::{Changer, ConfigBody, Number, Params};
+use crate::api::extract::{Changer, ConfigBody, MaybeBody, Number, Params};
 use crate::api::failure::{Failure, Failures};
 use crate::api::live::change;
 use crate::api::turn::Turn;
@@ -82,18 +82,49 @@ async fn apply(
     change_config(&api, changer, Action::ApplyConfig, detail, request, Some(turn)).await
 }
 
+/// Which change is kept or undone.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Meant {
+    /// Digest of the configuration that is meant: refused while another one is in force.
+    digest: Option<String>,
+    /// As in a proposal: who asks is taken from the certificate, whatever it says.
+    #[serde(rename = "by")]
+    _by: Option<String>,
+}
+
 /// Keeps the change that awaits confirmation. Operators only.
-#[utoipa::path(post, path = "/v1/config/confirm", responses((status = 200, body = ConfigState), Failures))]
-async fn confirm(State(api): State<Api>, changer: Changer) -> Result<Json<ConfigState>, Failure> {
-    let request = Request::Confirm { digest: None, by: Some(changer.name.clone()) };
-    change_config(&api, changer, Action::ConfirmConfig, String::new(), request, None).await
+#[utoipa::path(
+    post,
+    path = "/v1/config/confirm",
+    request_body = Option<Meant>,
+    responses((status = 200, body = ConfigState), Failures)
+)]
+async fn confirm(
+    State(api): State<Api>,
+    changer: Changer,
+    MaybeBody(Meant { digest, .. }): MaybeBody<Meant>,
+) -> Result<Json<ConfigState>, Failure> {
+    let detail = digest.clone().unwrap_or_default();
+    let request = Request::Confirm { digest, by: Some(changer.name.clone()) };
+    change_config(&api, changer, Action::ConfirmConfig, detail, request, None).await
 }
 
 /// Undoes the change that awaits confirmation. Operators only.
-#[utoipa::path(post, path = "/v1/config/rollback", responses((status = 200, body = ConfigState), Failures))]
-async fn rollback(State(api): State<Api>, changer: Changer) -> Result<Json<ConfigState>, Failure> {
-    let request = Request::Rollback { digest: None, by: Some(changer.name.clone()) };
-    change_config(&api, changer, Action::RollbackConfig, String::new(), request, None).await
+#[utoipa::path(
+    post,
+    path = "/v1/config/rollback",
+    request_body = Option<Meant>,
+    responses((status = 200, body = ConfigState), Failures)
+)]
+async fn rollback(
+    State(api): State<Api>,
+    changer: Changer,
+    MaybeBody(Meant { digest, .. }): MaybeBody<Meant>,
+) -> Result<Json<ConfigState>, Failure> {
+    let detail = digest.clone().unwrap_or_default();
+    let request = Request::Rollback { digest, by: Some(changer.name.clone()) };
+    change_config(&api, changer, Action::RollbackConfig, detail, request, None).await
 }
 
 async fn change_config(

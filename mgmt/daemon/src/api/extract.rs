@@ -26,6 +26,9 @@ const CONFIG_BODY_TIME: Duration = Duration::from_secs(120);
 /// The JSON of a body.
 pub(crate) struct Body<T>(pub(crate) T);
 
+/// The JSON of a body, or what is meant without one.
+pub(crate) struct MaybeBody<T>(pub(crate) T);
+
 /// The JSON of a body that may hold a configuration.
 pub(crate) struct ConfigBody<T>(pub(crate) T);
 
@@ -33,6 +36,17 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        json(request, BODY, BODY_TIME).await.map(Self)
+    }
+}
+
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        if request.body().is_end_stream() {
+            return Ok(Self(T::default()));
+        }
         json(request, BODY, BODY_TIME).await.map(Self)
     }
 }
