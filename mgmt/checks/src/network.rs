@@ -32,7 +32,7 @@ fn buffer(id: &'static str, name: &str, bytes: i64) -> Finding {
         format!(
             "{name} lets buffers grow to {bytes} bytes: one stream over a long line is slower than it could be"
         ),
-        format!("as in /usr/lib/sysctl.d/60-gridway.conf: sysctl -w {name}=\"4096 131072 16777216\""),
+        format!("as in /usr/lib/sysctl.d/60-gridway.conf: sysctl -w {name}=\"4096 131072 33554432\""),
     )
 }
 

@@ -1,6 +1,7 @@
 //! `gridway events`.
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::Args;
 use gridway_control::{Events, Reply, Request};
@@ -9,10 +10,14 @@ use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::link::Link;
 use crate::show;
+use crate::table::printable_text;
 use crate::watch::Reading;
 
 /// How long one question waits for an event while they are followed: as long as Ctrl-C may take to be noticed.
 const PATIENCE_MS: u64 = 500;
+
+/// How long to wait for a node that went away.
+const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
@@ -28,17 +33,37 @@ pub(crate) struct EventsArgs {
 
 pub(crate) fn run(args: &EventsArgs, out: &mut impl Write) -> Result<(), CliError> {
     match args.follow {
-        true => follow(args, &mut args.reading.target.connect()?, out),
+        true => follow(args, out),
         false => args.reading.run(&Request::Events { after: args.after, wait_ms: 0 }, out),
     }
 }
 
-fn follow(args: &EventsArgs, link: &mut Link, out: &mut impl Write) -> Result<(), CliError> {
+/// A node that cannot be reached at first is an error; one that goes away is waited for.
+fn follow(args: &EventsArgs, out: &mut impl Write) -> Result<(), CliError> {
     let interrupt = Interrupt::install()?;
+    let mut link = Some(args.reading.target.connect()?);
+    let mut is_said = false;
     let mut after = args.after;
     let mut instance = None;
     while !interrupt.asked() {
-        let events = ask(link, after)?;
+        let asked = match &mut link {
+            Some(link) => ask(link, after),
+            None => args.reading.target.connect().and_then(|again| ask(link.insert(again), after)),
+        };
+        let events = match asked {
+            Ok(events) => events,
+            Err(error) if is_gone(&error) => {
+                link = None;
+                if !is_said {
+                    eprintln!("{}; trying again", printable_text(&error.to_string()));
+                    is_said = true;
+                }
+                interrupt.sleep(PAUSE);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        is_said = false;
         // A node that was restarted counts from 1 again.
         if instance.as_ref().is_some_and(|instance| *instance != events.instance) && after > 0 {
             eprintln!("the node was restarted");
@@ -59,6 +84,11 @@ fn follow(args: &EventsArgs, link: &mut Link, out: &mut impl Write) -> Result<()
         (after, instance) = (events.last, Some(events.instance));
     }
     Ok(())
+}
+
+/// Whether the node may come back: the socket is away, or nobody answers there.
+fn is_gone(error: &CliError) -> bool {
+    matches!(error, CliError::NoSocket { .. }) || error.exit_status() == 3
 }
 
 fn ask(link: &mut Link, after: u64) -> Result<Events, CliError> {

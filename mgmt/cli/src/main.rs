@@ -28,6 +28,7 @@ use clap::Parser;
 
 use crate::args::{Args, Command};
 use crate::error::CliError;
+use crate::table::printable_text;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -41,7 +42,8 @@ fn main() -> ExitCode {
         // Whoever reads has seen enough, as `head` does.
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            // It may quote what a node sent.
+            eprintln!("{}", printable_text(&error.to_string()));
             ExitCode::from(error.exit_status())
         }
     }

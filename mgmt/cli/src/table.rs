@@ -116,7 +116,19 @@ pub(crate) fn printable(text: &str) -> String {
     if text.is_empty() {
         return "-".to_owned();
     }
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    text.chars().map(|letter| if steers(letter) { '\u{fffd}' } else { letter }).collect()
+}
+
+/// The same of lines: their breaks and tabs are kept.
+pub(crate) fn printable_text(text: &str) -> String {
+    let is_kept = |letter| matches!(letter, '\n' | '\t') || !steers(letter);
+    text.chars().map(|letter| if is_kept(letter) { letter } else { '\u{fffd}' }).collect()
+}
+
+/// Whether a letter steers a terminal, or shows a text in another order than it has (Unicode UAX #9) or hides in it.
+fn steers(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -136,6 +148,12 @@ mod tests {
         table.row(["\u{1b}[2Jx".to_owned(), "123456".to_owned()]);
         table.row([String::new(), "0".to_owned()]);
         assert_eq!(written(&table), "NAME     HITS\ngw-a        7\n\u{fffd}[2Jx  123456\n-           0\n");
+    }
+
+    #[test]
+    fn what_shows_a_text_in_another_order_is_replaced_and_lines_stay_lines() {
+        assert_eq!(printable("gw\u{202e}b-\u{2066}a\u{200b}"), "gw\u{fffd}b-\u{fffd}a\u{fffd}");
+        assert_eq!(printable_text("a\tb\n\u{1b}[2J\r\u{200f}\n"), "a\tb\n\u{fffd}[2J\u{fffd}\u{fffd}\n");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::link::{Link, Target};
 use crate::show;
+use crate::table::printable_text;
 
 /// Puts the cursor at the top of an empty screen.
 const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
@@ -81,7 +82,7 @@ impl Reading {
                 }
                 Err(error) if error.exit_status() != 3 || earlier.is_none() => return Err(error.into()),
                 Err(error) => {
-                    eprintln!("{error}");
+                    eprintln!("{}", printable_text(&error.to_string()));
                     if let Ok(again) = connect() {
                         link = again;
                     }

@@ -11,6 +11,7 @@ const CLIENTS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Buckets {
     per_second: f64,
+    most: f64,
     clients: Mutex<HashMap<String, Bucket>>,
 }
 
@@ -21,14 +22,14 @@ struct Bucket {
 }
 
 impl Buckets {
-    /// Buckets that fill at `per_second` and hold twice that.
-    pub(crate) fn new(per_second: u32) -> Self {
-        Self { per_second: per_second.into(), clients: Mutex::default() }
+    /// Buckets that fill at `per_second` and hold `most`.
+    pub(crate) fn new(per_second: f64, most: f64) -> Self {
+        Self { per_second, most, clients: Mutex::default() }
     }
 
     /// Takes a token of `client`; false if there is none.
     pub(crate) fn take(&self, client: &str, now: Instant) -> bool {
-        let most = 2.0 * self.per_second;
+        let most = self.most;
         let level = |bucket: &Bucket| {
             let filled = now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second;
             (bucket.tokens + filled).min(most)
@@ -59,8 +60,8 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_burst_is_twice_the_rate_and_clients_do_not_share() {
-        let (buckets, start) = (Buckets::new(5), Instant::now());
+    fn a_burst_is_what_a_bucket_holds_and_clients_do_not_share() {
+        let (buckets, start) = (Buckets::new(5.0, 10.0), Instant::now());
         let taken = (0..20).filter(|_| buckets.take("alice", start)).count();
         assert_eq!(taken, 10);
         assert!(buckets.take("bob", start));
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn clients_that_were_still_make_room() {
-        let (buckets, start) = (Buckets::new(1), Instant::now());
+        let (buckets, start) = (Buckets::new(1.0, 2.0), Instant::now());
         for client in 0..CLIENTS {
             assert!(buckets.take(&client.to_string(), start));
         }

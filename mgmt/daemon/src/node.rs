@@ -13,8 +13,10 @@ use tokio::time::timeout;
 
 /// Questions at once that are answered at once; others wait for their turn.
 const QUESTIONS: usize = 6;
-/// Questions at once whose answers take their time: lists row by row, and waits for events.
+/// Questions at once that viewers may ask and whose answers take their time: echo requests, and waits for events.
 const WAITS: usize = 6;
+/// Lists of traced or captured packets at once: operators', so that no viewer takes their place.
+const LISTS: usize = 6;
 /// How long a question waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
 /// Rows of a list that wait for a slow client.
@@ -56,6 +58,7 @@ pub(crate) struct Node {
     socket: PathBuf,
     questions: Arc<Semaphore>,
     waits: Arc<Semaphore>,
+    lists: Arc<Semaphore>,
 }
 
 /// Rows of a list, as they come. Dropping it ends the list.
@@ -74,7 +77,7 @@ impl Rows {
 impl Node {
     pub(crate) fn new(socket: PathBuf) -> Self {
         let permits = |count| Arc::new(Semaphore::new(count));
-        Self { socket, questions: permits(QUESTIONS), waits: permits(WAITS) }
+        Self { socket, questions: permits(QUESTIONS), waits: permits(WAITS), lists: permits(LISTS) }
     }
 
     /// Asks something that is answered at once.
@@ -119,7 +122,11 @@ impl Node {
     /// # Errors
     /// [`NodeError`]; [`NodeError::Busy`] at once.
     pub(crate) async fn follow(&self, request: Request) -> Result<Rows, NodeError> {
-        let permit = self.waits.clone().try_acquire_owned().map_err(|_| NodeError::Busy)?;
+        let turns = match request {
+            Request::Trace { .. } | Request::Capture { .. } => &self.lists,
+            _ => &self.waits,
+        };
+        let permit = turns.clone().try_acquire_owned().map_err(|_| NodeError::Busy)?;
         let socket = self.socket.clone();
         let (sender, rows) = mpsc::channel(ROWS);
         let (connected, hangup) = oneshot::channel();

@@ -9,7 +9,8 @@ use gridway_config::ManagementConfig;
 use sd_notify::NotifyState;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::timeout;
 
 use crate::api::{self, Parts};
 use crate::feed::Feed;
@@ -22,6 +23,8 @@ use crate::webhook::{Poster, WebhookCounters};
 
 /// How often changed certificates are looked for.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long changes under way may take to end when the process does: as long as the data plane is waited for.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// Threads for what blocks: questions to the data plane, posts, names that are resolved.
 const BLOCKING: usize = 24;
 
@@ -69,6 +72,7 @@ async fn serve(
     let poster = webhook.map(|webhook| Poster::new(&webhook, webhook_counters.clone())).transpose()?;
     let node = Node::new(node.socket);
     let (stop, stopped) = watch::channel(false);
+    let changes = Arc::new(Semaphore::new(api::CHANGES));
     let router = api::router(Parts {
         node: node.clone(),
         store: store.clone(),
@@ -77,6 +81,7 @@ async fn serve(
         doors: doors.clone(),
         webhook: webhook_counters,
         changed: changed.clone(),
+        changes: changes.clone(),
         stop: stopped.clone(),
         requests_per_second: rate,
     })
@@ -105,6 +110,9 @@ async fn serve(
     stop.send_replace(true);
     // A task that panicked has been reported.
     drop(serving.await);
+    // What came of a change is audited, also when its client has gone.
+    let all = u32::try_from(api::CHANGES).expect("a small constant");
+    drop(timeout(FAREWELL, changes.acquire_many(all)).await);
     tasks.shutdown().await;
     remove_socket(&local.socket);
     Ok(())

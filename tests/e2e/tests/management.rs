@@ -101,7 +101,7 @@ fn traffic_does_not_care_what_becomes_of_management() {
     let mut managed = Managed::start();
     let _server = Iperf3Server::start(managed.pair.lab.h2(), 5201).unwrap();
     let before = managed.pair.without_room();
-    let load = Iperf3::udp(vnets::outside_host(Side::B, 0), Rate::mbit(10)).duration(Duration::from_secs(12));
+    let load = Iperf3::udp(vnets::outside_host(Side::B, 0), Rate::mbit(10)).duration(Duration::from_secs(30));
     let h1 = managed.pair.lab.h1().clone();
     let measured = thread::spawn(move || load.run(&h1).unwrap());
 
@@ -151,9 +151,11 @@ fn traffic_does_not_care_what_becomes_of_management() {
     fs::rename(&hidden, &socket).unwrap();
     assert_eq!(managed.get("/v1/peers").status, 200);
 
+    // The load outlasts every step, or it says nothing about the last ones.
+    assert!(!measured.is_finished(), "the load ended before the last step");
     let (lost, sent) = measured.join().unwrap().datagrams.unwrap();
     let without_room = managed.pair.without_room() - before;
-    assert!(sent > 5000 && lost <= without_room, "{lost} of {sent}, {without_room} without room");
+    assert!(sent > 15_000 && lost <= without_room, "{lost} of {sent}, {without_room} without room");
     managed.finish();
 }
 

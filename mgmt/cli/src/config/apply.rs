@@ -13,6 +13,7 @@ use super::versions::{self, Management};
 use crate::error::CliError;
 use crate::link::{Link, LinkError, Target};
 use crate::show::{self, config::since, unit::span};
+use crate::table::printable;
 use crate::value;
 
 #[derive(Debug, Args)]
@@ -67,8 +68,10 @@ pub(super) fn apply(args: &ApplyArgs, out: &mut impl Write) -> Result<(), CliErr
 }
 
 pub(super) fn confirm(args: &ConfirmArgs, out: &mut impl Write) -> Result<(), CliError> {
-    let state = ask(&mut args.target.connect()?, &Request::Confirm { digest: None, by: by() })?;
-    conclude(&state, "the change is kept", args.json, &args.target, out)
+    let mut link = args.target.connect()?;
+    let (digest, whose) = meant(&mut link)?;
+    let state = ask(&mut link, &Request::Confirm { digest, by: by() })?;
+    conclude(&state, &format!("{whose} is kept"), args.json, &args.target, out)
 }
 
 pub(super) fn rollback(args: &RollbackArgs, out: &mut impl Write) -> Result<(), CliError> {
@@ -76,11 +79,24 @@ pub(super) fn rollback(args: &RollbackArgs, out: &mut impl Write) -> Result<(), 
         if args.change.confirm_within.is_some() || args.change.force {
             return Err(CliError::Usage("--confirm-within and --force belong to --to VERSION".to_owned()));
         }
-        let state = ask(&mut args.target.connect()?, &Request::Rollback { digest: None, by: by() })?;
-        return conclude(&state, "the change is undone", args.change.json, &args.target, out);
+        let mut link = args.target.connect()?;
+        let (digest, whose) = meant(&mut link)?;
+        let state = ask(&mut link, &Request::Rollback { digest, by: by() })?;
+        return conclude(&state, &format!("{whose} is undone"), args.change.json, &args.target, out);
     };
     let toml = versions::text(&mut args.management.connect(&args.target)?, version)?;
     put(toml, &args.change, &args.target, out)
+}
+
+/// The configuration that a confirmation or a rollback means, so that it is of no other one that came meanwhile, and
+/// whose change it is.
+fn meant(link: &mut Link) -> Result<(Option<String>, String), CliError> {
+    let state = ask(link, &Request::ConfigState)?;
+    let whose = state.pending.map_or_else(
+        || "the change".to_owned(),
+        |pending| format!("the change by {}", printable(&pending.by)),
+    );
+    Ok((Some(state.digest), whose))
 }
 
 /// Puts a text into force, unless somebody else changed the configuration after it was looked at.
@@ -142,7 +158,7 @@ fn conclude(
     if json {
         return show::write_json(state, out);
     }
-    let digest = show::unit::short_digest(&state.digest);
+    let digest = printable(&show::unit::short_digest(&state.digest));
     writeln!(out, "{done}: {digest}, generation {}", state.generation)?;
     match &state.pending {
         Some(pending) => {

@@ -13,6 +13,7 @@ use super::versions::{self, Management};
 use crate::error::CliError;
 use crate::link::{Link, Target};
 use crate::show;
+use crate::table::printable_text;
 
 /// A coarser diff is better than a late one.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -56,7 +57,7 @@ pub(super) fn judge(link: &mut Link, toml: &str) -> Result<Judgement, CliError> 
     match link.ask(&Request::Judge { toml: toml.to_owned() })? {
         Reply::Judgement(judgement) => {
             for warning in &judgement.warnings {
-                eprintln!("warning: {warning}");
+                eprintln!("warning: {}", printable_text(warning));
             }
             match judgement.errors.is_empty() {
                 true => Ok(judgement),

@@ -1,14 +1,13 @@
 //! `gridway capture`.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use gridway_control::{CapturePoint, Reply, Request};
 
+use super::capture_file::CaptureFile;
 use super::filter::Filter;
 use super::pcapng::Pcapng;
 use crate::error::CliError;
@@ -82,20 +81,22 @@ pub(super) fn run(args: CaptureArgs, out: &mut impl Write) -> Result<(), CliErro
         if io::stdout().is_terminal() {
             return Err(CliError::Usage("a capture does not go to a terminal".to_owned()));
         }
-        record(link, request, Pcapng::new(out, &node, point, args.snap)?, limit, &interrupt)
+        record(link, request, Pcapng::new(out, &node, point, args.snap)?, limit, &interrupt, || Ok(()))
     } else {
-        let file = BufWriter::new(create(&args.out, args.overwrite)?);
-        record(link, request, Pcapng::new(file, &node, point, args.snap)?, limit, &interrupt)
+        let (mut target, file) = CaptureFile::create(&args.out, args.overwrite)?;
+        let file = Pcapng::new(BufWriter::new(file), &node, point, args.snap)?;
+        record(link, request, file, limit, &interrupt, || target.keep())
     }
 }
 
-/// Writes packets as they come, and says at the end how many there were.
+/// Writes packets as they come, and says at the end how many there were. `begun` is called when the node captures.
 fn record(
     link: Link,
     request: Request,
     mut file: Pcapng<impl Write>,
     limit: u64,
     interrupt: &Interrupt,
+    mut begun: impl FnMut() -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let mut rows = link.rows(request);
     let mut captured = 0_u64;
@@ -103,6 +104,9 @@ fn record(
         match rows.next(interrupt) {
             Ok(Next::Row(Reply::Captured(packet))) => {
                 file.write(&packet)?;
+                if captured == 0 {
+                    begun()?;
+                }
                 captured += 1;
                 if file.len() >= limit {
                     break "; the file has reached its size".to_owned();
@@ -110,7 +114,12 @@ fn record(
             }
             Ok(Next::Row(_)) => return Err(CliError::Unexpected),
             Ok(Next::Quiet) => file.flush()?,
-            Ok(Next::End(end)) => break format!(", {} missed", end.missed),
+            Ok(Next::End(end)) => {
+                if captured == 0 {
+                    begun()?;
+                }
+                break format!(", {} missed", end.missed);
+            }
             Ok(Next::Interrupted) => break "; interrupted".to_owned(),
             Err(error) => {
                 // What came before is worth keeping.
@@ -123,28 +132,6 @@ fn record(
     file.flush()?;
     eprintln!("{captured} packet(s) captured{end}");
     Ok(())
-}
-
-/// A file for its owner alone: it holds what hosts say to each other.
-fn create(path: &Path, overwrite: bool) -> Result<File, CliError> {
-    let at = |source: io::Error| CliError::File { path: path.to_owned(), source };
-    let mut options = OpenOptions::new();
-    options.write(true).mode(0o600);
-    if !overwrite {
-        return options.create_new(true).open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                at(io::Error::new(error.kind(), "exists already; --overwrite replaces it"))
-            }
-            _ => at(error),
-        });
-    }
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.is_file() => return Err(at(io::Error::other("not a regular file"))),
-        // A file of its own takes the place of the other one, whose modes and readers are not ours.
-        Ok(_) => fs::remove_file(path).map_err(at)?,
-        Err(_) => {}
-    }
-    options.create_new(true).open(path).map_err(at)
 }
 
 /// Name of the node, for the interfaces of the capture.

@@ -1,6 +1,7 @@
 //! Commands about single packets: simulated, traced, captured, and sent as echo requests.
 
 mod capture;
+mod capture_file;
 mod filter;
 mod pcapng;
 mod ping;

@@ -4,7 +4,7 @@ use gridway_control::{ConfigState, Judgement, VersionRow};
 
 use super::page::Page;
 use super::unit::{moment, short_digest, span};
-use crate::table::{Table, printable};
+use crate::table::{Table, printable, printable_text};
 
 /// How to keep a change.
 pub(crate) const CONFIRM: &str = "gridway config confirm";
@@ -77,15 +77,5 @@ pub(crate) fn diff(diff: &str) -> String {
     if diff.is_empty() {
         return "no differences\n".to_owned();
     }
-    diff.lines()
-        .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{}\n", printable_line(line)) })
-        .collect()
-}
-
-/// A line of a configuration; its tabs are kept.
-fn printable_line(line: &str) -> String {
-    line.split('\t')
-        .map(|piece| if piece.is_empty() { String::new() } else { printable(piece) })
-        .collect::<Vec<_>>()
-        .join("\t")
+    printable_text(diff)
 }

@@ -11,13 +11,15 @@ mod sessions;
 pub(crate) mod status;
 pub(crate) mod unit;
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gridway_control::{Killed, Reply};
 use serde::Serialize;
 
 use crate::error::CliError;
+use crate::table::printable_text;
 pub(crate) use page::Page;
 
 /// Shows an answer; one that says no is an error behind it.
@@ -81,20 +83,25 @@ pub(crate) fn page(reply: &Reply) -> Page {
         Reply::Counters(counters) => counters::counters(counters),
         Reply::Nat(rows) => policy::nat(rows, now).into(),
         Reply::Acl(rows) => policy::acl(rows, now).into(),
-        Reply::Config(config) | Reply::Version(config) => Page::text(&config.toml),
+        Reply::Config(config) | Reply::Version(config) => Page::text(toml(&config.toml)),
         Reply::Limits(rows) => status::limits(rows).into(),
         Reply::Connections(rows) => status::connections(rows).into(),
         Reply::ConfigState(state) => config::state(state, now),
         Reply::Judgement(judgement) => config::judgement(judgement),
-        Reply::InForce(in_force) => Page::text(&in_force.toml),
+        Reply::InForce(in_force) => Page::text(toml(&in_force.toml)),
         Reply::Events(events) => events::events(events).into(),
         Reply::Trace(trace) => Page::text(packet::trace(trace)),
         Reply::Captured(packet) => Page::text(packet::captured(packet)),
         Reply::Ping(ping) => Page::text(packet::ping(ping)),
         Reply::End(end) => Page::text(format!("{} row(s), {} missed\n", end.rows, end.missed)),
         Reply::History(rows) => config::history(rows).into(),
-        Reply::Error(failure) => Page::text(format!("{failure}\n")),
+        Reply::Error(failure) => Page::text(format!("{}\n", printable_text(&failure.to_string()))),
     }
+}
+
+/// A configuration: as it is for a file, and without what could steer a terminal for one.
+fn toml(text: &str) -> Cow<'_, str> {
+    if io::stdout().is_terminal() { printable_text(text).into() } else { text.into() }
 }
 
 /// Seconds since 1970.

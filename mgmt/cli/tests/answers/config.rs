@@ -124,14 +124,23 @@ fn a_wrong_file_is_never_applied() {
 
 #[test]
 fn a_change_is_kept_or_undone() {
-    let node = with_file();
-    assert!(
-        text(&node.run("config confirm")).starts_with("the change is kept: 0123456789ab, generation 5\n")
-    );
-    assert!(text(&node.run("config rollback")).starts_with("the change is undone"));
+    let node = FakeNode::new(|request| match request {
+        Request::ConfigState => vec![Reply::ConfigState(state(true))],
+        other => node(other),
+    });
+    let kept = text(&node.run("config confirm"));
+    assert!(kept.starts_with("the change by alice is kept: 0123456789ab, generation 5\n"), "{kept}");
+    assert!(text(&node.run("config rollback")).starts_with("the change by alice is undone"));
+    // It is of what was looked at, and of no other one that came meanwhile.
+    let digest = Some("0123456789abcdef".to_owned());
     assert_eq!(
         node.requests(),
-        [Request::Confirm { digest: None, by: None }, Request::Rollback { digest: None, by: None }]
+        [
+            Request::ConfigState,
+            Request::Confirm { digest: digest.clone(), by: None },
+            Request::ConfigState,
+            Request::Rollback { digest, by: None }
+        ]
     );
     for wrong in [
         "config rollback --force",
@@ -147,7 +156,13 @@ fn whoever_became_root_by_sudo_is_who_asks() {
     let node = with_file();
     let output = node.command("config confirm").env("SUDO_USER", "bob").output().unwrap();
     assert!(output.status.success());
-    assert_eq!(node.requests(), [Request::Confirm { digest: None, by: Some("bob".into()) }]);
+    assert_eq!(
+        node.requests(),
+        [
+            Request::ConfigState,
+            Request::Confirm { digest: Some("0123456789abcdef".into()), by: Some("bob".into()) }
+        ]
+    );
 }
 
 #[test]

@@ -42,22 +42,22 @@ fn events_are_a_table_or_an_object() {
 
 #[test]
 fn events_are_followed_across_a_restart_of_the_node() {
-    let node = FakeNode::new(|request| {
-        let Request::Events { after, .. } = request else { panic!("another request") };
-        vec![Reply::Events(match after {
-            0 => events("a", 7, vec![event(7, "before")]),
-            // Another instance: what was asked for belongs to the old one.
-            7 => events("b", 2, Vec::new()),
-            _ => events("b", 3, Vec::new()),
-        })]
-    });
+    let telling = |instance: &'static str, last, message: &'static str| {
+        move |request: &Request| {
+            let Request::Events { after, .. } = request else { panic!("another request") };
+            let rows = if *after == 0 { vec![event(last, message)] } else { Vec::new() };
+            vec![Reply::Events(events(instance, last, rows))]
+        }
+    };
+    let mut node = FakeNode::new(telling("a", 7, "before"));
     let mut child =
         node.command("events --follow").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let line = "2023-11-14 22:13:20 warning tunnel_down gw-b: before (7 times)";
-    assert_eq!(lines.next().unwrap(), line);
-    // The new instance is asked for all it has, and this fake one tells the same again.
-    assert_eq!(lines.next().unwrap(), line);
+    assert_eq!(lines.next().unwrap(), "2023-11-14 22:13:20 warning tunnel_down gw-b: before (7 times)");
+    node.go();
+    node.listen(telling("b", 3, "after"));
+    // The new instance is asked for all it has.
+    assert_eq!(lines.next().unwrap(), "2023-11-14 22:13:20 warning tunnel_down gw-b: after (3 times)");
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));

@@ -24,20 +24,40 @@ impl FakeNode {
     /// node stays silent.
     pub(crate) fn new(answer: impl Fn(&Request) -> Vec<Reply> + Send + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(folder.path().join("node.sock")).unwrap();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let ends = Arc::new(AtomicBool::new(false));
-        let hangs_up = Arc::new(AtomicBool::new(false));
-        let (seen, ended, hung_up) = (requests.clone(), ends.clone(), hangs_up.clone());
-        let server = thread::spawn(move || {
+        let (requests, ends, hangs_up) = Default::default();
+        let mut node = Self { folder, requests, ends, hangs_up, server: None };
+        node.listen(answer);
+        node
+    }
+
+    /// Listens, at first or after it went.
+    pub(crate) fn listen(&mut self, answer: impl Fn(&Request) -> Vec<Reply> + Send + 'static) {
+        let listener = UnixListener::bind(self.socket()).unwrap();
+        self.ends.store(false, Ordering::Relaxed);
+        self.hangs_up.store(false, Ordering::Relaxed);
+        let (seen, ended, hung_up) = (self.requests.clone(), self.ends.clone(), self.hangs_up.clone());
+        self.server = Some(thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 if ended.load(Ordering::Relaxed) {
                     return;
                 }
                 serve(&stream, &seen, &hung_up, &answer);
             }
-        });
-        Self { folder, requests, ends, hangs_up, server: Some(server) }
+        }));
+    }
+
+    /// Its process ends: the present connection is closed with the next question, and nobody listens.
+    pub(crate) fn go(&mut self) {
+        self.hang_up();
+        self.end();
+        std::fs::remove_file(self.socket()).unwrap();
+    }
+
+    fn end(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        drop(UnixStream::connect(self.socket()));
+        let served = self.server.take().is_none_or(|server| server.join().is_ok());
+        assert!(served || thread::panicking(), "the node panicked");
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -73,10 +93,7 @@ impl FakeNode {
 
 impl Drop for FakeNode {
     fn drop(&mut self) {
-        self.ends.store(true, Ordering::Relaxed);
-        drop(UnixStream::connect(self.socket()));
-        let served = self.server.take().unwrap().join();
-        assert!(served.is_ok() || thread::panicking(), "the node panicked");
+        self.end();
     }
 }
 

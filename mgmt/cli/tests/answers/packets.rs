@@ -228,6 +228,31 @@ fn a_capture_never_replaces_a_file_unasked() {
 }
 
 #[test]
+fn a_capture_that_is_refused_leaves_no_file_and_the_one_before_as_it_was() {
+    let node = FakeNode::new(|request| match request {
+        Request::Capture { .. } => {
+            vec![Reply::Error(Failure::new(FailureKind::NotFound, "no \u{1b}[2J vnet"))]
+        }
+        other => capturing(other),
+    });
+    let refused = node.run("capture --out f.pcapng --point local");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("no \u{fffd}[2J vnet"), "{}", stderr(&refused));
+    let files = || {
+        let mut names: Vec<_> =
+            fs::read_dir(node.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(files(), ["node.sock"]);
+    let file = node.folder().join("f.pcapng");
+    fs::write(&file, "mine").unwrap();
+    assert_eq!(node.run("capture --out f.pcapng --point local --overwrite").status.code(), Some(1));
+    assert_eq!(files(), ["f.pcapng", "node.sock"]);
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
+
+#[test]
 fn a_capture_ends_at_its_size_and_goes_to_standard_output() {
     let node = FakeNode::new(capturing);
     let output = node.run("capture --out - --point local --max-size 400");

@@ -1,16 +1,17 @@
 //! The configuration: what is in force, changes of it, and versions.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use gridway_control::{ConfigState, ConfigText, InForce, Judgement, Proposal, Reply, Request, VersionRow};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::extract::{Changer, ConfigBody, Number, Params};
+use crate::api::extract::{Changer, ConfigBody, MaybeBody, Number, Params};
 use crate::api::failure::{Failure, Failures};
 use crate::api::live::change;
+use crate::api::turn::Turn;
 use crate::api::{Api, expect_reply};
 use crate::store::Action;
 
@@ -70,29 +71,60 @@ async fn normalised(
 async fn apply(
     State(api): State<Api>,
     changer: Changer,
+    Extension(turn): Extension<Turn>,
     ConfigBody(proposal): ConfigBody<Proposal>,
 ) -> Result<Json<ConfigState>, Failure> {
-    let _turn = turn(&api)?;
     let detail = match proposal.confirm_within_s {
         Some(seconds) => format!("{} bytes, to be confirmed within {seconds} s", proposal.toml.len()),
         None => format!("{} bytes, for good", proposal.toml.len()),
     };
     let request = Request::Apply(Proposal { by: Some(changer.name.clone()), ..proposal });
-    change_config(&api, changer, Action::ApplyConfig, detail, request).await
+    change_config(&api, changer, Action::ApplyConfig, detail, request, Some(turn)).await
+}
+
+/// Which change is kept or undone.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Meant {
+    /// Digest of the configuration that is meant: refused while another one is in force.
+    digest: Option<String>,
+    /// As in a proposal: who asks is taken from the certificate, whatever it says.
+    #[serde(rename = "by")]
+    _by: Option<String>,
 }
 
 /// Keeps the change that awaits confirmation. Operators only.
-#[utoipa::path(post, path = "/v1/config/confirm", responses((status = 200, body = ConfigState), Failures))]
-async fn confirm(State(api): State<Api>, changer: Changer) -> Result<Json<ConfigState>, Failure> {
-    let request = Request::Confirm { digest: None, by: Some(changer.name.clone()) };
-    change_config(&api, changer, Action::ConfirmConfig, String::new(), request).await
+#[utoipa::path(
+    post,
+    path = "/v1/config/confirm",
+    request_body = Option<Meant>,
+    responses((status = 200, body = ConfigState), Failures)
+)]
+async fn confirm(
+    State(api): State<Api>,
+    changer: Changer,
+    MaybeBody(Meant { digest, .. }): MaybeBody<Meant>,
+) -> Result<Json<ConfigState>, Failure> {
+    let detail = digest.clone().unwrap_or_default();
+    let request = Request::Confirm { digest, by: Some(changer.name.clone()) };
+    change_config(&api, changer, Action::ConfirmConfig, detail, request, None).await
 }
 
 /// Undoes the change that awaits confirmation. Operators only.
-#[utoipa::path(post, path = "/v1/config/rollback", responses((status = 200, body = ConfigState), Failures))]
-async fn rollback(State(api): State<Api>, changer: Changer) -> Result<Json<ConfigState>, Failure> {
-    let request = Request::Rollback { digest: None, by: Some(changer.name.clone()) };
-    change_config(&api, changer, Action::RollbackConfig, String::new(), request).await
+#[utoipa::path(
+    post,
+    path = "/v1/config/rollback",
+    request_body = Option<Meant>,
+    responses((status = 200, body = ConfigState), Failures)
+)]
+async fn rollback(
+    State(api): State<Api>,
+    changer: Changer,
+    MaybeBody(Meant { digest, .. }): MaybeBody<Meant>,
+) -> Result<Json<ConfigState>, Failure> {
+    let detail = digest.clone().unwrap_or_default();
+    let request = Request::Rollback { digest, by: Some(changer.name.clone()) };
+    change_config(&api, changer, Action::RollbackConfig, detail, request, None).await
 }
 
 async fn change_config(
@@ -101,9 +133,12 @@ async fn change_config(
     action: Action,
     detail: String,
     request: Request,
+    turn: Option<Turn>,
 ) -> Result<Json<ConfigState>, Failure> {
     let changed = api.0.changed.clone();
     change(api, changer, action, detail, request, move |reply| {
+        // Its turn lasts as long as the change, also when the client has gone.
+        let _turn = turn;
         let state = expect_reply!(reply, Reply::ConfigState)?;
         changed.notify_one();
         let words = format!("in force is {}, generation {}", state.digest, state.generation);
@@ -131,12 +166,7 @@ async fn judge(
     State(api): State<Api>,
     ConfigBody(Judged { toml }): ConfigBody<Judged>,
 ) -> Result<Json<Judgement>, Failure> {
-    let _turn = turn(&api)?;
     expect_reply!(api.0.node.ask(Request::Judge { toml }).await?, Reply::Judgement).map(Json)
-}
-
-fn turn(api: &Api) -> Result<tokio::sync::SemaphorePermit<'_>, Failure> {
-    api.0.configs.try_acquire().map_err(|_| Failure::busy("another configuration is being judged; try again"))
 }
 
 /// Versions that were in force, the newest first.

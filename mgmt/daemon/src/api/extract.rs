@@ -1,15 +1,19 @@
 //! What handlers take out of a request, and what is refused before they run.
 
-use std::time::Duration;
+use std::error::Error;
+use std::time::{Duration, Instant};
 
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
+use crate::api::Api;
 use crate::api::failure::Failure;
 use crate::server::{Caller, Role};
+use crate::store::{Action, NewAuditRow};
 
 /// Bytes of a body.
 const BODY: usize = 64 * 1024;
@@ -22,6 +26,9 @@ const CONFIG_BODY_TIME: Duration = Duration::from_secs(120);
 /// The JSON of a body.
 pub(crate) struct Body<T>(pub(crate) T);
 
+/// The JSON of a body, or what is meant without one.
+pub(crate) struct MaybeBody<T>(pub(crate) T);
+
 /// The JSON of a body that may hold a configuration.
 pub(crate) struct ConfigBody<T>(pub(crate) T);
 
@@ -29,6 +36,17 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        json(request, BODY, BODY_TIME).await.map(Self)
+    }
+}
+
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        if request.body().is_end_stream() {
+            return Ok(Self(T::default()));
+        }
         json(request, BODY, BODY_TIME).await.map(Self)
     }
 }
@@ -50,13 +68,17 @@ async fn json<T: DeserializeOwned>(request: Request, limit: usize, time: Duratio
             "expected a body with content-type: application/json",
         ));
     }
-    let collected = tokio::time::timeout(time, Limited::new(request.into_body(), limit).collect()).await;
-    let bytes = match collected {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("the body has more than {limit} bytes");
-            return Err(Failure::bad_request(StatusCode::PAYLOAD_TOO_LARGE, message));
-        }
+    let too_long = || {
+        let message = format!("the body has more than {limit} bytes");
+        Failure::bad_request(StatusCode::PAYLOAD_TOO_LARGE, message)
+    };
+    // What is said to be too long is not even begun.
+    if request.body().size_hint().lower() > limit as u64 {
+        return Err(too_long());
+    }
+    let bytes = match tokio::time::timeout(time, collected(Limited::new(request.into_body(), limit))).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_long()),
         Ok(Err(error)) => return Err(Failure::bad_request(StatusCode::BAD_REQUEST, error.to_string())),
         Err(_) => {
             let message = format!("the body did not come within {} seconds", time.as_secs());
@@ -65,6 +87,17 @@ async fn json<T: DeserializeOwned>(request: Request, limit: usize, time: Duratio
     };
     serde_json::from_slice(&bytes)
         .map_err(|error| Failure::bad_request(StatusCode::BAD_REQUEST, format!("the body: {error}")))
+}
+
+/// The bytes of a body, held once.
+async fn collected(mut body: Limited<axum::body::Body>) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
 }
 
 /// The fields of a query.
@@ -103,15 +136,31 @@ pub(crate) struct Changer {
     pub(crate) address: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Changer {
+impl FromRequestParts<Api> for Changer {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
         match parts.extensions.get::<Caller>() {
             Some(caller) if caller.operator.role == Role::Operator => {
                 Ok(Self { name: caller.operator.name.clone(), address: caller.address.to_string() })
             }
-            _ => Err(Failure::forbidden("a viewer may not do this; it takes the role operator")),
+            caller => {
+                let failure = Failure::forbidden("a viewer may not do this; it takes the role operator");
+                if let Some(Caller { operator, address, .. }) = caller {
+                    let row = NewAuditRow {
+                        by: operator.name.clone(),
+                        address: address.to_string(),
+                        action: Action::Refused,
+                        detail: format!("{} {}", parts.method, parts.uri.path()),
+                        outcome: format!("not done: {}", failure.message()),
+                    };
+                    match api.0.refusals.take(&operator.name, Instant::now()) {
+                        true => api.0.store.audit(row),
+                        false => row.log(),
+                    }
+                }
+                Err(failure)
+            }
         }
     }
 }

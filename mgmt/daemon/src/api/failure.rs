@@ -24,11 +24,14 @@ pub(crate) struct Failure {
     message: String,
     #[serde(skip)]
     status: u16,
+    /// The connection is not used again.
+    #[serde(skip)]
+    closes: bool,
 }
 
 impl Failure {
     fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), status: status.as_u16() }
+        Self { kind, message: message.into(), status: status.as_u16(), closes: false }
     }
 
     /// The request cannot be understood; with the status that says in which respect.
@@ -57,6 +60,11 @@ impl Failure {
         Self::new(StatusCode::BAD_GATEWAY, "unreachable", "the node answered with another kind of reply")
     }
 
+    /// Has the connection closed behind it.
+    pub(crate) fn and_close(self) -> Self {
+        Self { closes: true, ..self }
+    }
+
     /// For the audit.
     pub(crate) fn message(&self) -> &str {
         &self.message
@@ -66,7 +74,12 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let closes = self.closes;
         let mut response = (status, Json(self)).into_response();
+        if closes {
+            let close = axum::http::HeaderValue::from_static("close");
+            response.headers_mut().insert(axum::http::header::CONNECTION, close);
+        }
         if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
             let second = axum::http::HeaderValue::from_static("1");
             response.headers_mut().insert(axum::http::header::RETRY_AFTER, second);

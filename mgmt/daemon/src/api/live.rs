@@ -17,6 +17,9 @@ use crate::api::failure::{Failure, Failures};
 use crate::api::{Api, expect_reply};
 use crate::store::{Action, NewAuditRow};
 
+/// Most rows of an answer.
+const LONGEST_LIST: u32 = 100_000;
+
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(status))
@@ -105,7 +108,7 @@ struct Limit {
 
 impl Limit {
     fn rows(&self) -> u32 {
-        self.limit.unwrap_or(Request::DEFAULT_LIMIT)
+        self.limit.unwrap_or(Request::DEFAULT_LIMIT).min(LONGEST_LIST)
     }
 }
 
@@ -194,7 +197,8 @@ async fn kill_session(
     .await
 }
 
-/// Has the node make a change and audits what came of it, also when the client does not wait for that.
+/// Has the node make a change and audits what came of it, also when the client does not wait for that. That it was asked
+/// for is in the log before it is made, should the process end meanwhile.
 pub(super) async fn change<T: Send + 'static>(
     api: &Api,
     changer: Changer,
@@ -203,8 +207,14 @@ pub(super) async fn change<T: Send + 'static>(
     request: Request,
     take: impl FnOnce(Reply) -> Result<(T, String), Failure> + Send + 'static,
 ) -> Result<T, Failure> {
+    let permit = api.0.changes.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| Failure::busy("too many changes at once; try again"))?;
+    let Changer { name, address } = changer;
+    let mut row = NewAuditRow { by: name, address, action, detail, outcome: "asked".to_owned() };
+    row.log();
     let api = api.clone();
     let made = tokio::spawn(async move {
+        let _permit = permit;
         let outcome = match api.0.node.ask(request).await {
             Ok(reply) => take(reply),
             Err(error) => Err(error.into()),
@@ -216,8 +226,8 @@ pub(super) async fn change<T: Send + 'static>(
                 (Err(failure), words)
             }
         };
-        let Changer { name, address } = changer;
-        api.0.store.audit(NewAuditRow { by: name, address, action, detail, outcome: words });
+        row.outcome = words;
+        api.0.store.audit(row);
         outcome
     });
     made.await.unwrap_or_else(|_| Err(Failure::busy("the process ends")))

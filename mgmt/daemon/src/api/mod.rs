@@ -9,6 +9,7 @@ mod history;
 mod live;
 mod packets;
 mod requests;
+mod turn;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use utoipa_axum::routes;
 
 use crate::api::failure::{Failure, Failures};
 pub(crate) use crate::api::requests::RequestCounters;
+use crate::api::turn::Turns;
 use crate::bucket::Buckets;
 use crate::feed::Feed;
 use crate::metrics;
@@ -35,6 +37,13 @@ use crate::webhook::WebhookCounters;
 
 /// Clients at once that follow the events.
 const FOLLOWERS: usize = 32;
+/// Changes at once, those under way when their client went among them.
+pub(crate) const CHANGES: usize = 64;
+/// Refusals a second that are kept for each operator: a viewer who asks and asks does not push what others did out of
+/// the audit.
+const KEPT_REFUSALS: f64 = 1.0 / 60.0;
+/// As [`KEPT_REFUSALS`], at once.
+const REFUSALS_AT_ONCE: f64 = 10.0;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -53,8 +62,10 @@ pub(crate) struct Shared {
     pub(crate) changed: Arc<Notify>,
     pub(crate) requests: RequestCounters,
     pub(crate) followers: Arc<Semaphore>,
-    /// One configuration at a time: each may be large.
-    pub(crate) configs: Semaphore,
+    pub(crate) turns: Turns,
+    pub(crate) changes: Arc<Semaphore>,
+    /// Refusals that are kept.
+    pub(crate) refusals: Buckets,
     /// Becomes true when the process ends.
     pub(crate) stop: watch::Receiver<bool>,
     description: String,
@@ -69,6 +80,8 @@ pub(crate) struct Parts {
     pub(crate) doors: Arc<Doors>,
     pub(crate) webhook: Arc<WebhookCounters>,
     pub(crate) changed: Arc<Notify>,
+    /// With [`CHANGES`] permits: all are free when none is under way.
+    pub(crate) changes: Arc<Semaphore>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) requests_per_second: u32,
 }
@@ -96,19 +109,22 @@ pub(crate) fn router(parts: Parts) -> Result<Router, serde_json::Error> {
         .split_for_parts();
     let components = description.components.get_or_insert_default();
     components.schemas.extend([failure::schema()]);
-    let Parts { node, store, feed, trust, doors, webhook, changed, stop, requests_per_second } = parts;
+    let Parts { node, store, feed, trust, doors, webhook, changed, changes, stop, requests_per_second } =
+        parts;
     let api = Api(Arc::new(Shared {
         node,
         store,
         feed,
         trust,
-        buckets: Buckets::new(requests_per_second),
+        buckets: Buckets::new(requests_per_second.into(), 2.0 * f64::from(requests_per_second)),
         doors,
         webhook,
         changed,
         requests: RequestCounters::default(),
         followers: Arc::new(Semaphore::new(FOLLOWERS)),
-        configs: Semaphore::new(1),
+        turns: Turns::new(),
+        changes,
+        refusals: Buckets::new(KEPT_REFUSALS, REFUSALS_AT_ONCE),
         stop,
         description: description.to_json()?,
     }));

@@ -3,18 +3,18 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Json;
 use axum::body::Body as ResponseBody;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gridway_control::{
     CapturePoint, FailureKind, PacketFilter, PacketTrace, Reply, Request, SimulatedPacket, encode_reply,
 };
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,6 +23,7 @@ use crate::api::extract::{Body, Changer};
 use crate::api::failure::{Failure, Failures};
 use crate::api::{Api, expect_reply};
 use crate::node::{NodeError, Rows};
+use crate::server::Caller;
 use crate::store::{Action, NewAuditRow};
 
 /// How long the first row may take before the response begins without it: until then a refusal has its own status.
@@ -33,6 +34,10 @@ const ROWS: u64 = 1_000_000;
 const WAIT_MS: u64 = 3_600_000;
 /// Most echo requests of one list.
 const PINGS: u32 = 10_000;
+/// Longest time for one list of echo requests, milliseconds: viewers may ask for them, and there are few at once.
+const PING_MS: u64 = 600_000;
+/// Silence after which whoever follows a list is judged again.
+const SILENCE: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -81,13 +86,14 @@ struct TraceRequest {
 async fn trace(
     State(api): State<Api>,
     changer: Changer,
+    Extension(caller): Extension<Caller>,
     Body(asked): Body<TraceRequest>,
 ) -> Result<Response, Failure> {
     check_bounds(asked.count, asked.wait_ms)?;
     let detail = serde_json::to_string(&asked).unwrap_or_default();
     let TraceRequest { filter, count, wait_ms } = asked;
     let request = Request::Trace { filter, count, wait_ms };
-    follow(&api, request, Some((changer, Action::Trace, detail))).await
+    follow(&api, caller, request, Some((changer, Action::Trace, detail))).await
 }
 
 /// Which packets are captured.
@@ -119,13 +125,14 @@ struct CaptureRequest {
 async fn capture(
     State(api): State<Api>,
     changer: Changer,
+    Extension(caller): Extension<Caller>,
     Body(asked): Body<CaptureRequest>,
 ) -> Result<Response, Failure> {
     check_bounds(asked.count, asked.wait_ms)?;
     let detail = serde_json::to_string(&asked).unwrap_or_default();
     let CaptureRequest { point, filter, count, wait_ms, snap } = asked;
     let request = Request::Capture { point, filter, count, wait_ms, snap };
-    follow(&api, request, Some((changer, Action::Capture, detail))).await
+    follow(&api, caller, request, Some((changer, Action::Capture, detail))).await
 }
 
 /// Where echo requests go.
@@ -145,20 +152,28 @@ struct PingRequest {
     interval_ms: u64,
 }
 
-/// Echo requests through the overlay from the vnet's own address.
+/// Echo requests through the overlay from the vnet's own address, for ten minutes at most.
 #[utoipa::path(
     post,
     path = "/v1/ping",
     request_body = PingRequest,
     responses((status = 200, body = String, content_type = "application/x-ndjson"), Failures)
 )]
-async fn ping(State(api): State<Api>, Body(asked): Body<PingRequest>) -> Result<Response, Failure> {
+async fn ping(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Body(asked): Body<PingRequest>,
+) -> Result<Response, Failure> {
     let PingRequest { vnet, address, count, interval_ms } = asked;
     if !(1..=PINGS).contains(&count) || interval_ms > 60_000 {
         let message = format!("expected a count from 1 to {PINGS} and an interval_ms of at most 60000");
         return Err(Failure::bad_request(StatusCode::BAD_REQUEST, message));
     }
-    follow(&api, Request::Ping { vnet, address, count, interval_ms }, None).await
+    if u64::from(count) * interval_ms > PING_MS {
+        let message = format!("expected count times interval_ms to be at most {PING_MS}");
+        return Err(Failure::bad_request(StatusCode::BAD_REQUEST, message));
+    }
+    follow(&api, caller, Request::Ping { vnet, address, count, interval_ms }, None).await
 }
 
 fn check_bounds(count: u64, wait_ms: u64) -> Result<(), Failure> {
@@ -172,26 +187,65 @@ fn check_bounds(count: u64, wait_ms: u64) -> Result<(), Failure> {
 /// Begins a list, audits that it began, and passes its rows on.
 async fn follow(
     api: &Api,
+    caller: Caller,
     request: Request,
     audited: Option<(Changer, Action, String)>,
 ) -> Result<Response, Failure> {
+    let mut audited = audited.map(|(Changer { name, address }, action, detail)| NewAuditRow {
+        by: name,
+        address,
+        action,
+        detail,
+        outcome: "asked".to_owned(),
+    });
+    // In the log before it begins, should the process end meanwhile or the client go.
+    audited.iter().for_each(NewAuditRow::log);
     let begun = begin(api, request).await;
-    if let Some((Changer { name, address }, action, detail)) = audited {
-        let outcome = match &begun {
+    if let Some(mut row) = audited.take() {
+        row.outcome = match &begun {
             Ok(_) => "done: begun".to_owned(),
             Err(failure) => format!("not done: {}", failure.message()),
         };
-        api.0.store.audit(NewAuditRow { by: name, address, action, detail, outcome });
+        api.0.store.audit(row);
     }
     let (rows, first) = begun?;
-    let lines = futures_util::stream::unfold((rows, first), |(mut rows, first)| async move {
-        let reply = match first {
-            Some(first) => first,
-            None => rows.next().await?,
-        };
-        Some((Ok::<_, Infallible>(line(reply)), (rows, None)))
-    });
+    let follower = Follower { api: api.clone(), caller, rows: Some(rows), first };
+    let lines = futures_util::stream::unfold(follower, Follower::step);
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], ResponseBody::from_stream(lines)).into_response())
+}
+
+/// Who follows a list, and what is left of it.
+struct Follower {
+    api: Api,
+    caller: Caller,
+    /// None behind its last line.
+    rows: Option<Rows>,
+    first: First,
+}
+
+impl Follower {
+    /// The next line, unless the caller's certificate has ceased to hold meanwhile.
+    async fn step(mut self) -> Option<(Result<Vec<u8>, Infallible>, Self)> {
+        let rows = self.rows.as_mut()?;
+        loop {
+            let reply = match self.first.take() {
+                Some(first) => Some(Some(first)),
+                None => tokio::select! {
+                    row = rows.next() => Some(row),
+                    () = sleep(SILENCE) => None,
+                },
+            };
+            let objection = self.api.0.trust.load().objection(&self.caller.operator, SystemTime::now());
+            if let Some(objection) = objection {
+                self.rows = None;
+                let failure = gridway_control::Failure::new(FailureKind::BadRequest, objection);
+                return Some((Ok(line(Err(NodeError::Refused(failure)))), self));
+            }
+            if let Some(reply) = reply {
+                return Some((Ok(line(reply?)), self));
+            }
+        }
+    }
 }
 
 type First = Option<Result<Reply, NodeError>>;

@@ -1,9 +1,8 @@
 //! Connections: accepted, proven, served, and bounded in number and time.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::server::counts::{Counted, Counts};
 use crate::server::operator::{Caller, Operator};
 use crate::server::socket::tune;
 use crate::server::trust::Trust;
@@ -24,8 +24,10 @@ use crate::server::trust::Trust;
 const CONNECTIONS: usize = 256;
 /// Handshakes at once.
 const HANDSHAKES: usize = 64;
-/// Handshakes at once of one address: a stranger cannot have all of them.
+/// Handshakes at once of one network of clients ([`network`]): a stranger cannot have all of them.
 const HANDSHAKES_OF_ONE: usize = 16;
+/// Connections at once of one operator.
+const CONNECTIONS_OF_ONE: usize = 32;
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a request's head may take, and how long a connection may be idle between two requests.
@@ -40,7 +42,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub(crate) struct Doors {
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    by_network: Arc<Counts<IpAddr>>,
+    by_operator: Arc<Counts<String>>,
     /// Connections that found no room.
     pub(crate) crowded: AtomicU64,
     /// Handshakes that failed.
@@ -52,7 +55,8 @@ impl Doors {
         Self {
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
-            by_address: Mutex::default(),
+            by_network: Arc::default(),
+            by_operator: Arc::default(),
             crowded: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
@@ -66,32 +70,22 @@ impl Doors {
     fn enter(self: &Arc<Self>, address: IpAddr) -> Option<(OwnedSemaphorePermit, Handshake)> {
         let connection = self.connections.clone().try_acquire_owned().ok()?;
         let permit = self.handshakes.clone().try_acquire_owned().ok()?;
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.entry(address).or_default();
-        if *count >= HANDSHAKES_OF_ONE {
-            return None;
-        }
-        *count += 1;
-        Some((connection, Handshake { doors: self.clone(), address, _permit: permit }))
+        let counted = self.by_network.clone().enter(network(address), HANDSHAKES_OF_ONE)?;
+        Some((connection, Handshake { _counted: counted, _permit: permit }))
     }
 }
 
 /// A handshake that takes place.
 struct Handshake {
-    doors: Arc<Doors>,
-    address: IpAddr,
+    _counted: Counted<IpAddr>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Handshake {
-    fn drop(&mut self) {
-        let mut by_address = self.doors.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                by_address.remove(&self.address);
-            }
-        }
+/// What one client may have addresses of: a /24, or a /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & !0xff).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -123,12 +117,22 @@ pub(crate) async fn serve(
             doors.crowded.fetch_add(1, Ordering::Relaxed);
             continue;
         };
-        let (doors, tls) = (doors.clone(), trust.load().tls.clone());
+        let (doors, trust) = (doors.clone(), trust.load_full());
         let (router, stop) = (router.clone(), stop.clone());
         tokio::spawn(async move {
             let _connection = connection;
-            match prove(stream, TlsAcceptor::from(tls), address, handshake).await {
-                Ok((stream, caller)) => attend(stream, router.layer(Extension(caller)), stop).await,
+            match prove(stream, &trust, address, handshake).await {
+                Ok((stream, caller)) => {
+                    // A connection may live longer than what it was proven by.
+                    drop(trust);
+                    let name = caller.operator.name.clone();
+                    match doors.by_operator.clone().enter(name, CONNECTIONS_OF_ONE) {
+                        Some(_counted) => attend(stream, router.layer(Extension(caller)), stop).await,
+                        None => {
+                            doors.crowded.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
                 Err(error) => {
                     doors.refused.fetch_add(1, Ordering::Relaxed);
                     // At debug: whoever reaches the port can cause it.
@@ -148,15 +152,16 @@ type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
 /// The handshake, and who came of it.
 async fn prove(
     stream: TcpStream,
-    acceptor: TlsAcceptor,
+    trust: &Trust,
     address: SocketAddr,
     _handshake: Handshake,
 ) -> Result<(TlsStream, Caller), Box<dyn std::error::Error + Send + Sync>> {
     tune(&stream)?;
+    let acceptor = TlsAcceptor::from(trust.tls.clone());
     let stream = timeout(HANDSHAKE, acceptor.accept(stream)).await??;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let certificate = chain.first().ok_or("no client certificate")?;
-    let operator = Arc::new(Operator::from_der(certificate)?);
+    let operator = Arc::new(Operator::from_der(certificate, trust.roots.clone())?);
     Ok((stream, Caller { operator, address }))
 }
 
@@ -177,5 +182,18 @@ async fn attend(stream: TlsStream, router: Router, mut stop: watch::Receiver<boo
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "API client");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_its_network() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.77"), "192.0.2.0");
+        assert_eq!(of("::ffff:192.0.2.77"), "192.0.2.0");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

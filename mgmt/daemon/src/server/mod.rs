@@ -1,6 +1,7 @@
 //! HTTPS on the management interface: TLS 1.3 with certificates on both sides, then HTTP/1.1.
 
 mod accept;
+mod counts;
 mod operator;
 mod socket;
 mod trust;

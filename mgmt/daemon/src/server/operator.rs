@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Certificates of the operators' CA.
+pub(super) type Roots = Vec<CertificateDer<'static>>;
 
 /// What an operator may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(crate) struct Operator {
     pub(super) serial: Vec<u8>,
     /// When the certificate ends.
     pub(super) not_after: SystemTime,
+    /// The operators' CA that the chain was verified by.
+    pub(super) roots: Arc<Roots>,
 }
 
 /// Who sent a request, and from where.
@@ -51,11 +57,11 @@ pub(crate) enum OperatorError {
 }
 
 impl Operator {
-    /// Reads the operator out of an end-entity certificate in DER whose chain was verified.
+    /// Reads the operator out of an end-entity certificate in DER whose chain was verified by `roots`.
     ///
     /// # Errors
     /// [`OperatorError`].
-    pub(crate) fn from_der(der: &[u8]) -> Result<Self, OperatorError> {
+    pub(crate) fn from_der(der: &[u8], roots: Arc<Roots>) -> Result<Self, OperatorError> {
         let malformed = |error: &dyn std::fmt::Display| OperatorError::Malformed(error.to_string());
         let (_, certificate) = X509Certificate::from_der(der).map_err(|error| malformed(&error))?;
         let subject = certificate.subject();
@@ -86,6 +92,7 @@ impl Operator {
             issuer: certificate.issuer().as_raw().to_vec(),
             serial: certificate.raw_serial().to_vec(),
             not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(not_after),
+            roots,
         })
     }
 }

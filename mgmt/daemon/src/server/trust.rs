@@ -9,12 +9,13 @@ use gridway_config::Api;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig};
 use x509_parser::prelude::{CertificateRevocationList, FromDer, GeneralName, X509Certificate};
 
-use crate::server::operator::Operator;
+use crate::server::operator::{Operator, Roots};
 
 /// Why the API's credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,29 +34,21 @@ pub(crate) enum TrustError {
     Refused(String),
 }
 
-/// Credentials of the API that were checked.
-pub(crate) struct Trust {
-    /// What every handshake is made with.
-    pub(crate) tls: Arc<ServerConfig>,
-    /// First label of the DNS name in the API's certificate.
-    pub(crate) node: String,
-    revoked: HashSet<(Vec<u8>, Vec<u8>)>,
-    /// When the revocation list ends.
-    lists_end: Option<SystemTime>,
+/// The API's own certificate and key.
+#[derive(Clone)]
+pub(super) struct Own {
+    certified: Arc<CertifiedKey>,
+    node: String,
 }
 
-impl Trust {
-    /// Reads and checks the files that `api` names.
+impl Own {
+    /// Reads and checks the certificate and the key that `api` names.
     ///
     /// # Errors
     /// [`TrustError`] says which file is wrong and why.
-    pub(crate) fn load(api: &Api) -> Result<Self, TrustError> {
+    pub(super) fn load(api: &Api) -> Result<Self, TrustError> {
         gridway_config::check_private_key(&api.private_key)?;
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut roots = RootCertStore::empty();
-        for root in certificates(&api.operators_ca)? {
-            roots.add(root).map_err(|error| content(&api.operators_ca, &error))?;
-        }
+        let provider = aws_lc_rs::default_provider();
         let chain = certificates(&api.certificate)?;
         let node = own_name(&chain[0]).map_err(|reason| content(&api.certificate, &reason))?;
         let key = PrivateKeyDer::from_pem_slice(&read(&api.private_key)?)
@@ -63,35 +56,84 @@ impl Trust {
         let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| {
             content(&api.private_key, &format!("does not belong to the certificate: {error}"))
         })?;
+        Ok(Self { certified: Arc::new(certified), node })
+    }
+}
 
+/// The operators' CA, and whom it has revoked.
+#[derive(Clone)]
+pub(super) struct Operators {
+    roots: Arc<Roots>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    revoked: Arc<HashSet<(Vec<u8>, Vec<u8>)>>,
+    lists_end: Option<SystemTime>,
+}
+
+impl Operators {
+    /// Reads and checks the CA and the revocation lists that `api` names.
+    ///
+    /// # Errors
+    /// [`TrustError`] says which file is wrong and why.
+    pub(super) fn load(api: &Api) -> Result<Self, TrustError> {
+        let roots = certificates(&api.operators_ca)?;
+        let mut store = RootCertStore::empty();
+        for root in &roots {
+            store.add(root.clone()).map_err(|error| content(&api.operators_ca, &error))?;
+        }
         let (lists, revoked, lists_end) = match &api.operators_crl {
             Some(path) => revocations(path)?,
             None => (Vec::new(), HashSet::new(), None),
         };
-        let refused = |error: &dyn std::fmt::Display| TrustError::Refused(error.to_string());
-        let mut clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut clients = WebPkiClientVerifier::builder_with_provider(store.into(), provider);
         if !lists.is_empty() {
             clients =
                 clients.with_crls(lists).only_check_end_entity_revocation().enforce_revocation_expiration();
         }
-        let clients = clients.build().map_err(|error| refused(&error))?;
-        let mut tls = ServerConfig::builder_with_provider(provider)
+        let verifier = clients.build().map_err(|error| TrustError::Refused(error.to_string()))?;
+        Ok(Self { roots: Arc::new(roots), verifier, revoked: Arc::new(revoked), lists_end })
+    }
+}
+
+/// Credentials of the API that were checked.
+pub(crate) struct Trust {
+    /// What every handshake is made with.
+    pub(crate) tls: Arc<ServerConfig>,
+    /// First label of the DNS name in the API's certificate.
+    pub(crate) node: String,
+    /// The operators' CA.
+    pub(super) roots: Arc<Roots>,
+    revoked: Arc<HashSet<(Vec<u8>, Vec<u8>)>>,
+    /// When the revocation list ends.
+    lists_end: Option<SystemTime>,
+}
+
+impl Trust {
+    /// What both parts make together.
+    ///
+    /// # Errors
+    /// [`TrustError::Refused`].
+    pub(super) fn new(own: Own, operators: Operators) -> Result<Self, TrustError> {
+        let Operators { roots, verifier, revoked, lists_end } = operators;
+        let mut tls = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|error| refused(&error))?
-            .with_client_cert_verifier(clients)
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+            .map_err(|error| TrustError::Refused(error.to_string()))?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         // A ticket would carry a revoked operator's chain past verification.
         tls.session_storage = Arc::new(NoServerSessionStorage {});
         tls.send_tls13_tickets = 0;
         tls.max_early_data_size = 0;
-        Ok(Self { tls: Arc::new(tls), node, revoked, lists_end })
+        Ok(Self { tls: Arc::new(tls), node: own.node, roots, revoked, lists_end })
     }
 
     /// Why an operator whose connection lives may no longer ask.
     pub(crate) fn objection(&self, operator: &Operator, now: SystemTime) -> Option<&'static str> {
         if self.revoked.contains(&(operator.issuer.clone(), operator.serial.clone())) {
             Some("the certificate is revoked")
+        } else if operator.roots != self.roots {
+            Some("the CA of operators was replaced; connect again")
         } else if operator.not_after <= now {
             Some("the certificate has expired")
         } else if self.lists_end.is_some_and(|end| end <= now) {

@@ -17,6 +17,8 @@ pub(crate) enum Action {
     KillSession,
     Trace,
     Capture,
+    /// A viewer tried one of the others.
+    Refused,
 }
 
 impl Action {
@@ -29,6 +31,7 @@ impl Action {
             Self::KillSession => "kill_session",
             Self::Trace => "trace",
             Self::Capture => "capture",
+            Self::Refused => "refused",
         }
     }
 }
@@ -54,7 +57,8 @@ pub(crate) struct AuditRow {
     pub(crate) by: String,
     /// Address and port that the request came from.
     pub(crate) address: String,
-    /// `apply_config`, `confirm_config`, `rollback_config`, `kill_flows`, `kill_session`, `trace` or `capture`.
+    /// `apply_config`, `confirm_config`, `rollback_config`, `kill_flows`, `kill_session`, `trace` or `capture`;
+    /// `refused` for a viewer's try at one of them.
     pub(crate) action: String,
     /// What exactly was asked for.
     pub(crate) detail: String,
@@ -62,15 +66,21 @@ pub(crate) struct AuditRow {
     pub(crate) outcome: String,
 }
 
+impl NewAuditRow {
+    /// Writes it to the log alone.
+    pub(crate) fn log(&self) {
+        let Self { by, address, action, detail, outcome } = self;
+        tracing::info!(by, address, action = action.as_str(), detail, outcome, "audit");
+    }
+}
+
 impl Store {
     /// Logs a row, and keeps it.
     pub(crate) fn audit(&self, row: NewAuditRow) {
-        let NewAuditRow { by, address, action, detail, outcome } = &row;
-        let action = action.as_str();
         // The log has it whatever becomes of the database.
-        tracing::info!(by, address, action, detail, outcome, "audit");
+        row.log();
         let at = now_ms();
-        self.keep("a row of the audit", move |connection| insert(connection, at, &row));
+        self.keep_in(&self.audited, "a row of the audit", move |connection| insert(connection, at, &row));
     }
 
     /// The last rows, the newest first.

@@ -11,13 +11,14 @@ mod versions;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 
 pub(crate) use audit::{Action, AuditRow, NewAuditRow};
 use database::Database;
@@ -27,8 +28,14 @@ pub(crate) use samples::{
     RoundTripRow, RoundTripSample, SAMPLED_EVERY, Span, ThroughputRow, ThroughputSample,
 };
 
-/// Jobs that wait for the database.
-const JOBS: usize = 1024;
+/// Rows, or groups of rows, that wait to be kept.
+const KEPT: usize = 1024;
+/// As [`KEPT`], of the audit: nothing else takes their place.
+const AUDITED: usize = 1024;
+/// Reads that wait.
+const READS: usize = 4;
+/// How long a read waits to be one of them.
+const TURN: Duration = Duration::from_secs(5);
 /// How often it is said that something was not kept.
 const SAID: Duration = Duration::from_secs(60);
 
@@ -54,7 +61,11 @@ impl StoreCounters {
 /// The way to the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    jobs: SyncSender<Job>,
+    /// Bounded by the permits that jobs hold.
+    jobs: Sender<(OwnedSemaphorePermit, Job)>,
+    kept: Arc<Semaphore>,
+    audited: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
     counters: Arc<StoreCounters>,
 }
 
@@ -67,13 +78,15 @@ impl Store {
         path: PathBuf,
         damaged: mpsc::UnboundedSender<PathBuf>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (jobs, receiver) = sync_channel(JOBS);
+        let (jobs, receiver) = channel();
+        let permits = |count| Arc::new(Semaphore::new(count));
         let counters = Arc::<StoreCounters>::default();
         let there = counters.clone();
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || work(Database::new(path), &receiver, &there, &damaged))?;
-        Ok((Self { jobs, counters }, thread))
+        let (kept, audited, reads) = (permits(KEPT), permits(AUDITED), permits(READS));
+        Ok((Self { jobs, kept, audited, reads, counters }, thread))
     }
 
     /// Numbers for the metrics.
@@ -87,14 +100,30 @@ impl Store {
         what: &'static str,
         job: impl Fn(&mut Connection) -> rusqlite::Result<()> + Send + 'static,
     ) {
+        self.keep_in(&self.kept, what, job);
+    }
+
+    /// The same, in a room of its own.
+    fn keep_in(
+        &self,
+        room: &Arc<Semaphore>,
+        what: &'static str,
+        job: impl Fn(&mut Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) {
+        let Ok(permit) = room.clone().try_acquire_owned() else {
+            return self.counters.not_kept(what, &StoreError::Busy);
+        };
         let counters = self.counters.clone();
-        let sent = self.jobs.try_send(Box::new(move |database| {
-            if let Err(error) = database.run(job) {
-                counters.not_kept(what, &error);
-            }
-        }));
+        let sent = self.jobs.send((
+            permit,
+            Box::new(move |database| {
+                if let Err(error) = database.run(job) {
+                    counters.not_kept(what, &error);
+                }
+            }),
+        ));
         if sent.is_err() {
-            self.counters.not_kept(what, &StoreError::Busy);
+            self.counters.not_kept(what, &StoreError::Closed);
         }
     }
 
@@ -112,13 +141,16 @@ impl Store {
         &self,
         job: impl Fn(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let turn = timeout(TURN, self.reads.clone().acquire_owned()).await;
+        let permit = turn.ok().and_then(Result::ok).ok_or(StoreError::Busy)?;
         let (answer, answered) = oneshot::channel();
-        self.jobs
-            .try_send(Box::new(move |database| {
-                // Whoever asked may have gone.
+        let job: Job = Box::new(move |database| {
+            // Whoever asked may have gone: before, or meanwhile.
+            if !answer.is_closed() {
                 drop(answer.send(database.run(job)));
-            }))
-            .map_err(|_| StoreError::Busy)?;
+            }
+        });
+        self.jobs.send((permit, job)).map_err(|_| StoreError::Closed)?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 }
@@ -126,12 +158,13 @@ impl Store {
 /// Works until the last [`Store`] is gone and every job is done.
 fn work(
     mut database: Database,
-    jobs: &Receiver<Job>,
+    jobs: &Receiver<(OwnedSemaphorePermit, Job)>,
     counters: &StoreCounters,
     damaged: &mpsc::UnboundedSender<PathBuf>,
 ) {
-    for job in jobs {
+    for (permit, job) in jobs {
         job(&mut database);
+        drop(permit);
         if let Some(path) = database.take_moved() {
             counters.damaged.fetch_add(1, Ordering::Relaxed);
             // At the end of the process nobody is told.

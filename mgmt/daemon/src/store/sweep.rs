@@ -15,7 +15,8 @@ const ROUND_TRIPS: u64 = 6_000_000;
 const SWEPT: u32 = 100_000;
 
 impl Store {
-    /// Forgets events and samples older than `keep`, and all but the last `versions` of the configuration.
+    /// Forgets events and samples older than `keep`, and all but the last `versions` of the configuration
+    /// and the one in force.
     pub(crate) fn sweep(&self, keep: Duration, versions: u32) {
         let oldest = now_s().saturating_sub(keep.as_secs());
         self.keep("a sweep", move |connection| {
@@ -43,11 +44,12 @@ impl Store {
                 );
                 transaction.execute(&delete, [age])?;
             }
-            // Their numbers have no gaps: none is taken from the middle.
-            transaction
-                .execute("DELETE FROM versions WHERE version <= (SELECT max(version) FROM versions) - ?", [
-                    versions,
-                ])?;
+            // However many were undone since it came, what is in force is kept.
+            transaction.execute(
+                "DELETE FROM versions WHERE version <= (SELECT max(version) FROM versions) - ?
+                 AND state NOT IN ('in_force', 'pending')",
+                [versions],
+            )?;
             transaction
                 .execute("DELETE FROM texts WHERE digest NOT IN (SELECT digest FROM versions)", ())?;
             transaction.commit()

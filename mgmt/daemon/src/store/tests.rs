@@ -95,6 +95,85 @@ async fn a_sweep_forgets_what_is_old_and_keeps_the_last_versions() {
 }
 
 #[tokio::test]
+async fn a_sweep_keeps_what_is_in_force_however_many_were_undone_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _damaged) = store(&folder.path().join("node.db"));
+    store.keep_version("a\n".into(), state("A", None));
+    for digest in ["B", "C", "D"] {
+        store.keep_version(digest.into(), state(digest, Some("A")));
+        store.keep_version("a\n".into(), state("A", None));
+    }
+    store.sweep(Duration::from_secs(86_400), 2);
+    let expected = [row(4, "D", "undone"), row(3, "C", "undone"), row(1, "A", "in_force")];
+    assert_eq!(states(&store).await, expected);
+    assert_eq!(store.version(1).await.unwrap().unwrap().toml, "a\n");
+}
+
+/// Keeps the thread busy until what is returned is dropped.
+fn occupy(store: &Store) -> std::sync::mpsc::Sender<()> {
+    let (busy, (release, released)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+    let (began, released) = (busy.0, Mutex::new(released));
+    store.keep("nothing", move |_| {
+        began.send(()).unwrap();
+        // Ends when the other end is dropped.
+        while released.lock().unwrap().recv().is_ok() {}
+        Ok(())
+    });
+    busy.1.recv().unwrap();
+    release
+}
+
+#[tokio::test]
+async fn reads_that_wait_are_few_and_those_given_up_are_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _damaged) = store(&folder.path().join("node.db"));
+    let release = occupy(&store);
+    let made = Arc::<AtomicU64>::default();
+    let reads: Vec<_> = (0..READS)
+        .map(|_| {
+            let (store, made) = (store.clone(), made.clone());
+            tokio::spawn(async move {
+                let count = move |_: &mut Connection| Ok(made.fetch_add(1, Ordering::Relaxed));
+                store.read(count).await
+            })
+        })
+        .collect();
+    while store.reads.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(store.versions().await, Err(StoreError::Busy)));
+    for read in reads {
+        read.abort();
+        drop(read.await);
+    }
+    drop(release);
+    assert!(store.versions().await.unwrap().is_empty());
+    assert_eq!(made.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn the_audit_has_room_whatever_else_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _damaged) = store(&folder.path().join("node.db"));
+    let release = occupy(&store);
+    for number in 0..2 * KEPT as u64 {
+        store.keep_events("one".into(), vec![event(number, number, 1)]);
+    }
+    let lost = store.counters().not_kept.load(Ordering::Relaxed);
+    assert!(lost > KEPT as u64, "{lost}");
+    store.audit(NewAuditRow {
+        by: "alice".into(),
+        address: "192.0.2.1:5".into(),
+        action: Action::KillFlows,
+        detail: String::new(),
+        outcome: "done: 1 ended".into(),
+    });
+    assert_eq!(store.counters().not_kept.load(Ordering::Relaxed), lost);
+    drop(release);
+    assert_eq!(store.audit_rows(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn an_event_that_occurs_again_is_one_row() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _damaged) = store(&folder.path().join("node.db"));

@@ -67,6 +67,12 @@ fn a_viewer_reads_and_changes_nothing() {
         )
     };
     assert!(!daemon.node.asked(changes));
+    let rows = daemon.get("vera", "/v1/audit").json();
+    assert_eq!(rows.as_array().unwrap().len(), 7, "{rows}");
+    assert_eq!(
+        (&rows[6]["by"], &rows[6]["action"], &rows[6]["detail"]),
+        (&json!("vera"), &json!("refused"), &json!("DELETE /v1/flows"))
+    );
     assert_eq!(daemon.delete("alice", "/v1/flows?all=true").json(), json!({"flows": 7}));
 }
 
@@ -85,6 +91,41 @@ fn a_revoked_operator_is_refused_also_on_a_connection_that_lives() {
     wait("the list to be read", || ask().starts_with("HTTP/1.1 403").then_some(()));
     daemon.refuses(daemon.curl("alice"));
     assert_eq!(daemon.get("vera", "/v1/limits").status, 200);
+}
+
+#[test]
+fn a_revocation_is_heard_of_whatever_is_wrong_with_the_own_certificate() {
+    let daemon = Daemon::start("");
+    let key = daemon.path("pki/gw-a-api.key");
+    fs::write(&key, "nothing").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    daemon.wait_log("new certificates not loaded");
+    assert_eq!(daemon.get("alice", "/v1/limits").status, 200);
+    Store::operators(&daemon.path("pki")).unwrap().revoke("alice").unwrap();
+    daemon.wait_log("certificates and revocations reloaded");
+    daemon.refuses(daemon.curl("alice"));
+    assert_eq!(daemon.get("vera", "/v1/limits").status, 200);
+}
+
+#[test]
+fn a_replaced_ca_of_operators_ends_connections_of_the_one_before() {
+    let daemon = Daemon::start("");
+    let mut stream = daemon.tls("alice");
+    let mut ask = || {
+        stream.write_all(b"GET /v1/limits HTTP/1.1\r\nhost: gw-a.lab.example\r\n\r\n").unwrap();
+        let mut bytes = [0; 8192];
+        let count = stream.read(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..count]).to_ascii_lowercase()
+    };
+    assert!(ask().starts_with("http/1.1 200"));
+    let other = Daemon::prepare("");
+    for file in ["crl.pem", "ca.crt"] {
+        let file = format!("pki/operators/{file}");
+        fs::copy(other.path(&file), daemon.path(&file)).unwrap();
+    }
+    let refused = wait("the CA to be read", || Some(ask()).filter(|text| text.starts_with("http/1.1 403")));
+    assert!(refused.contains("connection: close") && refused.contains("was replaced"), "{refused}");
+    daemon.refuses(daemon.curl("alice"));
 }
 
 #[test]

@@ -74,6 +74,48 @@ fn a_body_is_bounded_in_length_and_time() {
 }
 
 #[test]
+fn a_viewers_long_body_waits_unread_and_holds_up_no_operator() {
+    let daemon = Daemon::start("");
+    let head = "POST /v1/config/judge HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    let mut said = daemon.tls("vera");
+    write!(said, "{head}content-length: 100000000\r\n\r\n").unwrap();
+    let mut bytes = [0; 64];
+    let count = said.read(&mut bytes).unwrap();
+    assert!(bytes[..count].starts_with(b"HTTP/1.1 413"));
+
+    let mut slow = daemon.tls("vera");
+    write!(slow, "{head}content-length: 1000000\r\n\r\n{{").unwrap();
+    wait("the turn to be taken", || {
+        let answer = daemon.post("vera", "/v1/config/judge", &json!({"toml": "x"}));
+        (answer.status == 503).then_some(())
+    });
+    assert_eq!(daemon.get("vera", "/v1/config").status, 503);
+    assert_eq!(daemon.get("vera", "/v1/status").status, 200);
+    assert_eq!(daemon.post("alice", "/v1/config/judge", &json!({"toml": "x"})).status, 200);
+    assert_eq!(daemon.post("alice", "/v1/config", &json!({"toml": "# second\n"})).status, 200);
+    assert_eq!(daemon.get("alice", "/v1/config").status, 200);
+    drop(slow);
+    wait("the turn to be given back", || (daemon.get("vera", "/v1/config").status == 200).then_some(()));
+}
+
+#[test]
+fn connections_of_one_operator_are_bounded() {
+    let daemon = Daemon::start("");
+    let open = || {
+        let mut stream = daemon.tls("vera");
+        let asked = stream.write_all(b"GET /v1/limits HTTP/1.1\r\nhost: a\r\n\r\n");
+        let mut bytes = [0; 12];
+        (asked.is_ok() && stream.read_exact(&mut bytes).is_ok() && bytes == *b"HTTP/1.1 200")
+            .then_some(stream)
+    };
+    let held: Vec<_> = (0..32).map(|_| open().unwrap()).collect();
+    assert!(open().is_none());
+    assert_eq!(daemon.get("alice", "/v1/limits").status, 200);
+    drop(held);
+    wait("room for another", || open().map(drop));
+}
+
+#[test]
 fn who_dawdles_is_let_go_and_others_are_served() {
     let daemon = Daemon::start("");
     // Neither a handshake, nor a head, nor a second request.

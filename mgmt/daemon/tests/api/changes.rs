@@ -29,7 +29,11 @@ fn a_change_is_made_in_the_name_of_the_certificate() {
     assert_eq!(applied.json()["pending"]["by"], "alice");
     wait_states(&daemon, &["pending", "replaced"]);
     assert_eq!(daemon.post("alice", "/v1/config", &json!({"toml": "x"})).kind(), "conflict");
-    assert_eq!(daemon.request("alice", &["POST"], "/v1/config/confirm").status, 200);
+    let other = daemon.post("alice", "/v1/config/confirm", &json!({"digest": "ff00"}));
+    assert_eq!((other.status, other.kind().as_str()), (409, "conflict"), "{other:?}");
+    let digest = applied.json()["digest"].as_str().unwrap().to_owned();
+    let meant = json!({"digest": digest, "by": "mallory"});
+    assert_eq!(daemon.post("alice", "/v1/config/confirm", &meant).status, 200);
     assert!(
         daemon.node.asked(|asked| matches!(asked, Request::Confirm { by: Some(by), .. } if by == "alice"))
     );
@@ -44,10 +48,11 @@ fn a_change_is_made_in_the_name_of_the_certificate() {
 
     let rows = audit(&daemon);
     let actions: Vec<&str> = rows.iter().map(|row| row["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["confirm_config", "apply_config", "apply_config"]);
+    assert_eq!(actions, ["confirm_config", "confirm_config", "apply_config", "apply_config"]);
+    assert_eq!(rows[0]["detail"], digest.as_str());
     assert!(rows.iter().all(|row| row["by"] == "alice"), "{rows:?}");
-    assert!(rows[1]["outcome"].as_str().unwrap().contains("another change is pending"), "{rows:?}");
-    assert!(rows[2]["detail"].as_str().unwrap().contains("within 60 s"), "{rows:?}");
+    assert!(rows[2]["outcome"].as_str().unwrap().contains("another change is pending"), "{rows:?}");
+    assert!(rows[3]["detail"].as_str().unwrap().contains("within 60 s"), "{rows:?}");
     assert!(rows[0]["address"].as_str().unwrap().starts_with("127."), "{rows:?}");
     for word in ["audit", "by=\"alice\"", "apply_config"] {
         assert!(daemon.log().contains(word), "{word}: {}", daemon.log());

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use gridway_pki::Store;
 use serde_json::{Value, json};
 
 use crate::support::{Daemon, wait};
@@ -55,6 +56,38 @@ fn a_refusal_has_its_status_and_is_audited() {
 }
 
 #[test]
+fn a_revocation_ends_a_list_under_way() {
+    let daemon = Daemon::start("");
+    let body = json!({"filter": {"vnet": "silent"}, "count": 1, "wait_ms": 3_600_000}).to_string();
+    let mut stream = daemon.tls("alice");
+    let head =
+        "POST /v1/trace HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\nconnection: close\r\n";
+    write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut bytes = [0; 1024];
+    let count = stream.read(&mut bytes).unwrap();
+    assert!(bytes[..count].starts_with(b"HTTP/1.1 200"));
+    Store::operators(&daemon.path("pki")).unwrap().revoke("alice").unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("\"error\"") && rest.contains("the certificate is revoked"), "{rest}");
+    wait("the node to be told", || daemon.node.with(|state| (state.given_up == 1).then_some(())));
+}
+
+#[test]
+fn echo_requests_are_bounded_in_time() {
+    let daemon = Daemon::start("");
+    let ping = |count, interval_ms| {
+        let body =
+            json!({"vnet": "corp", "address": "10.200.2.2", "count": count, "interval_ms": interval_ms});
+        daemon.post("vera", "/v1/ping", &body).status
+    };
+    assert_eq!(
+        (ping(10, 60_000), ping(11, 60_000), ping(10_000, 60), ping(10_000, 61)),
+        (200, 400, 200, 400)
+    );
+}
+
+#[test]
 fn a_list_whose_client_goes_is_given_up_and_there_are_few_at_once() {
     let daemon = Daemon::start("");
     let body = json!({"filter": {"vnet": "silent"}, "count": 1, "wait_ms": 3_600_000}).to_string();
@@ -75,7 +108,9 @@ fn a_list_whose_client_goes_is_given_up_and_there_are_few_at_once() {
     let streams: Vec<_> = (0..6).map(|_| begin()).collect();
     let busy = daemon.post("alice", "/v1/trace", &json!({"count": 1, "wait_ms": 1}));
     assert_eq!((busy.status, busy.kind().as_str()), (503, "busy"));
-    // What is answered at once is answered all the same.
+    // What is answered at once is answered all the same, and so are lists of viewers.
+    let ping = json!({"vnet": "corp", "address": "10.200.2.2", "count": 1, "interval_ms": 1});
+    assert_eq!(daemon.post("vera", "/v1/ping", &ping).status, 200);
     assert_eq!(daemon.get("vera", "/v1/status").status, 200);
     drop(streams);
     wait("the node to be told", || daemon.node.with(|state| (state.given_up == 6).then_some(())));

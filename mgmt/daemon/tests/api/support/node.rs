@@ -278,6 +278,11 @@ fn answer(state: &mut State, request: &Request) -> Reply {
         Request::Confirm { .. } | Request::Rollback { .. } if state.pending.is_none() => {
             failure(FailureKind::Conflict, "no change is pending")
         }
+        Request::Confirm { digest: Some(meant), .. } | Request::Rollback { digest: Some(meant), .. }
+            if *meant != digest(&state.toml) =>
+        {
+            failure(FailureKind::Conflict, "another configuration is in force")
+        }
         Request::Confirm { .. } => {
             state.pending = None;
             Reply::ConfigState(config_state(state))
