@@ -1,6 +1,7 @@
 //! Events on their way to somebody else's HTTPS server: one at a time, tried again for a while, dropped and counted
 //! beyond that.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +54,33 @@ struct Posted<'a> {
     event: &'a EventRow,
 }
 
+/// What was posted lately: of an event that goes on occurring one in a while is enough.
+#[derive(Debug, Default)]
+struct Lately(HashMap<(String, String), u64>);
+
+impl Lately {
+    /// A repetition is posted this long after the one before, milliseconds.
+    const AGAIN_MS: u64 = 60_000;
+    /// Events that are remembered.
+    const MOST: usize = 4096;
+
+    /// Whether an event is to be posted: it occurs for the first time, or again after a while.
+    fn is_news(&mut self, row: &EventRow) -> bool {
+        let event = (row.kind.clone(), row.subject.clone());
+        let again = |posted: &u64| row.last_ms.saturating_sub(*posted) >= Self::AGAIN_MS;
+        if row.count > 1 && self.0.get(&event).is_some_and(|posted| !again(posted)) {
+            return false;
+        }
+        if self.0.len() >= Self::MOST {
+            self.0.retain(|_, posted| !again(posted));
+        }
+        if self.0.len() < Self::MOST {
+            self.0.insert(event, row.last_ms);
+        }
+        true
+    }
+}
+
 /// Posts events.
 pub(crate) struct Poster {
     url: String,
@@ -89,11 +117,12 @@ impl Poster {
     /// Posts what `feed` brings. What the feed forgets meanwhile is dropped.
     pub(crate) async fn run(self, feed: Arc<Feed>, trust: Arc<ArcSwap<Trust>>) {
         let mut position = feed.end();
+        let mut lately = Lately::default();
         loop {
             let item = feed.next(position).await;
             self.counters.dropped.fetch_add(item.position - position, Ordering::Relaxed);
             position = item.position + 1;
-            if item.row.severity < self.least {
+            if item.row.severity < self.least || !lately.is_news(&item.row) {
                 continue;
             }
             let node = trust.load().node.clone();
@@ -145,4 +174,30 @@ fn roots(path: &Path) -> Result<RootCerts, WebhookError> {
         return Err(refused("no certificate found".to_owned()));
     }
     Ok(RootCerts::new_with_certs(&roots))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_goes_on_one_a_minute_is_posted() {
+        let row = |count, last_ms, subject: &str| EventRow {
+            number: count,
+            first_ms: 0,
+            last_ms,
+            count,
+            severity: Severity::Warning,
+            kind: "tunnel_refused".to_owned(),
+            subject: subject.to_owned(),
+            message: String::new(),
+        };
+        let mut lately = Lately::default();
+        assert!(lately.is_news(&row(1, 0, "gw-b")));
+        assert!(!lately.is_news(&row(2, 1_000, "gw-b")));
+        assert!(lately.is_news(&row(1, 1_000, "gw-c")), "another one");
+        assert!(!lately.is_news(&row(3, 59_999, "gw-b")));
+        assert!(lately.is_news(&row(4, 60_000, "gw-b")));
+        assert!(lately.is_news(&row(1, 60_001, "gw-b")), "it began anew");
+    }
 }

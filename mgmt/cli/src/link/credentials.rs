@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gridway_config::check_private_key;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 
 use super::ApiError;
@@ -31,13 +34,26 @@ impl Credentials {
         let key_pem =
             fs::read(&self.private_key).map_err(|error| at(&self.private_key, error.to_string()))?;
         let key = PrivateKey::from_pem(&key_pem).map_err(|error| at(&self.private_key, error.to_string()))?;
-        let chain = ClientCert::new_with_certs(&certificates(&self.certificate)?, key);
+        let chain = certificates(&self.certificate)?;
+        self.check_pair(&chain, &key_pem)?;
+        let chain = ClientCert::new_with_certs(&chain, key);
         Ok(TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::new_with_certs(&certificates(&self.ca)?))
             .client_cert(Some(chain))
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .build())
+    }
+
+    /// Whether the key is that of the certificate.
+    fn check_pair(&self, chain: &[Certificate<'_>], key_pem: &[u8]) -> Result<(), ApiError> {
+        let at = |reason: String| ApiError::File { path: self.private_key.clone(), reason };
+        let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| at(error.to_string()))?;
+        let chain = chain.iter().map(|certificate| certificate.der().to_vec().into()).collect();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        CertifiedKey::from_der(chain, key, &provider)
+            .map(|_| ())
+            .map_err(|error| at(format!("it is not the key of {}: {error}", self.certificate.display())))
     }
 }
 
