@@ -128,7 +128,7 @@ fn changes_are_proposed_and_versions_compared_over_the_api() {
     assert_eq!(posted, json!({"toml": "a = 3\n", "confirm_within_s": 5, "base": "00ff"}));
     assert!(text(&api.run("config diff --from 3 --to 4")).contains("-a = 1\n+a = 2\n"));
     text(&api.run("config confirm"));
-    assert_eq!(api.asked().last().unwrap(), "POST /v1/config/confirm {}");
+    assert_eq!(api.asked().last().unwrap(), "POST /v1/config/confirm {\"digest\":\"00ff\"}");
 }
 
 #[test]

@@ -23,6 +23,9 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 const CONFIG_BODY: usize = 64 * 1024 * 1024;
 const CONFIG_BODY_TIME: Duration = Duration::from_secs(120);
 
+/// Letters of a path that are kept when it was refused.
+const REFUSED_PATH: usize = 100;
+
 /// The JSON of a body.
 pub(crate) struct Body<T>(pub(crate) T);
 
@@ -91,7 +94,8 @@ async fn json<T: DeserializeOwned>(request: Request, limit: usize, time: Duratio
 
 /// The bytes of a body, held once.
 async fn collected(mut body: Limited<axum::body::Body>) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
-    let mut bytes = Vec::new();
+    // What the client says the length is, which is no more than the limit: memory is taken up as bytes come.
+    let mut bytes = Vec::with_capacity(usize::try_from(body.size_hint().lower()).unwrap_or_default());
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
             bytes.extend_from_slice(&data);
@@ -147,11 +151,13 @@ impl FromRequestParts<Api> for Changer {
             caller => {
                 let failure = Failure::forbidden("a viewer may not do this; it takes the role operator");
                 if let Some(Caller { operator, address, .. }) = caller {
+                    // A number in it may have any length.
+                    let path: String = parts.uri.path().chars().take(REFUSED_PATH).collect();
                     let row = NewAuditRow {
                         by: operator.name.clone(),
                         address: address.to_string(),
                         action: Action::Refused,
-                        detail: format!("{} {}", parts.method, parts.uri.path()),
+                        detail: format!("{} {path}", parts.method),
                         outcome: format!("not done: {}", failure.message()),
                     };
                     match api.0.refusals.take(&operator.name, Instant::now()) {

@@ -52,7 +52,7 @@ impl Turns {
             // Is refused.
             Role::Viewer if is_change => None,
             Role::Operator if is_change => Some(self.changes.clone()),
-            _ if !(is_judged || is_read && method == Method::GET) => None,
+            _ if !(is_judged || is_read && matches!(*method, Method::GET | Method::HEAD)) => None,
             Role::Viewer => Some(self.viewers.clone()),
             Role::Operator => Some(self.operators.clone()),
         }
