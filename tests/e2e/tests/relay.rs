@@ -46,12 +46,14 @@ fn traffic_passes_by_way_of_the_hub() {
     let trio = trio(vnets::ALLOW_ALL);
     assert!(answered(trio.lab.h1(), Side::B), "{}", trio.evidence());
     assert!(answered(trio.lab.h2(), Side::A), "{}", trio.evidence());
-    let _server = Iperf3Server::start(trio.lab.h2(), 5201).unwrap();
+    let mut iperf3 = Iperf3Server::start(trio.lab.h2(), 5201).unwrap();
     let (server, time) = (vnets::outside_host(Side::B, 0), Duration::from_secs(2));
     for test in [Iperf3::tcp(server), Iperf3::tcp(server).reverse()] {
+        iperf3.wait_idle().unwrap();
         let report = test.duration(time).run(trio.lab.h1()).unwrap();
         assert!(report.mbps() > 5.0, "{report:?}");
     }
+    iperf3.wait_idle().unwrap();
     let udp = Iperf3::udp(server, Rate::mbit(10)).length(1000).duration(time);
     assert_eq!(trio.lost_on_the_way(&udp), 0, "{}", trio.evidence());
 
