@@ -119,15 +119,23 @@ impl Verdict {
 }
 
 impl Filter {
-    /// Whether a packet with this tuple and, on its other side, that one can be meant. A side that is not known yet may
-    /// be anything.
-    pub(crate) fn may_match(&self, from: Side, tuple: Option<&FiveTuple>, other: Option<&FiveTuple>) -> bool {
-        self.from.is_none_or(|wanted| wanted == from)
-            && match (tuple, other) {
-                (Some(tuple), Some(other)) => self.fits(tuple) || self.fits(other),
-                (_, None) => true,
-                (None, Some(other)) => self.fits(other),
-            }
+    /// Whether a packet with this tuple and, on its other side, that of `other` can be meant. A side that is not known
+    /// yet may be anything. What is not meant costs little: `other` is asked last.
+    pub(crate) fn may_match(
+        &self,
+        from: Side,
+        tuple: Option<&FiveTuple>,
+        other: impl FnOnce() -> Option<FiveTuple>,
+    ) -> bool {
+        if self.from.is_some_and(|wanted| wanted != from) {
+            return false;
+        }
+        let Some(tuple) = tuple else { return true };
+        // Translation leaves the protocol as it is.
+        if self.packet.proto.is_some_and(|wanted| wanted != tuple.protocol.0) {
+            return false;
+        }
+        self.fits(tuple) || other().is_none_or(|other| self.fits(&other))
     }
 
     /// Whether a packet whose fate is known is meant.

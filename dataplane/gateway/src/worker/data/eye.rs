@@ -1,5 +1,6 @@
 //! A worker's eye on packets that somebody watches.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use gridway_control::CapturePoint;
@@ -128,9 +129,11 @@ impl Eye {
         let (peer, vnet) = by.unzip();
         let parsed = parse(packet).ok();
         let tuple = parsed.map(|packet| packet.tuple);
-        let other = tuple.and_then(|tuple| forwarder.other_side(from, vnet, &tuple));
+        // Looked up once, and only for a watcher whom the tuple as it came does not satisfy.
+        let other = OnceCell::new();
+        let look_up = || *other.get_or_init(|| forwarder.other_side(from, vnet, &tuple?));
         let meant = |watcher: &&Arc<Watcher>| {
-            watcher.is_open() && watcher.filter.may_match(from, tuple.as_ref(), other.as_ref())
+            watcher.is_open() && watcher.filter.may_match(from, tuple.as_ref(), look_up)
         };
         let mut wanted = self.watchers.iter().filter(meant).peekable();
         wanted.peek()?;
