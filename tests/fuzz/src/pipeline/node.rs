@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use gridway_forwarding::flow::FlowTable;
+use gridway_forwarding::flow::{EndReason, FlowTable};
 use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::monitor::Monitors;
 use gridway_forwarding::next_hop::{NextHops, Via};
@@ -221,7 +221,7 @@ impl Node {
         let mut left = nth;
         flows().for_each(|id, _| {
             if left == 0 {
-                flows().remove(id);
+                flows().remove(id, EndReason::Killed);
             }
             left = left.wrapping_sub(1);
             left != u8::MAX
