@@ -40,6 +40,17 @@ pub enum Outbound {
     Drop(DropReason),
 }
 
+impl Outbound {
+    /// Length of the packet that goes, in bytes; 0 if none does.
+    #[must_use]
+    pub fn sent_len(self) -> usize {
+        match self {
+            Self::Tunnel { len, .. } | Self::Answer { len, .. } => len,
+            Self::Held | Self::Drop(_) => 0,
+        }
+    }
+}
+
 /// What becomes of a packet from the overlay. It was rewritten in place; its first `len` bytes count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inbound {
@@ -68,6 +79,17 @@ pub enum Inbound {
     Held,
     /// The packet is dropped.
     Drop(DropReason),
+}
+
+impl Inbound {
+    /// Length of the packet that goes, in bytes; 0 if none does.
+    #[must_use]
+    pub fn sent_len(self) -> usize {
+        match self {
+            Self::Deliver { len, .. } | Self::Relay { len, .. } | Self::Answer { len } => len,
+            Self::Consumed | Self::Held | Self::Drop(_) => 0,
+        }
+    }
 }
 
 /// Where a packet that was not just received goes to.

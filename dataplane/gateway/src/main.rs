@@ -14,6 +14,7 @@ mod flow_row;
 mod handshakes;
 mod health;
 mod held;
+mod hex;
 mod layout;
 mod link;
 mod log;

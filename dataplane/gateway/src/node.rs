@@ -15,7 +15,7 @@ use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::pings::Pings;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
-use gridway_forwarding::{Counters, PeerId, Peers, Tunnel, VnetId};
+use gridway_forwarding::{Counters, PeerId, Peers, Shared, Tunnel, VnetId};
 use gridway_netlink::Resolver;
 use gridway_proxy::{Listener, Plan, SessionBook};
 use gridway_steer::Steer;
@@ -199,6 +199,17 @@ impl Node {
     /// Sends a rare message to every worker.
     pub(crate) fn tell_all(&self, message: impl Fn() -> Control) {
         self.workers.iter().for_each(|worker| worker.tell(message()));
+    }
+
+    /// What all forwarders of the node work on.
+    pub(crate) fn shared(&self) -> Shared {
+        Shared {
+            flows: self.flows.clone(),
+            fragments: self.fragments.clone(),
+            peers: self.peers.clone(),
+            monitors: self.monitors.clone(),
+            pings: self.pings.clone(),
+        }
     }
 
     /// Whether the node ends.

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use crossbeam::queue::ArrayQueue;
 use gridway_control::{CapturePoint, PacketFilter};
 use gridway_forwarding::flow::Side;
-use gridway_forwarding::{DropReason, PeerId, Step, VnetId};
+use gridway_forwarding::{DropReason, Inbound, Outbound, PeerId, Step, VnetId};
 use gridway_wire::time::Nanos;
 use gridway_wire::tuple::FiveTuple;
 
@@ -92,6 +92,30 @@ pub(crate) enum Verdict {
     /// This node made it.
     Originated,
     Dropped(DropReason),
+}
+
+impl From<Outbound> for Verdict {
+    fn from(verdict: Outbound) -> Self {
+        match verdict {
+            Outbound::Tunnel { .. } => Self::Forwarded,
+            Outbound::Answer { .. } => Self::Answered,
+            Outbound::Held => Self::Held,
+            Outbound::Drop(reason) => Self::Dropped(reason),
+        }
+    }
+}
+
+impl From<Inbound> for Verdict {
+    fn from(verdict: Inbound) -> Self {
+        match verdict {
+            Inbound::Deliver { .. } => Self::Delivered,
+            Inbound::Relay { .. } => Self::Relayed,
+            Inbound::Answer { .. } => Self::Answered,
+            Inbound::Consumed => Self::Consumed,
+            Inbound::Held => Self::Held,
+            Inbound::Drop(reason) => Self::Dropped(reason),
+        }
+    }
 }
 
 impl Verdict {

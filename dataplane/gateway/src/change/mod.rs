@@ -8,7 +8,6 @@ mod desk;
 mod saved;
 mod version;
 
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -47,7 +46,6 @@ struct Undo {
 
 /// The main thread's part.
 pub(crate) struct Changes {
-    file: PathBuf,
     registry: Registry,
     undo: Option<Undo>,
     /// Digest of what the node wrote to its file or read from it last.
@@ -57,12 +55,7 @@ pub(crate) struct Changes {
 impl Changes {
     /// The node's file holds what is in force.
     pub(crate) fn new(node: &Node, registry: Registry) -> Self {
-        Self {
-            file: node.file.clone(),
-            registry,
-            undo: None,
-            on_file: node.in_force.load().version.digest.clone(),
-        }
+        Self { registry, undo: None, on_file: node.in_force.load().version.digest.clone() }
     }
 
     /// Does what a control client asked for.
@@ -81,7 +74,7 @@ impl Changes {
     /// Undoes a change that nobody confirmed in time.
     pub(crate) fn handle_timeout(&mut self, node: &Node) {
         if self.undo.as_ref().is_some_and(|undo| node.clock.now() >= undo.deadline) {
-            let pending = node.in_force.load().state(node).pending;
+            let pending = node.in_force.load().pending(node);
             let maker = pending.map_or_else(String::new, |pending| pending.by);
             if self.undo(node, "nobody confirmed").is_ok() {
                 let terms = "the one before the change by this name, which nobody confirmed in time";
@@ -107,10 +100,10 @@ impl Changes {
     }
 
     fn try_reload(&mut self, node: &Node) -> Result<()> {
-        if let Some(pending) = node.in_force.load().state(node).pending {
+        if let Some(pending) = node.in_force.load().pending(node) {
             anyhow::bail!("{}", awaits_confirmation(&pending));
         }
-        let opened = open(&self.file)?;
+        let opened = open(&node.file)?;
         // What is refused has used up no numbers.
         let mut registry = self.registry.clone();
         let prepared = Prepared::new(node, &mut registry, Arc::new(opened.config.clone()))?;
@@ -124,7 +117,7 @@ impl Changes {
         if now.version.digest == version.digest {
             version = now.version.clone();
         }
-        node.in_force.store(Arc::new(InForce::of_file(version, &self.file)));
+        node.in_force.store(Arc::new(InForce::of_file(version, &node.file)));
         Ok(())
     }
 
@@ -138,7 +131,7 @@ impl Changes {
 
     fn apply(&mut self, node: &Node, opened: Opened, terms: Terms, by: String) -> Reply {
         let now = node.in_force.load_full();
-        if let Some(pending) = now.state(node).pending {
+        if let Some(pending) = now.pending(node) {
             return refuse(FailureKind::Conflict, awaits_confirmation(&pending));
         }
         if terms.base.is_some_and(|base| base != now.version.digest) {
@@ -164,14 +157,14 @@ impl Changes {
         let version = opened.into_version(prepared.config.clone(), &by, node.clock.unix_now());
         // What can fail comes first: nothing has changed then.
         if within.is_none()
-            && let Err(error) = self.save(&version)
+            && let Err(error) = self.save(node, &version)
         {
             return refuse(error.kind(), error.to_string());
         }
         let credentials = node.credentials.load_full();
         if let Err(error) = prepared.put_into_force(node) {
             if within.is_none()
-                && let Err(error) = self.save(&now.version)
+                && let Err(error) = self.save(node, &now.version)
             {
                 tracing::error!("the node's file holds a configuration that is not in force: {error}");
             }
@@ -183,7 +176,7 @@ impl Changes {
             |within| format!("undone in {} s unless it is confirmed", within.as_secs()),
         );
         changed(node, Severity::Info, &by, &terms);
-        let stamp = saved::stamp(&self.file);
+        let stamp = saved::stamp(&node.file);
         let mut in_force = InForce { version, pending: None, saved: within.is_none(), stamp };
         if let Some(within) = within {
             let deadline = node.clock.now() + within;
@@ -213,12 +206,12 @@ impl Changes {
         if let Some(other) = Self::is_another(node, digest) {
             return other;
         }
-        if let Err(error) = self.save(&now.version) {
+        if let Err(error) = self.save(node, &now.version) {
             return refuse(error.kind(), error.to_string());
         }
         self.undo = None;
         changed(node, Severity::Info, by, "confirmed and saved");
-        let (version, stamp) = (now.version.clone(), saved::stamp(&self.file));
+        let (version, stamp) = (now.version.clone(), saved::stamp(&node.file));
         self.publish(node, InForce { version, pending: None, saved: true, stamp })
     }
 
@@ -269,8 +262,8 @@ impl Changes {
     }
 
     /// Replaces the node's file, unless somebody else has changed it meanwhile.
-    fn save(&mut self, version: &Version) -> Result<(), SaveError> {
-        saved::replace(&self.file, &self.on_file, &version.toml)?;
+    fn save(&mut self, node: &Node, version: &Version) -> Result<(), SaveError> {
+        saved::replace(&node.file, &self.on_file, &version.toml)?;
         self.on_file.clone_from(&version.digest);
         Ok(())
     }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use gridway_control::FailureKind;
 use thiserror::Error;
 
+use crate::hex::hex;
+
 /// Why the file was not replaced. What it held is still there.
 #[derive(Debug, Error)]
 pub(crate) enum SaveError {
@@ -56,8 +58,7 @@ pub(crate) fn is_untouched(file: &Path, then: Option<Stamp>) -> bool {
 
 /// SHA-256 of a text, hexadecimal.
 pub(crate) fn digest(text: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
 }
 
 /// Replaces `file`, which holds the text with the digest `known`, by `text`: whoever reads it, also after a crash, finds

@@ -41,20 +41,24 @@ impl InForce {
         Self { version, pending: None, saved: true, stamp: saved::stamp(file) }
     }
 
-    /// As the control protocol shows it.
-    pub(crate) fn state(&self, node: &Node) -> ConfigState {
-        let Version { digest, since, by, .. } = &*self.version;
-        let pending = self.pending.as_ref().map(|(by, deadline, previous)| Pending {
+    /// The change that awaits confirmation.
+    pub(super) fn pending(&self, node: &Node) -> Option<Pending> {
+        self.pending.as_ref().map(|(by, deadline, previous)| Pending {
             by: by.clone(),
             left_s: deadline.since(node.clock.now()).as_secs(),
             previous: previous.clone(),
-        });
+        })
+    }
+
+    /// As the control protocol shows it.
+    pub(crate) fn state(&self, node: &Node) -> ConfigState {
+        let Version { digest, since, by, .. } = &*self.version;
         ConfigState {
             digest: digest.clone(),
             generation: node.policy.load().generation,
             since: *since,
             by: by.clone(),
-            pending,
+            pending: self.pending(node),
             saved: self.saved && saved::is_untouched(&node.file, self.stamp),
         }
     }

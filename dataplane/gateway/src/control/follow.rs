@@ -14,6 +14,7 @@ use rustix::net::{RecvFlags, recv};
 use super::attend::send;
 use super::pings;
 use super::steps::{Names, side};
+use crate::hex::hex;
 use crate::node::Node;
 use crate::watch::{Filter, PAUSE, QUEUE, Seen, Wants};
 
@@ -58,7 +59,6 @@ fn watch(
     let watcher = &watching.watcher;
     let until = node.clock.now() + Duration::from_millis(wait_ms).min(LONGEST);
     let mut names = Names::of(node);
-    let mut generation = node.policy.load().generation;
     let mut rows = 0;
     loop {
         // Looked at first: what comes after it comes too late.
@@ -75,10 +75,7 @@ fn watch(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         std::thread::sleep(PAUSE);
-        if node.policy.load().generation != generation {
-            generation = node.policy.load().generation;
-            names = Names::of(node);
-        }
+        names.follow(node);
     }
 }
 
@@ -154,10 +151,4 @@ fn comment(names: &Names, at: CapturePoint, seen: &Seen) -> String {
         }
         _ => comment,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -68,13 +68,14 @@ pub(super) fn ping(
         return refuse(FailureKind::Busy, "as many pings as there may be are under way".to_owned());
     };
     let identifier = Identifier { node, number };
-    let interval = interval.max(SHORTEST);
+    let (interval, mut names) = (interval.max(SHORTEST), Names::of(node));
     for sequence in 1..=count {
         let sent = node.clock.now();
         let mut row = Ping { sequence, round_trip_us: None, peer: None, error: None };
         match way(node, id, source, target) {
             Ok(to) => {
-                row.peer = Some(Names::of(node).peer(to.peer).to_owned());
+                names.follow(node);
+                row.peer = Some(names.peer(to.peer).to_owned());
                 // Sixteen bits of it are on the wire; the identifier is this ping's alone.
                 worker.tell(Control::Ping(identifier.number, sequence as u16, to));
                 let patience = if sequence == count { interval.max(PATIENCE) } else { interval };

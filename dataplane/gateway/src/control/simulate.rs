@@ -5,18 +5,19 @@ use std::net::IpAddr;
 use etherparse::{IpNumber, PacketBuilder};
 use gridway_control::{Failure, FailureKind, PacketTrace, Reply, Side, SimulatedPacket, Step, Tuple};
 use gridway_forwarding::policy::Choice;
-use gridway_forwarding::{Inbound, Outbound, PeerId, Shared, Simulation, VnetId};
+use gridway_forwarding::{DropReason, Inbound, PeerId, Simulation, VnetId};
 use gridway_wire::packet::parse;
 use gridway_wire::tuple::FiveTuple;
 
 use super::steps::{Names, neighbour};
 use crate::flow_row::tuple;
 use crate::node::Node;
+use crate::watch::Verdict;
 
 /// What the simulation came to.
 struct Outcome {
     verdict: &'static str,
-    reason: Option<String>,
+    reason: Option<&'static str>,
     translated: Option<FiveTuple>,
     steps: Vec<Step>,
     answer: Option<String>,
@@ -47,21 +48,19 @@ pub(super) fn simulate(node: &Node, packet: &SimulatedPacket) -> Reply {
         translated: outcome.translated.as_ref().map(tuple),
         steps: outcome.steps,
         verdict: outcome.verdict.to_owned(),
-        reason: outcome.reason,
+        reason: outcome.reason.map(str::to_owned),
         answer: outcome.answer,
     }))
 }
 
 fn simulation(node: &Node) -> Simulation {
-    let shared = Shared {
-        flows: node.flows.clone(),
-        fragments: node.fragments.clone(),
-        peers: node.peers.clone(),
-        monitors: node.monitors.clone(),
-        pings: node.pings.clone(),
-    };
     let (policy, hops) = (node.policy.load_full(), node.next_hops.load_full());
-    Simulation::new(policy, hops, shared, node.data_mtu(), rand::random())
+    Simulation::new(policy, hops, node.shared(), node.data_mtu(), rand::random())
+}
+
+/// The verdict in a word, and why a packet was dropped.
+fn in_words(verdict: Verdict) -> (&'static str, Option<&'static str>) {
+    (verdict.name(), verdict.reason().map(DropReason::name))
 }
 
 fn outbound(node: &Node, packet: &SimulatedPacket, vnet: VnetId, bytes: &mut [u8]) -> Outcome {
@@ -76,13 +75,8 @@ fn outbound(node: &Node, packet: &SimulatedPacket, vnet: VnetId, bytes: &mut [u8
         let detail = format!("not vnet {}, which was asked for", packet.vnet);
         steps.push(Step { stage: "vnet".to_owned(), passed: false, detail });
     }
-    let (verdict, reason, len) = match verdict {
-        Outbound::Tunnel { len, .. } => ("forwarded", None, len),
-        Outbound::Answer { len, .. } => ("answered", None, len),
-        Outbound::Held => ("held", None, 0),
-        Outbound::Drop(reason) => ("dropped", Some(reason.name().to_owned()), 0),
-    };
-    let translated = parse(&bytes[..len]).ok().map(|packet| packet.tuple);
+    let translated = parse(&bytes[..verdict.sent_len()]).ok().map(|packet| packet.tuple);
+    let (verdict, reason) = in_words(verdict.into());
     Outcome { verdict, reason, translated, steps, answer }
 }
 
@@ -90,19 +84,16 @@ fn inbound(node: &Node, peer: PeerId, vnet: VnetId, bytes: &mut [u8]) -> Outcome
     let names = Names::of(node);
     let (verdict, noted) = simulation(node).inbound(peer, vnet, bytes, node.clock.now());
     let (mut steps, mut answer) = names.steps(&noted);
-    let (mut verdict, mut reason, len, host) = match verdict {
-        Inbound::Deliver { destination, len } => ("delivered", None, len, Some(destination)),
-        Inbound::Relay { len, .. } => ("relayed", None, len, None),
-        Inbound::Answer { len } => ("answered", None, len, None),
-        Inbound::Consumed => ("consumed", None, 0, None),
-        Inbound::Held => ("held", None, 0, None),
-        Inbound::Drop(reason) => ("dropped", Some(reason.name().to_owned()), 0, None),
+    let translated = parse(&bytes[..verdict.sent_len()]).ok().map(|packet| packet.tuple);
+    let host = match verdict {
+        Inbound::Deliver { destination, .. } => Some(destination),
+        _ => None,
     };
-    let translated = parse(&bytes[..len]).ok().map(|packet| packet.tuple);
+    let (mut verdict, mut reason) = in_words(verdict.into());
     if let Some(host) = host {
         let (step, refused) = neighbour(node, host);
         if let Some(refused) = refused {
-            (verdict, reason) = ("dropped", Some(refused.to_owned()));
+            (verdict, reason) = in_words(Verdict::Dropped(refused));
             let dark = node.policy.load().vnet(vnet).is_some_and(|vnet| vnet.dark);
             answer = (!dark).then(|| "ICMP host unreachable".to_owned());
         }
@@ -119,7 +110,7 @@ fn steered_elsewhere(node: &Node, packet: &SimulatedPacket) -> Option<Outcome> {
     });
     let own = node.next_hops.load().own().contains(&packet.tuple.dst);
     let (verdict, reason, detail) = if let Some(prefix) = denied {
-        ("dropped", Some("denied".to_owned()), format!("data.deny has {prefix}"))
+        ("dropped", Some("denied"), format!("data.deny has {prefix}"))
     } else if own {
         (
             "to_kernel",

@@ -9,7 +9,7 @@ use gridway_forwarding::flow;
 use gridway_forwarding::next_hop::NextHop;
 use gridway_forwarding::policy::{Choice, Policy};
 use gridway_forwarding::steps::{FlowStep, NatStep, RouteStep, Step as Noted, Told};
-use gridway_forwarding::{PeerId, VnetId};
+use gridway_forwarding::{DropReason, PeerId, VnetId};
 use gridway_wire::icmp::IcmpError;
 use gridway_wire::packet::{Fragment, Packet, Transport};
 use gridway_wire::tuple::FiveTuple;
@@ -31,6 +31,13 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn of(node: &Node) -> Self {
         Self { peers: peer_names(node), policy: node.policy.load_full() }
+    }
+
+    /// Learns them anew if the policy is another one by now.
+    pub(super) fn follow(&mut self, node: &Node) {
+        if node.policy.load().generation != self.policy.generation {
+            *self = Self::of(node);
+        }
     }
 
     pub(super) fn peer(&self, id: PeerId) -> &str {
@@ -241,7 +248,7 @@ fn told_in_words(told: Told) -> String {
 }
 
 /// Where on the data link a packet for `host` would go, and why it would not.
-pub(super) fn neighbour(node: &Node, host: IpAddr) -> (Step, Option<&'static str>) {
+pub(super) fn neighbour(node: &Node, host: IpAddr) -> (Step, Option<DropReason>) {
     let (detail, refused) = match node.next_hops.load().resolve(host) {
         NextHop::Mac(mac) => (format!("{host} is at {mac}"), None),
         NextHop::Unresolved(neighbour) => {
@@ -249,11 +256,11 @@ pub(super) fn neighbour(node: &Node, host: IpAddr) -> (Step, Option<&'static str
         }
         NextHop::Own => (
             format!("{host} is this node's own: echo is answered, nothing else"),
-            Some(gridway_forwarding::DropReason::ToOwnAddress.name()),
+            Some(DropReason::ToOwnAddress),
         ),
         NextHop::NoRoute => (
             format!("no route of the kernel leads to {host} through the data NIC"),
-            Some(gridway_forwarding::DropReason::NoLocalRoute.name()),
+            Some(DropReason::NoLocalRoute),
         ),
     };
     (Step { stage: "neighbour".to_owned(), passed: refused.is_none(), detail }, refused)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use gridway_control::{Request, Severity};
 
 use crate::clock::Clock;
+use crate::hex::hex;
 pub(crate) use kind::Kind;
 use ring::{Line, Ring};
 
@@ -32,8 +33,7 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn new(clock: Clock, instance: [u8; 16]) -> Self {
-        let instance = instance.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { clock, instance, ring: Mutex::default(), occurred: Condvar::new() }
+        Self { clock, instance: hex(&instance), ring: Mutex::default(), occurred: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {

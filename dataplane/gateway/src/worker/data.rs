@@ -15,9 +15,7 @@ use gridway_forwarding::flow::Side;
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
-use gridway_forwarding::{
-    Counters, Direction, DropReason, Forwarder, Inbound, Origin, Outbound, Shared, VnetId,
-};
+use gridway_forwarding::{Counters, Direction, DropReason, Forwarder, Inbound, Origin, Outbound, VnetId};
 use gridway_tunnel::Source;
 use gridway_tunnel::aqm::CoDel;
 use gridway_wire::ethernet::{ETHERNET_HEADER_LEN, Ethernet, ether_type};
@@ -27,7 +25,7 @@ use gridway_wire::time::Nanos;
 use gridway_xsk::{BURST, Frame, Port, QueueStatistics};
 
 use self::answers::is_neighbour_solicitation;
-use self::eye::{Eye, Fate, sent_inbound, sent_outbound};
+use self::eye::{Eye, Fate};
 use super::lanes::{Lanes, Outbox, Packet, mark};
 use crate::held::Held;
 use crate::link::Link;
@@ -66,13 +64,7 @@ impl DataRole {
         let forwarder = Forwarder::new(
             policy.load().clone(),
             hops_seen.clone(),
-            Shared {
-                flows: node.flows.clone(),
-                fragments: node.fragments.clone(),
-                peers: node.peers.clone(),
-                monitors: node.monitors.clone(),
-                pings: node.pings.clone(),
-            },
+            node.shared(),
             counters.clone(),
             node.data_mtu(),
             rand::random(),
@@ -177,7 +169,7 @@ impl DataRole {
             None => self.forwarder.outbound(packet, now),
             Some(_) => self.forwarder.outbound_at_length(packet, now),
         };
-        let seen = look.map(|look| (look, sent_outbound(verdict, packet)));
+        let seen = look.map(|look| (look, packet[..verdict.sent_len()].to_vec()));
         let result = match verdict {
             Outbound::Tunnel { to, len } => {
                 let law = &mut self.throttled[0];
@@ -274,7 +266,7 @@ impl DataRole {
             Ok(()) => self.forwarder.inbound_at_length(link.peer, vnet, packet, now),
             Err(reason) => Inbound::Drop(reason),
         };
-        let seen = look.map(|look| (look, sent_inbound(verdict, packet)));
+        let seen = look.map(|look| (look, packet[..verdict.sent_len()].to_vec()));
         let result = self.carry_out(verdict, link, vnet, packet, now, outbox);
         if let Some((look, bytes)) = seen {
             let fate = Fate::inbound(verdict, result, bytes);

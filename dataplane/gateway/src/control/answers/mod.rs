@@ -17,6 +17,7 @@ use gridway_control::{
 use gridway_forwarding::{Counter, PeerId};
 
 use crate::book::Entry;
+use crate::hex::hex;
 use crate::node::Node;
 pub(crate) use books::limits;
 
@@ -170,16 +171,12 @@ fn peer(node: &Node, name: String, entry: &Entry) -> PeerRow {
         tx_bytes: sum(tx_bytes, |traffic| &traffic.tx_bytes),
         rx_packets: sum(rx_packets, |traffic| &traffic.rx_packets),
         rx_bytes: sum(rx_bytes, |traffic| &traffic.rx_bytes),
-        instance: entry.instance.filter(|_| up).map(hex),
+        instance: entry.instance.filter(|_| up).map(|instance| hex(&instance)),
         version: up.then(|| gridway_wire::frame::PROTOCOL_VERSION.to_string()),
         address: entry.address.clone().filter(|_| up),
         since_s: node.clock.now().since(entry.since).as_secs(),
         ..empty_row(name)
     }
-}
-
-fn hex(bytes: [u8; 16]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The names of the configured peers.

@@ -49,50 +49,18 @@ impl Fate {
             Outbound::Tunnel { to, .. } => Some(to),
             _ => None,
         };
-        let name = match (verdict, result) {
-            (_, Err(reason)) => Verdict::Dropped(reason),
-            (Outbound::Tunnel { .. }, Ok(())) => Verdict::Forwarded,
-            (Outbound::Answer { .. }, Ok(())) => Verdict::Answered,
-            (Outbound::Held, Ok(())) => Verdict::Held,
-            (Outbound::Drop(reason), Ok(())) => Verdict::Dropped(reason),
-        };
-        Self { verdict: name, peer: to.map(|to| to.peer), onward: None, vnet: to.map(|to| to.vnet), bytes }
+        let became = result.map_or_else(Verdict::Dropped, |()| verdict.into());
+        Self { verdict: became, peer: to.map(|to| to.peer), onward: None, vnet: to.map(|to| to.vnet), bytes }
     }
 
     /// As [`Self::outbound`], of a packet from the overlay.
     pub(super) fn inbound(verdict: Inbound, result: Result<(), DropReason>, bytes: Vec<u8>) -> Self {
-        let name = match (verdict, result) {
-            (_, Err(reason)) => Verdict::Dropped(reason),
-            (Inbound::Deliver { .. }, Ok(())) => Verdict::Delivered,
-            (Inbound::Relay { .. }, Ok(())) => Verdict::Relayed,
-            (Inbound::Answer { .. }, Ok(())) => Verdict::Answered,
-            (Inbound::Consumed, Ok(())) => Verdict::Consumed,
-            (Inbound::Held, Ok(())) => Verdict::Held,
-            (Inbound::Drop(reason), Ok(())) => Verdict::Dropped(reason),
-        };
+        let became = result.map_or_else(Verdict::Dropped, |()| verdict.into());
         let onward = match verdict {
             Inbound::Relay { to, .. } => Some(to.peer),
             _ => None,
         };
-        Self { verdict: name, peer: None, onward, vnet: None, bytes }
-    }
-}
-
-/// A packet from a local host as it goes; empty if it does not.
-pub(super) fn sent_outbound(verdict: Outbound, packet: &[u8]) -> Vec<u8> {
-    match verdict {
-        Outbound::Tunnel { len, .. } | Outbound::Answer { len, .. } => packet[..len].to_vec(),
-        Outbound::Held | Outbound::Drop(_) => Vec::new(),
-    }
-}
-
-/// As [`sent_outbound`], of a packet from the overlay.
-pub(super) fn sent_inbound(verdict: Inbound, packet: &[u8]) -> Vec<u8> {
-    match verdict {
-        Inbound::Deliver { len, .. } | Inbound::Relay { len, .. } | Inbound::Answer { len } => {
-            packet[..len].to_vec()
-        }
-        Inbound::Consumed | Inbound::Held | Inbound::Drop(_) => Vec::new(),
+        Self { verdict: became, peer: None, onward, vnet: None, bytes }
     }
 }
 
