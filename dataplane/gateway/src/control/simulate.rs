@@ -6,6 +6,7 @@ use etherparse::{IpNumber, PacketBuilder};
 use gridway_control::{Failure, FailureKind, PacketTrace, Reply, Side, SimulatedPacket, Step, Tuple};
 use gridway_forwarding::policy::Choice;
 use gridway_forwarding::{DropReason, Inbound, PeerId, Simulation, VnetId};
+use gridway_steer::Fate;
 use gridway_wire::packet::parse;
 use gridway_wire::tuple::FiveTuple;
 
@@ -110,7 +111,7 @@ fn steered_elsewhere(node: &Node, packet: &SimulatedPacket) -> Option<Outcome> {
     });
     let own = node.next_hops.load().own().contains(&packet.tuple.dst);
     let (verdict, reason, detail) = if let Some(prefix) = denied {
-        ("dropped", Some("denied"), format!("data.deny has {prefix}"))
+        ("dropped", Some(Fate::DropDenied.name()), format!("data.deny has {prefix}"))
     } else if own {
         (
             "to_kernel",
