@@ -12,17 +12,20 @@ use crate::system::System;
 /// Bytes that a tunnel's buffers should be able to grow to: 1 Gbit/s over 64 ms.
 const BUFFER: i64 = 8 << 20;
 
-/// Limits of socket buffers.
+/// Limits of socket buffers, and what the package's `sysctl.conf` sets them to.
+const BUFFERS: [(&str, &str, &str); 2] = [
+    ("sockets.receive", "net.ipv4.tcp_rmem", "4096 131072 33554432"),
+    ("sockets.send", "net.ipv4.tcp_wmem", "4096 65536 33554432"),
+];
+
+/// How far socket buffers may grow.
 pub(crate) fn buffers(system: &System) -> Vec<Finding> {
     let largest =
         |name| system.sysctl(name, "").and_then(|value| value.split_whitespace().last()?.parse().ok());
-    [("sockets.receive", "net.ipv4.tcp_rmem"), ("sockets.send", "net.ipv4.tcp_wmem")]
-        .into_iter()
-        .filter_map(|(id, name)| Some(buffer(id, name, largest(name)?)))
-        .collect()
+    BUFFERS.iter().filter_map(|limit| Some(buffer(*limit, largest(limit.1)?))).collect()
 }
 
-fn buffer(id: &'static str, name: &str, bytes: i64) -> Finding {
+fn buffer((id, name, advice): (&'static str, &str, &str), bytes: i64) -> Finding {
     if bytes >= BUFFER {
         return Finding::ok(id, "", format!("{name} lets buffers grow to {bytes} bytes"));
     }
@@ -32,7 +35,7 @@ fn buffer(id: &'static str, name: &str, bytes: i64) -> Finding {
         format!(
             "{name} lets buffers grow to {bytes} bytes: one stream over a long line is slower than it could be"
         ),
-        format!("as in /usr/lib/sysctl.d/60-gridway.conf: sysctl -w {name}=\"4096 131072 33554432\""),
+        format!("as in /usr/lib/sysctl.d/60-gridway.conf: sysctl -w {name}=\"{advice}\""),
     )
 }
 
@@ -221,7 +224,11 @@ mod tests {
 
     #[test]
     fn small_buffers_are_warned_of() {
-        assert_eq!(buffer("sockets.send", "net.ipv4.tcp_wmem", 4 << 20).status, Status::Warning);
-        assert_eq!(buffer("sockets.send", "net.ipv4.tcp_wmem", 16 << 20).status, Status::Ok);
+        for limit in BUFFERS {
+            assert_eq!(buffer(limit, 4 << 20).status, Status::Warning);
+            assert_eq!(buffer(limit, 16 << 20).status, Status::Ok);
+            let line = format!("{} = {}", limit.1, limit.2);
+            assert!(include_str!("../../../packaging/sysctl.conf").lines().any(|set| set == line), "{line}");
+        }
     }
 }
