@@ -122,6 +122,7 @@ fn run(opened: Opened, file: PathBuf) -> Result<bool> {
         watch.check(&running.node);
         running.doors.follow(&running.node);
         running.node.free_retired();
+        running.node.flows.prepare();
         health.look(&running.node);
     };
     notifier.tell(NotifyState::Stopping);

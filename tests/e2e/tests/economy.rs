@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gridway_e2e::{Layout, Pair};
 use gridway_lab::gateway::{Gateway, vnets};
-use gridway_lab::{Iperf3, Iperf3Server, Side};
+use gridway_lab::{Iperf3, Iperf3Server, Ping, Side};
 
 /// System calls of the worker threads in `seconds`, by `strace -c`, and the packets moved meanwhile.
 fn calls_and_packets(pair: &Pair, seconds: u64) -> (u64, u64) {
@@ -77,6 +77,39 @@ fn an_idle_node_with_its_tunnel_up_uses_less_than_a_hundredth_of_a_core() {
         // 100 ticks a second is a whole core.
         let used = after - before;
         assert!(used < seconds, "{used} ticks in {seconds} s");
+    }
+    pair.finish();
+}
+
+/// Page faults of the worker threads so far.
+fn faults_of_workers(node: &Gateway) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", node.pid().unwrap())).unwrap();
+    let faults = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+        let (name, fields) = stat.rsplit_once(')').unwrap();
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        // Minor and major ones.
+        let faults = fields[7].parse::<u64>().unwrap() + fields[9].parse::<u64>().unwrap();
+        if name.contains("(worker-") { faults } else { 0 }
+    };
+    tasks.map(|task| faults(task.unwrap())).sum()
+}
+
+/// Fresh memory costs up to milliseconds; the first packet of a flow does not wait for it.
+#[test]
+fn new_flows_find_their_memory_ready() {
+    let pair = Pair::corp(Layout::Combined);
+    let before = [&pair.a, &pair.b].map(faults_of_workers);
+    let flows = 40;
+    for _ in 0..flows {
+        // Each run of it is a flow of its own.
+        let report = Ping::new(vnets::outside_host(Side::B, 0)).count(1).run(pair.lab.h1()).unwrap();
+        assert!(report.all_answered(), "{report:?}");
+    }
+    for (node, before) in [&pair.a, &pair.b].into_iter().zip(before) {
+        let faults = faults_of_workers(node) - before;
+        println!("{}: {faults} page faults for {flows} flows", node.config().name());
+        assert!(faults < flows / 2, "{faults} page faults for {flows} flows");
     }
     pair.finish();
 }

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gridway_prefetch::prefetch;
 
 const ENTRIES: usize = 8;
+/// Memory comes in pages of this many bytes, or larger ones.
+const SMALLEST_PAGE: usize = 4096;
 /// Entries from which on a bucket takes no more that can go elsewhere.
 const NEARLY_FULL: usize = 6;
 
@@ -43,6 +45,14 @@ impl Index {
         Self {
             buckets: std::iter::repeat_with(Bucket::default).take(buckets).collect(),
             mask: buckets as u64 - 1,
+        }
+    }
+
+    /// Has the kernel give memory to all of it while it is empty. Zeroed memory is only promised until it is written; the promise would be
+    /// kept while a packet waits, for a huge page several milliseconds.
+    pub(super) fn prepare(&mut self) {
+        for bucket in self.buckets.iter().step_by(SMALLEST_PAGE / size_of::<Bucket>()) {
+            bucket.0[0].store(0, Ordering::Release);
         }
     }
 

@@ -170,7 +170,10 @@ impl FlowTable {
     pub fn new(limit: usize, seed: [u64; 2]) -> Self {
         // The hasher borrows its shared part for good: one small allocation a table.
         let shared: &'static SharedSeed = Box::leak(Box::new(SharedSeed::from_u64(seed[1])));
-        Self::hashing(limit, SeedableRandomState::with_seed(seed[0], shared))
+        let mut table = Self::hashing(limit, SeedableRandomState::with_seed(seed[0], shared));
+        table.index.prepare();
+        table.prepare();
+        table
     }
 
     /// A table for a few flows that does not last.
@@ -191,6 +194,12 @@ impl FlowTable {
             journal: Journal::new(Journal::DEFAULT_LIMIT),
             crowded: AtomicBool::new(false),
         }
+    }
+
+    /// Gives memory to the flows that come next, so that the first packet of a flow need not wait for the kernel to find
+    /// some. For a thread that has time, several times a second.
+    pub fn prepare(&self) {
+        self.shards.iter().for_each(Shard::prepare);
     }
 
     /// The same table with a journal of up to `limit` records.

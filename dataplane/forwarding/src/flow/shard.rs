@@ -32,6 +32,10 @@ pub(super) struct State {
     hand: usize,
 }
 
+fn empty_chunk() -> Box<[Slot]> {
+    std::iter::repeat_with(Slot::default).take(CHUNK).collect()
+}
+
 impl Shard {
     pub(super) fn new(slots: usize) -> Self {
         Self {
@@ -69,14 +73,23 @@ impl Shard {
                 if next >= self.slots {
                     return None;
                 }
-                self.chunks[next / CHUNK]
-                    .get_or_init(|| std::iter::repeat_with(Slot::default).take(CHUNK).collect());
+                self.chunks[next / CHUNK].get_or_init(empty_chunk);
                 self.reached.store(next + 1, Ordering::Release);
                 u32::try_from(next).expect("limits are validated to fit 32 bits")
             }
         };
         self.live.fetch_add(1, Ordering::Relaxed);
         Some(place)
+    }
+
+    /// Gives memory to the places that are taken next, an eighth of those ever in use and a chunk at least: whoever does
+    /// this from time to time keeps the kernel's work for fresh memory, milliseconds at worst, out of the way of packets.
+    pub(super) fn prepare(&self) {
+        let next = self.reached();
+        let until = (next + next / 8 + CHUNK).min(self.slots);
+        for chunk in &self.chunks[next / CHUNK..until.div_ceil(CHUNK)] {
+            chunk.get_or_init(empty_chunk);
+        }
     }
 
     pub(super) fn give_back(&self, state: &mut State, place: u32) {
@@ -111,5 +124,30 @@ impl Shard {
             }
         }
         best.map(|(_, place)| place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_shard_has_memory_for_what_comes_next() {
+        for slots in [1, CHUNK - 1, CHUNK, 3 * CHUNK + 1] {
+            let shard = Shard::new(slots);
+            let ready = || shard.chunks.iter().filter(|chunk| chunk.get().is_some()).count();
+            let mut taken = 0;
+            loop {
+                shard.prepare();
+                let before = ready();
+                assert!(before * CHUNK >= (taken + CHUNK).min(slots), "{taken} of {slots}");
+                if shard.take(&mut shard.lock()).is_none() {
+                    break;
+                }
+                taken += 1;
+                assert_eq!(ready(), before, "place {taken} of {slots} found no memory");
+            }
+            assert_eq!(taken, slots);
+        }
     }
 }
