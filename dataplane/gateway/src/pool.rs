@@ -1,6 +1,7 @@
 //! Buffers that cross threads: a fixed number, made at the start, used again and again.
 
-use crossbeam::queue::ArrayQueue;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use gridway_tunnel::RecordBuffer;
 use gridway_tunnel::buffer::MAX_RECORD;
 
@@ -24,54 +25,76 @@ impl Chunk {
     }
 }
 
-/// The pools of one node.
+/// The pools of one node. What was given back last is taken first: it is the one that caches still have.
 #[derive(Debug)]
 pub(crate) struct Pools {
-    records: ArrayQueue<RecordBuffer>,
+    records: Stack<RecordBuffer>,
     record_limit: usize,
-    chunks: ArrayQueue<Chunk>,
+    chunks: Stack<Chunk>,
+}
+
+/// A bounded stack that threads share; its lock is taken once a record, not once a packet.
+#[derive(Debug)]
+struct Stack<T> {
+    items: Mutex<Vec<T>>,
+    limit: usize,
+}
+
+impl<T> Stack<T> {
+    fn new(limit: usize, make: impl FnMut() -> T) -> Self {
+        Self { items: Mutex::new(std::iter::repeat_with(make).take(limit).collect()), limit }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
+        // No code panics while it holds the lock.
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<T> {
+        self.lock().pop()
+    }
+
+    /// What finds no room is freed.
+    fn give(&self, item: T) {
+        let mut items = self.lock();
+        if items.len() < self.limit {
+            items.push(item);
+        }
+    }
 }
 
 impl Pools {
-    /// Pools of `records` record buffers and `chunks` receive buffers. The memory behind them is
-    /// claimed from the kernel when it is first written.
+    /// Pools of `records` record buffers and `chunks` receive buffers. The memory behind them is claimed from the kernel
+    /// when it is first written: by as many as are ever in use at once.
     pub(crate) fn new(records: usize, chunks: usize) -> Self {
-        let pools = Self {
-            records: ArrayQueue::new(records),
+        Self {
+            records: Stack::new(records, RecordBuffer::new),
             record_limit: records,
-            chunks: ArrayQueue::new(chunks),
-        };
-        for _ in 0..records {
-            pools.give_record(RecordBuffer::new());
+            chunks: Stack::new(chunks, Chunk::new),
         }
-        for _ in 0..chunks {
-            pools.give_chunk(Chunk::new());
-        }
-        pools
     }
 
     pub(crate) fn take_record(&self) -> Option<RecordBuffer> {
-        self.records.pop()
+        self.records.take()
     }
 
     pub(crate) fn give_record(&self, mut record: RecordBuffer) {
         record.clear();
-        // A control record made outside of the pool finds no room and is freed.
-        drop(self.records.push(record));
+        self.records.give(record);
     }
 
     pub(crate) fn take_chunk(&self) -> Option<Chunk> {
-        self.chunks.pop()
+        self.chunks.take()
     }
 
     pub(crate) fn give_chunk(&self, mut chunk: Chunk) {
         chunk.filled = 0;
-        drop(self.chunks.push(chunk));
+        self.chunks.give(chunk);
     }
 
     /// Record buffers in use, and how many there are.
     pub(crate) fn records_used(&self) -> (usize, usize) {
-        (self.record_limit - self.records.len().min(self.record_limit), self.record_limit)
+        (self.record_limit - self.records.lock().len().min(self.record_limit), self.record_limit)
     }
 
     /// Record buffers that one of `connections` may use at once besides those that pass: no connection can take them
