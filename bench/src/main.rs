@@ -1,6 +1,7 @@
 //! `gridway-bench`: measures Gridway, always beside something else in the same run.
 
 mod contender;
+mod hold;
 mod lab;
 mod layer4;
 mod load;
@@ -64,6 +65,12 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Sets up what carries packets from h1 to h2, says how to reach it, and keeps it until the input ends: for
+    /// profilers, and whatever else one wants to try.
+    Hold {
+        /// `kernel`, `gridway`, `openvpn-tcp`, `openvpn-udp`, `gotatun`, `wireguard-go` or `nebula`.
+        contender: contender::Contender,
+    },
     /// Generator and sink on two interfaces of this machine, around whatever is between them.
     Wire(wire::Wire),
 }
@@ -75,6 +82,7 @@ fn main() -> Result<()> {
         What::Latency { quick } => peers::latency(quick),
         What::Peers { quick } => peers::run(quick, Path::new(RESULTS)),
         What::Layer4 { quick } => layer4::run(quick, Path::new(RESULTS)),
+        What::Hold { contender } => hold::run(contender),
         What::Wire(wire) => wire::run(&wire),
     }
 }

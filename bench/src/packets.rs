@@ -14,9 +14,9 @@ use serde::Serialize;
 
 use crate::contender::Contender;
 use crate::load::endpoint::Endpoint;
-use crate::load::frame::Route;
+use crate::load::flows::{Space, Turns};
 use crate::load::pattern::Sizes;
-use crate::load::trial::{Bench, Traffic, Trial};
+use crate::load::trial::{Bench, Traffic, Trial, Way};
 use crate::machine::Machine;
 use crate::report;
 use crate::search::{Found, search};
@@ -26,7 +26,7 @@ use crate::statistics::median;
 pub(crate) const PARTIAL_DROP: f64 = 0.005;
 /// How many times what a device takes the generator must be able to send.
 pub(crate) const HEADROOM: f64 = 2.0;
-/// Flows that take turns.
+/// Flows that take turns, in each direction.
 pub(crate) const FLOWS: u32 = 100;
 /// Loads at which latency is measured, as shares of the partial-drop rate.
 const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
@@ -112,12 +112,12 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     let (mut rates, mut latencies, mut interfaces) = (Vec::new(), Vec::new(), String::new());
     println!("{:<30} {:>6} {:>12} {:>12} {:>7}", "", "bytes", "0 % lost", "0.5 % lost", "ratio");
     for (index, sizes) in extent.sizes.iter().enumerate() {
-        let traffic = Traffic { sizes: *sizes, flows: FLOWS };
+        let traffic = Traffic { sizes: *sizes, turns: Turns::Of(FLOWS), both: false };
         let highest = headroom[index].delivered;
         let mut rounds: Vec<Vec<[Found; 2]>> = contenders.iter().map(|_| Vec::new()).collect();
         for _ in 0..extent.rounds {
             for (contender, rounds) in contenders.iter().zip(&mut rounds) {
-                let (found, modes) = with_bench(&lab, *contender, traffic, |bench| {
+                let (found, modes) = with_bench(&lab, *contender, |bench| {
                     let mut rate = |accepted| {
                         search(highest, accepted, |rate| bench.trial(traffic, Some(rate), extent.trial))
                     };
@@ -138,9 +138,8 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
                 );
             }
             for (load, rate) in loads(row.partial_drop) {
-                let (trial, _) = with_bench(&lab, *contender, traffic, |bench| {
-                    bench.trial(traffic, Some(rate), extent.latency)
-                })?;
+                let (trial, _) =
+                    with_bench(&lab, *contender, |bench| bench.trial(traffic, Some(rate), extent.latency))?;
                 latencies.push(Latency { contender: contender.name(), size: sizes.to_string(), load, trial });
             }
             rates.push(row);
@@ -181,7 +180,7 @@ fn rates_of(contender: Contender, traffic: Traffic, rounds: &[[Found; 2]], first
     Rates {
         contender: contender.name(),
         size: traffic.sizes.to_string(),
-        flows: traffic.flows,
+        flows: FLOWS,
         no_drop: median(&no_drops),
         partial_drop: median(&partial_drops),
         ratio: median(&ratios),
@@ -193,18 +192,17 @@ fn rates_of(contender: Contender, traffic: Traffic, rounds: &[[Found; 2]], first
     }
 }
 
-/// Runs a measurement while a contender carries the packets from h1 to h2. Gives the interfaces' modes too.
+/// Runs a measurement while a contender carries the packets between h1 and h2. Gives the interfaces' modes too.
 pub(crate) fn with_bench<R>(
     lab: &Lab,
     contender: Contender,
-    traffic: Traffic,
     measure: impl FnOnce(&mut Bench) -> Result<R>,
 ) -> Result<(R, String)> {
     let running = contender.start(lab)?;
-    let gateway = MacAddr(RawSender::open(lab.gwa(), DATA_INTERFACE)?.mac());
-    let mut bench = bench(lab.h1(), lab.h2(), HOST_INTERFACE, gateway, contender.target())?;
+    let mut bench = bench_of(lab, contender)?;
     // Flows and neighbours are known before anything counts.
-    let known = bench.trial(traffic, Some(1_000.0), Duration::from_millis(500));
+    let known = Traffic { sizes: Sizes::Fixed(64), turns: Turns::Of(FLOWS), both: true };
+    let known = bench.trial(known, Some(2_000.0), Duration::from_millis(500));
     let measured = known.and_then(|_| measure(&mut bench));
     let modes = bench.to.modes();
     drop(bench);
@@ -212,29 +210,31 @@ pub(crate) fn with_bench<R>(
     Ok((measured?, modes))
 }
 
-fn bench(
-    from: &Namespace,
-    to: &Namespace,
-    interface: &str,
-    next_hop: MacAddr,
-    target: std::net::Ipv4Addr,
-) -> Result<Bench> {
-    let to = to.enter(|| Endpoint::open(interface, 1))??;
-    let from = from.enter(|| Endpoint::open(interface, 1))??;
-    let route = Route { macs: [from.mac(), next_hop], addresses: [Side::A.host(0), target] };
-    Ok(Bench::new(from, to, route))
+/// Generator and sink on h1 and h2, around a contender at work.
+pub(crate) fn bench_of(lab: &Lab, contender: Contender) -> Result<Bench> {
+    let gateway = |side| anyhow::Ok(MacAddr(RawSender::open(lab.gateway(side), DATA_INTERFACE)?.mac()));
+    let endpoint = |host: &Namespace| host.enter(|| Endpoint::open(HOST_INTERFACE, 1))?;
+    let way = |side: Side| {
+        let space = Space::between(side.host(0), contender.host_of(side.other()));
+        anyhow::Ok(Way { next_hop: gateway(side)?, space })
+    };
+    let [there, back] = [way(Side::A)?, way(Side::B)?];
+    Ok(Bench::new(endpoint(lab.h1())?, endpoint(lab.h2())?, there, Some(back)))
 }
 
 /// Measures generator and sink with nothing but a cable between them.
 pub(crate) fn headroom(sizes: &[Sizes], time: Duration) -> Result<Vec<Headroom>> {
     let lab = Lab::new().context("cannot build the laboratory")?;
-    let (from, to) =
-        (End { namespace: lab.h1(), interface: "cable" }, End { namespace: lab.h2(), interface: "cable" });
-    connect(from, to, LinkSpec::default())?;
-    let sink = MacAddr(RawSender::open(lab.h2(), "cable")?.mac());
-    let mut bench = bench(lab.h1(), lab.h2(), "cable", sink, Side::B.host(0))?;
+    let end = |namespace| End { namespace, interface: "cable" };
+    connect(end(lab.h1()), end(lab.h2()), LinkSpec::default())?;
+    let endpoint = |host: &Namespace| host.enter(|| Endpoint::open("cable", 1))?;
+    let (from, to) = (endpoint(lab.h1())?, endpoint(lab.h2())?);
+    let space = Space::between(Side::A.host(0), Side::B.host(0));
+    let there = Way { next_hop: to.mac(), space };
+    let mut bench = Bench::new(from, to, there, None);
     let measure = |sizes: &Sizes| {
-        let trial = bench.trial(Traffic { sizes: *sizes, flows: FLOWS }, None, time)?;
+        let traffic = Traffic { sizes: *sizes, turns: Turns::Of(FLOWS), both: false };
+        let trial = bench.trial(traffic, None, time)?;
         if trial.delivered < 1.0 {
             bail!("nothing comes through a cable: {trial:?}");
         }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::contender::{Contender, Tunnel};
 use crate::lab::{LOADED_INTERVAL, STREAMS, WAN, beside_tcp, over_narrow_wan, tcp};
+use crate::load::flows::Turns;
 use crate::load::pattern::Sizes;
 use crate::load::trial::Traffic;
 use crate::machine::Machine;
@@ -158,8 +159,8 @@ impl Figures {
         // While it runs, the WAN becomes narrow.
         let loaded = over_narrow_wan(lab, || loaded(contender, lab, extent.loaded, 1))?;
         running.stop()?;
-        let traffic = Traffic { sizes: Sizes::Fixed(64), flows: FLOWS };
-        let (found, _) = with_bench(lab, contender, traffic, |bench| {
+        let traffic = Traffic { sizes: Sizes::Fixed(64), turns: Turns::Of(FLOWS), both: false };
+        let (found, _) = with_bench(lab, contender, |bench| {
             search(highest, PARTIAL_DROP, |rate| bench.trial(traffic, Some(rate), extent.trial))
         })?;
         let packets = found.best.map_or(0.0, |trial| trial.offered);

@@ -24,8 +24,13 @@ pub(crate) fn show_trial_head() {
     );
 }
 
-/// A trial in a line.
+/// A trial in a line, and its directions in one each.
 pub(crate) fn show_trial(trial: &Trial) {
+    show_direction(trial);
+    trial.directions.iter().for_each(show_direction);
+}
+
+fn show_direction(trial: &Trial) {
     let [p50, _, p99, _, most] = trial.latency_us;
     println!(
         "{:>10.0} {:>10.0} {:>9.4} {:>6} {:>6} {:>9} {p50:>9.1} {p99:>9.1} {most:>9.1}",

@@ -76,6 +76,7 @@ mod tests {
                 mbps: 0.0,
                 latency_us: [0.0; 5],
                 latency: Histogram::new(3).unwrap(),
+                directions: Vec::new(),
             })
         }
     }

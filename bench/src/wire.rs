@@ -1,6 +1,5 @@
 //! Generator and sink on interfaces of this machine: real NICs around a device under test.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -8,9 +7,9 @@ use clap::{Args, Subcommand};
 use gridway_wire::mac::MacAddr;
 
 use crate::load::endpoint::Endpoint;
-use crate::load::frame::Route;
+use crate::load::flows::{Addresses, Ports, Space, Turns};
 use crate::load::pattern::Sizes;
-use crate::load::trial::{Bench, Traffic, Trial};
+use crate::load::trial::{Bench, Traffic, Trial, Way};
 use crate::report;
 use crate::search::search;
 
@@ -23,24 +22,43 @@ pub(crate) struct Wire {
     /// Interface that receives: another one. The kernel gets none of its IP packets meanwhile.
     #[arg(long, value_name = "INTERFACE")]
     to: String,
-    /// Receive queues of it that are read, from 0.
+    /// Receive queues that are read of every interface that receives, from 0.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     queues: u32,
     /// MAC address that is sent to: the device under test, or the receiving interface.
     #[arg(long, value_name = "MAC")]
     next_hop: MacAddr,
-    /// Address that packets come from.
-    #[arg(long, value_name = "ADDRESS")]
-    source: Ipv4Addr,
-    /// Address that packets go to.
-    #[arg(long, value_name = "ADDRESS")]
-    destination: Ipv4Addr,
+    /// Address that packets come from, or a range FIRST-LAST.
+    #[arg(long, value_name = "ADDRESSES")]
+    source: Addresses,
+    /// Address that packets go to, or a range FIRST-LAST.
+    #[arg(long, value_name = "ADDRESSES")]
+    destination: Addresses,
+    /// Ports that packets come from.
+    #[arg(long, value_name = "PORTS", default_value_t = Space::SOURCE_PORTS)]
+    source_ports: Ports,
+    /// Ports that packets go to.
+    #[arg(long, value_name = "PORTS", default_value_t = Space::DESTINATION_PORTS)]
+    destination_ports: Ports,
+    /// Both interfaces send, half of the packets each, and receive: from this address of the far side on.
+    #[arg(long, value_name = "ADDRESSES", requires = "back_destination")]
+    back_source: Option<Addresses>,
+    /// Address that packets go to that the receiving interface sends, as the far side knows it.
+    #[arg(long, value_name = "ADDRESSES", requires_all = ["back_source", "back_next_hop"])]
+    back_destination: Option<Addresses>,
+    /// MAC address that the receiving interface sends to.
+    #[arg(long, value_name = "MAC", requires = "back_source")]
+    back_next_hop: Option<MacAddr>,
     /// Bytes of a frame with its check sequence, 64 to 1518, or `imix`.
     #[arg(long, value_name = "BYTES", default_value = "64")]
     size: Sizes,
-    /// Flows that take turns; they differ by their ports.
-    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Flows that take turns: of all combinations of addresses and ports the first.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     flows: u32,
+    /// Every packet is the first one of a flow, until all combinations have had their turn: rates are new flows a
+    /// second.
+    #[arg(long, conflicts_with = "flows")]
+    new_flows: bool,
     /// Trials as JSON, one a line.
     #[arg(long)]
     json: bool,
@@ -78,12 +96,17 @@ pub(crate) fn run(wire: &Wire) -> Result<()> {
     if wire.from == wire.to {
         bail!("--from and --to are the same interface: the sink would not tell sent from received");
     }
+    let (there, back) = (wire.there(), wire.back());
+    let turns = if wire.new_flows { Turns::New } else { Turns::Of(wire.flows) };
+    for way in std::iter::once(&there).chain(&back) {
+        turns.within(&way.space)?;
+    }
+    let traffic = Traffic { sizes: wire.size, turns, both: back.is_some() };
     let to = Endpoint::open(&wire.to, wire.queues)?;
-    let from = Endpoint::open(&wire.from, 1)?;
+    // One that only sends needs no more than one queue.
+    let from = Endpoint::open(&wire.from, if traffic.both { wire.queues } else { 1 })?;
     eprintln!("{}: {}\n{}: {}", wire.from, from.modes(), wire.to, to.modes());
-    let route = Route { macs: [from.mac(), wire.next_hop], addresses: [wire.source, wire.destination] };
-    let mut bench = Bench::new(from, to, route);
-    let traffic = Traffic { sizes: wire.size, flows: wire.flows };
+    let mut bench = Bench::new(from, to, there, back);
     if !wire.json {
         report::show_trial_head();
     }
@@ -124,6 +147,21 @@ pub(crate) fn run(wire: &Wire) -> Result<()> {
     Ok(())
 }
 
+impl Wire {
+    fn there(&self) -> Way {
+        let Self { source: sources, destination: destinations, source_ports, destination_ports, .. } = *self;
+        let space = Space { sources, destinations, source_ports, destination_ports };
+        Way { next_hop: self.next_hop, space }
+    }
+
+    fn back(&self) -> Option<Way> {
+        let Self { source_ports, destination_ports, .. } = *self;
+        let (sources, destinations) = self.back_source.zip(self.back_destination)?;
+        let space = Space { sources, destinations, source_ports, destination_ports };
+        Some(Way { next_hop: self.back_next_hop?, space })
+    }
+}
+
 fn positive(rate: Option<f64>) -> Result<Option<f64>> {
     match rate {
         Some(rate) if !rate.is_finite() || rate <= 0.0 => bail!("a rate is a number above 0"),
@@ -148,6 +186,21 @@ mod tests {
             ["wire", "--from", "a", "--to", "b", "--source", "192.0.2.1", "--destination", "192.0.2.2"];
         let line = line.into_iter().chain(["--next-hop", text, "run"]);
         Line::try_parse_from(line).ok().map(|line| line.wire.next_hop)
+    }
+
+    #[test]
+    fn both_ways_takes_all_that_the_way_back_needs() {
+        let line = |more: &str| {
+            let line = "wire --from a --to b --source 192.0.2.1 --destination 192.0.2.2 --next-hop 02:00:00:00:00:01";
+            Line::try_parse_from(line.split(' ').chain(more.split_whitespace()).chain(["run"]))
+        };
+        assert!(line("").unwrap().wire.back().is_none());
+        let whole = "--back-source 192.0.2.2 --back-destination 192.0.2.1 --back-next-hop 02:00:00:00:00:02";
+        assert!(line(whole).unwrap().wire.back().is_some());
+        for part in [&whole[..23], &whole[..52], &whole[24..]] {
+            assert!(line(part).is_err(), "{part}");
+        }
+        assert!(line("--new-flows --flows 7").is_err());
     }
 
     #[test]

@@ -69,3 +69,37 @@ fn a_search_ends_at_what_the_generator_sends() {
     assert!(!trials.is_empty() && trials.len() < 10, "{trials:?}");
     assert!(trials.iter().any(|trial| trial["lost"] == 0 && number(trial, "offered") > 1900.0), "{trials:?}");
 }
+
+#[test]
+fn both_ends_send_and_each_direction_is_counted() {
+    let lab = cable(1500);
+    let back = format!(
+        "--back-source 192.0.2.2 --back-destination 192.0.2.1 --back-next-hop {} run --rate 10000 --time 1",
+        mac(lab.h1(), "out")
+    );
+    let trial = wire(&lab, &back).remove(0);
+    let directions = trial["directions"].as_array().unwrap();
+    assert_eq!(directions.len(), 2, "{trial}");
+    for direction in directions {
+        assert!((4900.0..5100.0).contains(&number(direction, "sent")), "{direction}");
+        assert_eq!(direction["lost"], 0, "{direction}");
+    }
+    assert_eq!(number(&trial, "sent"), directions.iter().map(|way| number(way, "sent")).sum::<f64>());
+}
+
+#[test]
+fn new_flows_are_used_up_and_more_than_there_are_is_refused() {
+    let lab = cable(1500);
+    let trials = wire(
+        &lab,
+        "--destination-ports 7000-7001 --source-ports 1000-1249 --new-flows run --rate 2000 --time 1",
+    );
+    assert_eq!(trials[0]["lost"], 0, "{trials:?}");
+    let refused = lab.h1().command(env!("CARGO_BIN_EXE_gridway-bench")).args(
+        "wire --from out --to in --next-hop 02:00:00:00:00:01 --source 192.0.2.1 --destination 192.0.2.2 \
+         --source-ports 1-10 --destination-ports 9 --flows 11 run"
+            .split_whitespace(),
+    );
+    let refused = refused.run_unchecked().unwrap();
+    assert!(!refused.status.success() && refused.stderr.contains("combine in 10 ways only"), "{refused:?}");
+}

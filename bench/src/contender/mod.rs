@@ -7,6 +7,7 @@ mod template;
 mod tunnel;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -73,9 +74,14 @@ impl Contender {
 
     /// What h1 calls h2, or whoever stands for it.
     pub(crate) fn target(self) -> Ipv4Addr {
+        self.host_of(Side::B)
+    }
+
+    /// What the other side calls the host of a side, or whoever stands for it.
+    pub(crate) fn host_of(self, side: Side) -> Ipv4Addr {
         match self {
-            Self::Kernel | Self::Tunnel(_) => Side::B.host(0),
-            Self::Gridway => vnets::outside_host(Side::B, 0),
+            Self::Kernel | Self::Tunnel(_) => side.host(0),
+            Self::Gridway => vnets::outside_host(side, 0),
             Self::Connectors | Self::Edge | Self::Proxy(_) => Side::A.data(),
         }
     }
@@ -112,6 +118,23 @@ impl Contender {
         let reached = try_wait_until("h2 answers", CONNECT, answered);
         reached.with_context(|| running.said()).with_context(|| self.name())?;
         Ok(running)
+    }
+}
+
+impl FromStr for Contender {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        Ok(match text {
+            "kernel" => Self::Kernel,
+            "gridway" => Self::Gridway,
+            "openvpn-tcp" => Self::Tunnel(Tunnel::OpenVpnTcp),
+            "openvpn-udp" => Self::Tunnel(Tunnel::OpenVpnUdp),
+            "gotatun" => Self::Tunnel(Tunnel::Gotatun),
+            "wireguard-go" => Self::Tunnel(Tunnel::WireguardGo),
+            "nebula" => Self::Tunnel(Tunnel::Nebula),
+            _ => return Err("no such contender".to_owned()),
+        })
     }
 }
 

@@ -1,16 +1,18 @@
 //! An interface that packets are sent from or received on.
 
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gridway_steer::{Attach, Steer, SteerOptions};
 use gridway_wire::mac::MacAddr;
 use gridway_xsk::{BURST, Frame, Port, PortOptions};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 
-use super::frame::{self, Route};
-use super::pattern;
+use super::flows::{Space, Tuple};
+use super::frame;
 use super::stamp::{Clock, Stamp};
 use super::tally::Tally;
 
@@ -18,8 +20,10 @@ use super::tally::Tally;
 const WORTH_A_SLEEP: u64 = 100_000;
 /// How long before its time a sleep ends.
 const EARLY: u64 = 60_000;
-/// How often a receiver looks whether it is to end, in milliseconds.
-const LOOK: u8 = 20;
+/// How often a receiver looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long receivers go on behind the last packet.
+const DRAIN: Duration = Duration::from_millis(300);
 
 /// An interface with its queues, which get all its IP packets while this exists.
 pub(crate) struct Endpoint {
@@ -31,14 +35,67 @@ pub(crate) struct Endpoint {
 /// What a sender is to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub(crate) route: Route,
+    pub(crate) next_hop: MacAddr,
+    pub(crate) space: Space,
+    /// Flows that take turns.
+    pub(crate) flows: u64,
+    /// The first one of them in `space`, from which on they are counted round.
+    pub(crate) first: u64,
     pub(crate) trial: u16,
     /// Packets a second; `None`: as many as go.
     pub(crate) rate: Option<f64>,
     pub(crate) time: Duration,
-    pub(crate) flows: u32,
     /// Lengths of frames, in turn.
     pub(crate) lengths: Vec<usize>,
+}
+
+impl Plan {
+    fn tuple(&self, sequence: u64) -> Tuple {
+        self.space.tuple((self.first + sequence % self.flows) % self.space.flows())
+    }
+
+    /// Packets that should have left after so many nanoseconds.
+    fn due(&self, elapsed: u64) -> u64 {
+        self.rate.map_or(u64::MAX, |rate| (elapsed as f64 * rate / 1e9) as u64 + 1)
+    }
+
+    /// Nanoseconds from `elapsed` on until packet `sequence` is due.
+    fn gap(&self, sequence: u64, elapsed: u64) -> u64 {
+        self.rate.map_or(0, |rate| ((sequence as f64 * 1e9 / rate) as u64).saturating_sub(elapsed))
+    }
+}
+
+/// When the endpoints of a trial are done: some time after the last of them has sent its last packet.
+#[derive(Debug, Default)]
+pub(crate) struct Finish {
+    sending: AtomicUsize,
+    until: AtomicU64,
+}
+
+impl Finish {
+    /// Of so many senders.
+    pub(crate) fn of(senders: usize) -> Self {
+        Self { sending: AtomicUsize::new(senders), until: AtomicU64::new(0) }
+    }
+
+    fn has_come(&self, now: u64) -> bool {
+        self.sending.load(Ordering::Acquire) == 0 && now >= self.until.load(Ordering::Acquire)
+    }
+}
+
+/// A sender at work; it counts as done when this is dropped, also by an error.
+struct Sending<'a> {
+    plan: &'a Plan,
+    finish: &'a Finish,
+    clock: Clock,
+    start: u64,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.finish.until.fetch_max(self.clock.now() + DRAIN.as_nanos() as u64, Ordering::AcqRel);
+        self.finish.sending.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// What a sender did.
@@ -84,45 +141,52 @@ impl Endpoint {
         format!("rings {:?}, XDP {:?}", self.port.mode(), self.steer.mode())
     }
 
-    /// Sends what `plan` says, on the first queue.
-    pub(crate) fn send(&mut self, plan: &Plan, clock: Clock) -> Result<Sent> {
-        let (start, time) = (clock.now(), plan.time.as_nanos() as u64);
+    /// Sends what `plan` says, on the first queue, and receives into `tally`, until all of the trial have sent.
+    pub(crate) fn work(
+        &mut self,
+        plan: Option<&Plan>,
+        mut tally: Option<&mut Tally>,
+        clock: Clock,
+        finish: &Finish,
+    ) -> Result<Sent> {
+        let mut sending = plan.map(|plan| Sending { plan, finish, clock, start: clock.now() });
         let mut sent = Sent::default();
         loop {
             let now = clock.now();
-            let elapsed = now - start;
-            if elapsed >= time {
-                sent.nanoseconds = elapsed;
-                break;
-            }
-            let due = match plan.rate {
-                Some(rate) => (elapsed as f64 * rate / 1e9) as u64 + 1,
-                None => u64::MAX,
-            };
-            match (due.saturating_sub(sent.packets), plan.rate) {
-                (0, Some(rate)) => {
-                    let next = (sent.packets as f64 * 1e9 / rate) as u64;
-                    let gap = next.saturating_sub(elapsed);
-                    if gap > WORTH_A_SLEEP {
-                        std::thread::sleep(Duration::from_nanos(gap - EARLY));
-                    } else {
-                        std::hint::spin_loop();
-                    }
+            let mut rest = LOOK;
+            if let Some(Sending { plan, start, .. }) = sending {
+                let elapsed = now - start;
+                if elapsed >= plan.time.as_nanos() as u64 {
+                    sent.nanoseconds = elapsed;
+                    sending = None;
+                    continue;
                 }
-                (due, _) => self.send_burst(due.min(BURST as u64), plan, now, &mut sent)?,
+                let due = plan.due(elapsed).saturating_sub(sent.packets).min(BURST as u64);
+                if due > 0 {
+                    self.send_burst(due, plan, now, &mut sent)?;
+                }
+                rest = match plan.gap(sent.packets, elapsed) {
+                    gap if gap > WORTH_A_SLEEP => Duration::from_nanos(gap - EARLY),
+                    _ => Duration::ZERO,
+                };
+            } else if tally.is_none() || finish.has_come(now) {
+                return Ok(sent);
+            }
+            let received = tally.as_mut().map_or(0, |tally| self.receive(tally, clock));
+            if received == 0 && !rest.is_zero() {
+                self.wait(tally.is_some(), rest)?;
             }
         }
-        Ok(sent)
     }
 
     fn send_burst(&mut self, count: u64, plan: &Plan, now: u64, sent: &mut Sent) -> Result<()> {
+        let macs = [self.mac(), plan.next_hop];
         for _ in 0..count {
             let Some(mut frame) = self.port.allocate() else { break };
             let len = plan.lengths[(sent.packets % plan.lengths.len() as u64) as usize];
             self.port.resize(&mut frame, len).context("the frame is too long for the rings")?;
             let stamp = Stamp { trial: plan.trial, sequence: sent.packets, sent: now };
-            let ports = pattern::ports((sent.packets % u64::from(plan.flows)) as u32);
-            frame::write(self.port.packet_mut(&mut frame), &plan.route, ports, stamp);
+            frame::write(self.port.packet_mut(&mut frame), macs, &plan.tuple(sent.packets), stamp);
             if let Err(rejected) = self.port.transmit(0, frame) {
                 self.port.recycle(rejected.frame);
                 break;
@@ -134,37 +198,31 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Receives into `tally` until `ended` says so.
-    pub(crate) fn receive(
-        &mut self,
-        tally: &mut Tally,
-        clock: Clock,
-        ended: impl Fn() -> bool,
-    ) -> Result<()> {
-        let queues = self.port.queues().len();
-        while !ended() {
-            let mut count = 0;
-            for queue in 0..queues {
-                let mut burst = std::mem::take(&mut self.burst);
-                count += self.port.receive(queue, &mut burst);
-                let now = clock.now();
-                for frame in burst.drain(..) {
-                    tally.take(frame::read(self.port.packet(&frame)), now);
-                    self.port.recycle(frame);
-                }
-                self.burst = burst;
+    /// Takes in a burst of every queue; how many packets came.
+    fn receive(&mut self, tally: &mut Tally, clock: Clock) -> usize {
+        let (mut count, queues) = (0, self.port.queues().len());
+        for queue in 0..queues {
+            let mut burst = std::mem::take(&mut self.burst);
+            count += self.port.receive(queue, &mut burst);
+            let now = clock.now();
+            for frame in burst.drain(..) {
+                tally.take(frame::read(self.port.packet(&frame)), now);
+                self.port.recycle(frame);
             }
-            if count == 0 {
-                let sockets: Vec<_> = self.port.queues().collect();
-                let mut waited: Vec<_> =
-                    sockets.iter().map(|queue| PollFd::new(queue.as_fd(), PollFlags::POLLIN)).collect();
-                match poll(&mut waited, PollTimeout::from(LOOK)) {
-                    Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-                    Err(error) => return Err(error).context("cannot wait for packets"),
-                }
-            }
+            self.burst = burst;
         }
-        Ok(())
+        count
+    }
+
+    /// Sleeps, for packets if it is to receive any.
+    fn wait(&self, receives: bool, time: Duration) -> Result<()> {
+        let sockets: Vec<_> = self.port.queues().take_while(|_| receives).collect();
+        let mut waited: Vec<_> =
+            sockets.iter().map(|queue| PollFd::new(queue.as_fd(), PollFlags::POLLIN)).collect();
+        match ppoll(&mut waited, Some(TimeSpec::from_duration(time)), None) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error).context("cannot wait for packets"),
+        }
     }
 
     /// Packets that came and found the sink's rings full, so far.

@@ -1,4 +1,4 @@
-//! Sizes and flows of generated packets.
+//! Sizes of generated packets.
 
 use std::fmt;
 use std::str::FromStr;
@@ -70,16 +70,8 @@ impl fmt::Display for Sizes {
     }
 }
 
-/// Ports of flow `flow`, from 0: source ports first, then destination ports.
-pub(crate) fn ports(flow: u32) -> (u16, u16) {
-    const SOURCES: u32 = 60_000;
-    ((1024 + flow % SOURCES) as u16, (5000 + flow / SOURCES) as u16)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]
@@ -98,11 +90,5 @@ mod tests {
         for wrong in ["63", "1519", "", "x"] {
             assert!(wrong.parse::<Sizes>().is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_million_flows_differ() {
-        let flows: HashSet<_> = (0..1_000_000).map(ports).collect();
-        assert_eq!(flows.len(), 1_000_000);
     }
 }

@@ -25,11 +25,12 @@ pub(crate) struct Tally {
     seen: Vec<u64>,
     /// Highest sequence number of each flow, plus 1.
     highest: Vec<u64>,
+    flows: u64,
 }
 
 impl Tally {
     /// For a trial of at most `packets` in so many flows, which take turns.
-    pub(crate) fn new(trial: u16, packets: u64, flows: u32) -> Self {
+    pub(crate) fn new(trial: u16, packets: u64, flows: u64) -> Self {
         Self {
             trial,
             unique: 0,
@@ -38,7 +39,9 @@ impl Tally {
             foreign: 0,
             latency: Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("bounds and digits are in range"),
             seen: vec![0; packets.div_ceil(64) as usize],
-            highest: vec![0; flows as usize],
+            // Where each flow has one packet there is no order to keep.
+            highest: vec![0; if flows < packets { flows as usize } else { 0 }],
+            flows,
         }
     }
 
@@ -58,11 +61,9 @@ impl Tally {
         }
         *word |= bit;
         self.unique += 1;
-        let flow = (stamp.sequence % self.highest.len() as u64) as usize;
-        if self.highest[flow] > stamp.sequence {
-            self.reordered += 1;
-        } else {
-            self.highest[flow] = stamp.sequence + 1;
+        if let Some(highest) = self.highest.get_mut((stamp.sequence % self.flows) as usize) {
+            self.reordered += u64::from(*highest > stamp.sequence);
+            *highest = (*highest).max(stamp.sequence + 1);
         }
         self.latency.saturating_record(now.saturating_sub(stamp.sent));
     }
@@ -72,7 +73,7 @@ impl Tally {
 mod tests {
     use super::*;
 
-    fn tally(sequences: &[u64], flows: u32) -> Tally {
+    fn tally(sequences: &[u64], flows: u64) -> Tally {
         let mut tally = Tally::new(7, 1000, flows);
         for sequence in sequences {
             tally.take(Some(Stamp { trial: 7, sequence: *sequence, sent: 10 }), 1_010);
@@ -91,6 +92,12 @@ mod tests {
     fn flows_do_not_overtake_each_other() {
         assert_eq!(tally(&[1, 0, 3, 2], 2).reordered, 0);
         assert_eq!(tally(&[2, 0], 2).reordered, 1);
+    }
+
+    #[test]
+    fn flows_of_one_packet_keep_no_order() {
+        let counted = tally(&[3, 0, 3], 1 << 40);
+        assert_eq!((counted.unique, counted.reordered, counted.duplicates), (2, 0, 1));
     }
 
     #[test]
