@@ -51,6 +51,8 @@ pub struct Direction {
     pub relayed_bytes: Counter,
     /// Packets that got an ECN mark in place of an early drop.
     pub ecn_marked: Counter,
+    /// Packets that went on as part of a longer one, which the kernel or the NIC cuts; among the forwarded, inbound only.
+    pub coupled: Counter,
     drops: Box<[Counter]>,
 }
 
@@ -70,6 +72,7 @@ impl Default for Direction {
             relayed: Counter::default(),
             relayed_bytes: Counter::default(),
             ecn_marked: Counter::default(),
+            coupled: Counter::default(),
             drops: std::iter::repeat_with(Counter::default).take(DropReason::COUNT).collect(),
         }
     }

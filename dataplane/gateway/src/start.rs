@@ -20,7 +20,7 @@ use gridway_forwarding::{Peers, Registry};
 use gridway_netlink::Watcher;
 use gridway_proxy::{Plan, SessionBook};
 use gridway_steer::{Steer, SteerOptions};
-use gridway_xsk::{Pages, Port, PortOptions, RingMode};
+use gridway_xsk::{Pages, Port, PortOptions, RingMode, SegmentSocket};
 use mio::{Poll, Waker};
 
 use crate::book::Book;
@@ -60,7 +60,7 @@ pub(crate) struct Running {
 struct DataSide {
     steer: Steer,
     watcher: Watcher,
-    ports: Vec<Option<Port>>,
+    ports: Vec<Option<worker::DataSockets>>,
     port: DataPort,
 }
 
@@ -213,7 +213,12 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
             steer.register_socket(queue.id, queue.as_fd())?;
         }
         (ring_mode, pages) = (port.mode(), port.pages());
-        ports.push(Some(port));
+        // Where the NIC takes frames from memory itself the ring is the shorter way.
+        let segments = match ring_mode {
+            RingMode::Copy => Some(SegmentSocket::open(interface).context("cannot open a packet socket")?),
+            RingMode::ZeroCopy => None,
+        };
+        ports.push(Some(worker::DataSockets { port, segments }));
     }
     let port = DataPort {
         interface: interface.to_owned(),
@@ -263,7 +268,7 @@ fn make_workers(parts: &[Part], records: usize) -> Result<(Vec<WorkerHandle>, Ve
 fn spawn_all(
     node: Arc<Node>,
     (changes, asks): (Changes, Receiver<Ask>),
-    starts: impl Iterator<Item = (WorkerStart, Option<Port>)>,
+    starts: impl Iterator<Item = (WorkerStart, Option<worker::DataSockets>)>,
     listener: Option<mio::net::TcpListener>,
     control: UnixListener,
     watcher: Option<Watcher>,

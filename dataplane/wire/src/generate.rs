@@ -6,9 +6,11 @@ mod frame;
 mod judge;
 mod packet;
 mod strategy;
+mod train;
 
 pub use address::{ipv4_address, ipv6_address};
 pub use frame::{OwnedFrame, OwnedTarget, frames, label};
 pub use judge::judge;
 pub use packet::{Content, PacketSpec};
 pub use strategy::{any_content, error_packet, ipv4_packet, ipv6_packet, packet, rewrite_for};
+pub use train::{SegmentSpec, through_train, without_identification};

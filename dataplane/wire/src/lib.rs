@@ -27,4 +27,5 @@ pub mod rewrite;
 pub mod segment;
 pub mod tcp;
 pub mod time;
+pub mod train;
 pub mod tuple;

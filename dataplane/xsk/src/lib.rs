@@ -29,12 +29,14 @@ mod memory;
 mod options;
 mod port;
 mod queue;
+mod segmented;
 
 pub use accounting::{FrameAccounting, PortCounters, QueueStatistics};
 pub use error::{FlushError, NoRoom, PortError, RejectReason, Rejected};
 pub use frame::Frame;
 pub use options::{Pages, PortOptions, RingMode, Rings};
 pub use port::{Flushed, Port, PortQueue};
+pub use segmented::{SegmentSocket, VIRTIO_HEADER_LEN, VirtioHeader};
 
 /// Most packets that one call of [`Port::receive`] returns, and the size of a batch on every ring.
 pub const BURST: usize = 64;

@@ -241,6 +241,12 @@ impl Port {
         }
     }
 
+    /// Frames that [`Self::transmit`] took and that have not come back, of all queues.
+    #[must_use]
+    pub fn transmitting(&self) -> u32 {
+        self.queues.iter().map(|queue| queue.transmitting).sum()
+    }
+
     fn completed(&self) -> u64 {
         self.queues.iter().map(|queue| queue.counters.completed).sum()
     }

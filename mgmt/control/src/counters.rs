@@ -34,6 +34,8 @@ pub struct Counters {
     pub icmp_errors_suppressed: u64,
     /// Packets that got an ECN mark (RFC 3168) in place of an early drop.
     pub ecn_marked: u64,
+    /// TCP segments that went to local hosts as part of a longer packet, which the kernel or the NIC cuts.
+    pub segments_coupled: u64,
     /// Frames from peers of a type that this version does not know: skipped.
     pub unknown_frames: u64,
     /// Times that workers went to sleep.

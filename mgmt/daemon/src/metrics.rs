@@ -133,6 +133,11 @@ impl Page {
             "Packets marked in place of an early drop",
             counters.ecn_marked,
         );
+        self.total(
+            "gridway_segments_coupled",
+            "TCP segments sent to local hosts as part of a longer packet",
+            counters.segments_coupled,
+        );
         self.total("gridway_flows_created", "Flows made", counters.flows_created);
         self.total("gridway_flows_evicted", "Flows that gave way to a new one", counters.flows_evicted);
         self.gauge("gridway_held_packets", "Packets that wait", counters.held);

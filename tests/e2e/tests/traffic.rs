@@ -6,18 +6,36 @@
 
 #![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use gridway_e2e::{LIMIT, Layout, Pair, in_both_layouts};
 use gridway_lab::gateway::vnets;
 use gridway_lab::{
-    Capture, EchoServer, Iperf3, Iperf3Server, Marker, Namespace, Ping, Rate, Side, WAN_INTERFACE,
+    Capture, EchoServer, HOST_INTERFACE, Iperf3, Iperf3Server, Marker, Namespace, Ping, Rate, Side,
+    WAN_INTERFACE,
 };
 
 fn assert_ping(pair: &Pair, from: &Namespace, to: impl Into<IpAddr>) {
     let report = Ping::new(to).count(20).run(from).unwrap();
     assert!(report.all_answered(), "{report:?}\n{}", pair.evidence());
+}
+
+/// What a capture has of segments with data, each once: a segment that was sent again is no other.
+fn segments(capture: &mut Capture) -> BTreeSet<Vec<String>> {
+    capture.stop().unwrap();
+    assert_eq!(capture.bad_checksums().unwrap(), Vec::<Vec<String>>::new());
+    let fields = [
+        "tcp.seq_raw",
+        "tcp.ack_raw",
+        "tcp.len",
+        "tcp.flags",
+        "tcp.window_size_value",
+        "tcp.options",
+        "tcp.checksum",
+    ];
+    capture.fields("tcp.len > 0", &fields).unwrap().into_iter().collect()
 }
 
 in_both_layouts! {
@@ -62,6 +80,32 @@ in_both_layouts! {
         assert!(back.mbps() > 10.0, "{back:?}");
         let udp = Iperf3::udp(server, Rate::mbit(20)).length(1200).duration(second);
         assert_eq!(pair.lost_on_the_way(&udp), 0, "{}", pair.evidence());
+        pair.finish();
+    }
+
+    fn segments_that_leave_together_arrive_as_they_were_sent(layout) {
+        // Without NAT: addresses, ports and so checksums are the same on both data links.
+        let pair = Pair::with(layout, vnets::plain);
+        let hosts = |side: Side| [IpAddr::from(side.host(0)), IpAddr::from(side.host6(0))];
+        for (from, to) in hosts(Side::A).into_iter().zip(hosts(Side::B)) {
+            let before = pair.b.counters().unwrap();
+            let filter = format!("tcp and src {from} and port 7000");
+            let mut captures = [pair.lab.h1(), pair.lab.h2()]
+                .map(|host| Capture::start(host, HOST_INTERFACE, &filter).unwrap());
+            let server = EchoServer::tcp(pair.lab.h2(), (to, 7000).into()).unwrap();
+            let payload = Marker::random().payload(2_000_000);
+            let echoed =
+                gridway_lab::tools::echo_tcp(pair.lab.h1(), server.address(), &payload, LIMIT).unwrap();
+            assert!(echoed == payload, "{} bytes came back", echoed.len());
+            let [sent, received] = captures.each_mut().map(segments);
+            assert!(sent.len() > 1000, "{} segments", sent.len());
+            assert_eq!(received, sent);
+            let after = pair.b.counters().unwrap();
+            let coupled = after.segments_coupled - before.segments_coupled;
+            let delivered = after.inbound.delivered - before.inbound.delivered;
+            println!("{coupled} of {delivered} packets left as part of a longer one");
+            assert!(coupled > 0 && coupled <= delivered);
+        }
         pair.finish();
     }
 

@@ -10,6 +10,7 @@ pub mod frame;
 pub mod ftp;
 pub mod packet;
 pub mod pipeline;
+pub mod train;
 
 /// The name of a target's corpus folder, and its body.
 pub type Target = (&'static str, fn(&[u8]));
@@ -21,6 +22,7 @@ pub const TARGETS: &[Target] = &[
     ("ftp", ftp::run),
     ("packet", packet::run),
     ("pipeline", pipeline::run),
+    ("train", train::run),
 ];
 
 #[cfg(test)]

@@ -128,6 +128,8 @@ pub(crate) trait Deliver {
     fn is_here(&self, link: &Link) -> bool;
     /// Delivers the frames of one record now.
     fn here(&mut self, link: &Arc<Link>, frames: &mut [u8]);
+    /// The records of one read have been delivered.
+    fn read_done(&mut self);
     /// Gives opened records to the worker that delivers them.
     fn hand_over(&mut self, link: &Arc<Link>, chunk: Chunk);
 }
@@ -402,6 +404,7 @@ impl Connection {
         }
         if packets {
             opened_records(&mut chunk.bytes[..at]).for_each(|frames| deliver.here(&self.link, frames));
+            deliver.read_done();
         }
         chunk.filled = rest.len();
         if chunk.filled > 0 {

@@ -4,6 +4,7 @@ mod answers;
 mod delivery;
 mod emissions;
 mod eye;
+mod trains;
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use gridway_xsk::{BURST, Frame, Port, QueueStatistics};
 
 use self::answers::is_neighbour_solicitation;
 use self::eye::{Eye, Fate};
+use self::trains::Trains;
+use super::DataSockets;
 use super::lanes::{Lanes, Outbox, Packet, mark};
 use crate::held::Held;
 use crate::link::Link;
@@ -33,6 +36,10 @@ use crate::node::Node;
 
 /// Fewer packets than these are not worth fetching their flows' memory beforehand.
 const FEW: usize = 4;
+
+/// Frames under way from which on they are flushed between two records: a ring has room for those of another one, 750 of
+/// the smallest packets.
+const CROWDED: u32 = 1024;
 
 /// Queues, frames and packets.
 pub(crate) struct DataRole {
@@ -48,6 +55,8 @@ pub(crate) struct DataRole {
     hops_seen: Arc<NextHops>,
     lanes: Lanes,
     held: Held,
+    /// Segments that leave together, where that is of use.
+    trains: Option<Trains>,
     burst: Vec<Frame>,
     eye: Eye,
     /// Laws of the node's rate limits: egress, ingress.
@@ -55,7 +64,8 @@ pub(crate) struct DataRole {
 }
 
 impl DataRole {
-    pub(crate) fn new(node: Arc<Node>, worker: usize, port: Port) -> Self {
+    pub(crate) fn new(node: Arc<Node>, worker: usize, sockets: DataSockets) -> Self {
+        let DataSockets { port, segments } = sockets;
         let counters = node.workers[worker].counters.clone();
         let queues = port.queues().len();
         let mut policy = Cache::new(node.policy.clone());
@@ -81,6 +91,7 @@ impl DataRole {
             next_hops,
             lanes: Lanes::new(node.clone()),
             held: Held::new(node.config.load().limits.held_packets as usize),
+            trains: segments.map(Trains::new),
             burst: Vec::with_capacity(BURST),
             eye: Eye::new(worker),
             throttled: Default::default(),
@@ -218,6 +229,10 @@ impl DataRole {
                 self.inbound_packets(link, packets, now, outbox);
             }
         }
+        // One read can hold more packets than the transmit ring.
+        if self.port.transmitting() >= CROWDED {
+            self.flush();
+        }
     }
 
     fn inbound_packets(
@@ -312,6 +327,7 @@ impl DataRole {
 
     /// Has the kernel send what was queued. Returns whether packets still wait for it.
     pub(crate) fn flush(&mut self) -> bool {
+        self.depart_all();
         match self.port.flush() {
             Ok(flushed) => flushed.unsent > 0 && !flushed.interface_down,
             Err(error) => {

@@ -15,7 +15,7 @@ use crossbeam::channel::Receiver;
 use gridway_config::Polling;
 use gridway_forwarding::Counters;
 use gridway_wire::time::Nanos;
-use gridway_xsk::Port;
+use gridway_xsk::{Port, SegmentSocket};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
@@ -43,7 +43,15 @@ pub(crate) struct Start {
     pub(crate) index: usize,
     pub(crate) poll: Poll,
     pub(crate) control: Receiver<Control>,
-    pub(crate) port: Option<Port>,
+    pub(crate) port: Option<DataSockets>,
+}
+
+/// How a worker reaches the data NIC.
+pub(crate) struct DataSockets {
+    /// Its queues.
+    pub(crate) port: Port,
+    /// For long packets to local hosts, where the port copies frames.
+    pub(crate) segments: Option<SegmentSocket>,
 }
 
 /// The worker's own state.
@@ -71,7 +79,7 @@ pub(crate) fn run(node: Arc<Node>, start: Start) -> io::Result<()> {
         true => Some(TunnelRole::new(node.clone(), start.index, start.poll.registry())?),
         false => None,
     };
-    let data = start.port.map(|port| DataRole::new(node.clone(), start.index, port));
+    let data = start.port.map(|sockets| DataRole::new(node.clone(), start.index, sockets));
     let mut worker = Worker {
         counters: handle.counters.clone(),
         index: start.index,
@@ -254,7 +262,6 @@ impl Worker {
                 data.inbound(&link, frames, now, &mut self.outbox);
             }
             self.node.pools.give_chunk(chunk);
-            // A chunk can hold more packets than the transmit ring.
             data.flush();
             taken = true;
         }
@@ -355,7 +362,11 @@ impl Deliver for Delivery<'_> {
     fn here(&mut self, link: &Arc<Link>, frames: &mut [u8]) {
         if let Some(data) = &mut self.data {
             data.inbound(link, frames, self.now, self.outbox);
-            // One read can hold more packets than the transmit ring.
+        }
+    }
+
+    fn read_done(&mut self) {
+        if let Some(data) = &mut self.data {
             data.flush();
         }
     }

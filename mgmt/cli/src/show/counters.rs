@@ -37,6 +37,7 @@ pub(super) fn counters(counters: &Counters) -> Page {
         ("flow log: IPFIX lost", counters.flow_log.ipfix_lost),
         ("flow log: JSON lost", counters.flow_log.json_lost),
         ("ECN marked", counters.ecn_marked),
+        ("segments coupled", counters.segments_coupled),
         ("ICMP errors suppressed", counters.icmp_errors_suppressed),
         ("unknown frames", counters.unknown_frames),
         ("sleeps of workers", counters.sleeps),

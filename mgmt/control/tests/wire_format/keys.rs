@@ -100,6 +100,7 @@ fn counters_have_the_documented_keys() {
         "outbound",
         "rx_bytes",
         "rx_packets",
+        "segments_coupled",
         "sleeps",
         "to_kernel",
         "tx_bytes",

@@ -152,6 +152,7 @@ fn family(name: &str) -> Result<u64, Failure> {
         "AF_INET" => nix::libc::AF_INET,
         "AF_INET6" => nix::libc::AF_INET6,
         "AF_NETLINK" => nix::libc::AF_NETLINK,
+        "AF_PACKET" => nix::libc::AF_PACKET,
         "AF_XDP" => nix::libc::AF_XDP,
         other => return Err(format!("{other} is not an address family known here").into()),
     };

@@ -89,6 +89,7 @@ pub(super) fn counters(node: &Node) -> Result<Counters, gridway_steer::SteerErro
         icmp_errors_suppressed: over_workers(node, |counters| &counters.answers_suppressed),
         ecn_marked: over_workers(node, |counters| &counters.outbound.ecn_marked)
             + over_workers(node, |counters| &counters.inbound.ecn_marked),
+        segments_coupled: over_workers(node, |counters| &counters.inbound.coupled),
         flows_created: over_workers(node, |counters| &counters.flows_created),
         flows_evicted: over_workers(node, |counters| &counters.flows_evicted),
         flow_log: node.flow_log.counters(node.flows.journal()),

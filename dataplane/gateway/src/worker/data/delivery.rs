@@ -10,7 +10,7 @@ use gridway_wire::icmp::echo_reply_in_place;
 use gridway_wire::mac::MacAddr;
 use gridway_wire::packet::parse;
 use gridway_wire::time::Nanos;
-use gridway_xsk::{Frame, RejectReason};
+use gridway_xsk::{Frame, Port, RejectReason};
 
 use super::DataRole;
 use crate::held::HeldFrame;
@@ -27,12 +27,7 @@ impl DataRole {
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
         match self.hops_seen.resolve(destination) {
-            NextHop::Mac(mac) => {
-                let frame = self.frame_for(mac, packet)?;
-                self.transmit(0, frame)?;
-                self.count_delivered(packet.len(), own);
-                Ok(())
-            }
+            NextHop::Mac(mac) => self.send_to(mac, packet, own),
             NextHop::Unresolved(neighbour) => {
                 if let Some(resolver) = &self.node.resolver {
                     resolver.resolve(neighbour);
@@ -94,26 +89,11 @@ impl DataRole {
 
     /// A frame with `packet` behind an Ethernet header to `destination`.
     pub(super) fn frame_for(&mut self, destination: MacAddr, packet: &[u8]) -> Result<Frame, DropReason> {
-        let mut frame = self.port.allocate().ok_or(DropReason::NoFrame)?;
-        let len = ETHERNET_HEADER_LEN + packet.len();
-        if self.port.resize(&mut frame, len).is_err() {
-            self.port.recycle(frame);
-            return Err(DropReason::TooBig);
-        }
-        let ether_type = if packet[0] >> 4 == 6 { ether_type::IPV6 } else { ether_type::IPV4 };
-        let bytes = self.port.packet_mut(&mut frame);
-        let header = Ethernet { destination, source: self.mac, ether_type };
-        header.write(bytes).expect("the frame was sized for the header");
-        bytes[ETHERNET_HEADER_LEN..].copy_from_slice(packet);
-        Ok(frame)
+        frame_for(&mut self.port, [self.mac, destination], packet)
     }
 
     pub(super) fn transmit(&mut self, queue: usize, frame: Frame) -> Result<(), DropReason> {
-        self.port.transmit(queue, frame).map_err(|rejected| {
-            debug_assert_eq!(rejected.reason, RejectReason::RingFull, "frames are this port's own");
-            self.port.recycle(rejected.frame);
-            DropReason::TxFull
-        })
+        transmit(&mut self.port, queue, frame)
     }
 
     /// Sends held packets whose neighbour has become known.
@@ -146,4 +126,33 @@ impl DataRole {
             port.recycle(frame);
         });
     }
+}
+
+/// A frame with `packet` behind an Ethernet header from the first to the second of two MAC addresses.
+pub(super) fn frame_for(
+    port: &mut Port,
+    [source, destination]: [MacAddr; 2],
+    packet: &[u8],
+) -> Result<Frame, DropReason> {
+    let mut frame = port.allocate().ok_or(DropReason::NoFrame)?;
+    let len = ETHERNET_HEADER_LEN + packet.len();
+    if port.resize(&mut frame, len).is_err() {
+        port.recycle(frame);
+        return Err(DropReason::TooBig);
+    }
+    let ether_type = if packet[0] >> 4 == 6 { ether_type::IPV6 } else { ether_type::IPV4 };
+    let bytes = port.packet_mut(&mut frame);
+    let header = Ethernet { destination, source, ether_type };
+    header.write(bytes).expect("the frame was sized for the header");
+    bytes[ETHERNET_HEADER_LEN..].copy_from_slice(packet);
+    Ok(frame)
+}
+
+/// Puts a frame on the transmit ring.
+pub(super) fn transmit(port: &mut Port, queue: usize, frame: Frame) -> Result<(), DropReason> {
+    port.transmit(queue, frame).map_err(|rejected| {
+        debug_assert_eq!(rejected.reason, RejectReason::RingFull, "frames are this port's own");
+        port.recycle(rejected.frame);
+        DropReason::TxFull
+    })
 }

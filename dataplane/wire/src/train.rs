@@ -1,0 +1,322 @@
+//! TCP segments in a row, put together into one long packet that the kernel or the NIC cuts again (segmentation
+//! offload): the packet passes the kernel once instead of once a segment.
+//!
+//! ```text
+//!  room | IP header | TCP header | payload of the first | of the second | … | of the last, which may be shorter
+//!       ^ packet()
+//! ```
+//!
+//! What comes out of the cut is what went in: only segments that differ in nothing but sequence number, payload,
+//! `PSH` on the last, checksum and, where it means nothing, identification are put together. Identifications count up
+//! behind a cut; IPv4 packets must have "don't fragment" set, with which nobody looks at them (RFC 6864, 4.1).
+//! Checksums are made anew behind a cut, so each segment's own is verified before: an error on its way here stays
+//! visible to the receiver, since a wrong one is not put together with others.
+
+use std::net::IpAddr;
+
+use crate::bytes::{put_u16, u16_at, u32_at};
+use crate::checksum::{Sum, checksum};
+use crate::packet::{IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpVersion};
+use crate::protocol::Protocol;
+use crate::tcp::TcpFlags;
+
+const V4_TOTAL_LEN: usize = 2;
+const V4_FRAGMENT: usize = 6;
+const V4_DONT_FRAGMENT: u16 = 0x4000;
+const V4_PROTOCOL: usize = 9;
+const V4_CHECKSUM: usize = 10;
+const V6_PAYLOAD_LEN: usize = 4;
+const V6_NEXT_HEADER: usize = 6;
+/// Bytes of both ports, with which TCP begins.
+const PORTS: usize = 4;
+const TCP_SEQUENCE: usize = 4;
+const TCP_OFFSET: usize = 12;
+const TCP_FLAGS: usize = 13;
+const TCP_CHECKSUM: usize = 16;
+const TCP_HEADER_LEN: usize = 20;
+/// Longest packet: the length field of IPv4 has 16 bits.
+const LONGEST: usize = 65_535;
+
+/// A data segment without options of IP, without anything that a cut would repeat or lose.
+#[derive(Clone, Copy, Debug)]
+struct Segment<'a> {
+    packet: &'a [u8],
+    version: IpVersion,
+    /// Length of the IP header.
+    ip: usize,
+    /// Length of both headers.
+    headers: usize,
+}
+
+impl<'a> Segment<'a> {
+    fn read(packet: &'a [u8]) -> Option<Self> {
+        let (version, ip) = match *packet.first()? {
+            0x45 => (IpVersion::V4, IPV4_HEADER_LEN),
+            first if first >> 4 == 6 => (IpVersion::V6, IPV6_HEADER_LEN),
+            _ => return None,
+        };
+        if packet.len() <= ip + TCP_HEADER_LEN {
+            return None;
+        }
+        let plain = match version {
+            IpVersion::V4 => {
+                usize::from(u16_at(packet, V4_TOTAL_LEN)) == packet.len()
+                    && u16_at(packet, V4_FRAGMENT) == V4_DONT_FRAGMENT
+                    && packet[V4_PROTOCOL] == Protocol::TCP.0
+            }
+            IpVersion::V6 => {
+                usize::from(u16_at(packet, V6_PAYLOAD_LEN)) + ip == packet.len()
+                    && packet[V6_NEXT_HEADER] == Protocol::TCP.0
+            }
+        };
+        // The lower half of the byte with the offset: reserved bits, which a later segment might not have.
+        let headers = ip + usize::from(packet[ip + TCP_OFFSET] >> 4) * 4;
+        let flags = TcpFlags(packet[ip + TCP_FLAGS] & !TcpFlags::PSH.0);
+        let fits = plain
+            && flags == TcpFlags::ACK
+            && packet[ip + TCP_OFFSET] & 0x0f == 0
+            && (ip + TCP_HEADER_LEN..packet.len()).contains(&headers);
+        fits.then_some(Self { packet, version, ip, headers })
+    }
+
+    fn payload(&self) -> &'a [u8] {
+        &self.packet[self.headers..]
+    }
+
+    fn sequence(&self) -> u32 {
+        u32_at(self.packet, self.ip + TCP_SEQUENCE)
+    }
+
+    fn pushes(&self) -> bool {
+        TcpFlags(self.packet[self.ip + TCP_FLAGS]).contains(TcpFlags::PSH)
+    }
+
+    fn is_intact(&self) -> bool {
+        pseudo_header(self.packet, self.version).bytes(&self.packet[self.ip..]).is_intact()
+    }
+
+    /// Whether all else that a cut repeats is the same.
+    fn is_like(&self, headers: &[u8]) -> bool {
+        let same = |from: usize, to: usize| self.packet[from..to] == headers[from..to];
+        let ip = match self.version {
+            // Type of service; TTL.
+            IpVersion::V4 => same(0, 2) && same(8, 9),
+            // Traffic class and flow label; hop limit.
+            IpVersion::V6 => same(0, 4) && same(7, 8),
+        };
+        // Acknowledgement number and offset; window; urgent pointer and options.
+        let tcp = |from, to| same(self.ip + from, self.ip + to);
+        headers.len() == self.headers
+            && ip
+            && tcp(8, TCP_FLAGS)
+            && tcp(14, TCP_CHECKSUM)
+            && same(self.ip + 18, self.headers)
+    }
+}
+
+/// Whether two packets of one version have the same addresses, and the same bytes from there to `end`: the ports.
+fn is_between(packet: &[u8], headers: &[u8], version: IpVersion, end: usize) -> bool {
+    let start = match version {
+        IpVersion::V4 => 12,
+        IpVersion::V6 => 8,
+    };
+    packet[start..end] == headers[start..end]
+}
+
+fn pseudo_header(packet: &[u8], version: IpVersion) -> Sum {
+    let (source, destination, ip): (IpAddr, IpAddr, usize) = match version {
+        IpVersion::V4 => {
+            let at = |from: usize| <[u8; 4]>::try_from(&packet[from..from + 4]).expect("four bytes");
+            (at(12).into(), at(16).into(), IPV4_HEADER_LEN)
+        }
+        IpVersion::V6 => {
+            let at = |from: usize| <[u8; 16]>::try_from(&packet[from..from + 16]).expect("sixteen bytes");
+            (at(8).into(), at(24).into(), IPV6_HEADER_LEN)
+        }
+    };
+    Sum::pseudo_header(source, destination, Protocol::TCP, packet.len() - ip)
+}
+
+/// What became of a packet that was offered to a train.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It is of another connection, or no TCP at all.
+    Other,
+    /// It is of this connection, and has to go behind the train.
+    Behind,
+    /// It is part of the train now.
+    Taken,
+}
+
+/// How a train is to be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Version of the IP header.
+    pub version: IpVersion,
+    /// Bytes of the IP header: the TCP header, which the checksum covers from on, begins there.
+    pub ip_len: u16,
+    /// Bytes of both headers, which each segment gets.
+    pub headers_len: u16,
+    /// Bytes of payload of each segment but the last.
+    pub segment_len: u16,
+}
+
+/// Segments of one TCP connection in a row. Empty when new and when cleared.
+#[derive(Debug)]
+pub struct Train {
+    /// Room, then the packet, if there is one.
+    bytes: Vec<u8>,
+    room: usize,
+    version: IpVersion,
+    ip: usize,
+    headers: usize,
+    segment: usize,
+    segments: u32,
+    next: u32,
+    /// Nothing fits behind what is there.
+    ended: bool,
+}
+
+impl Train {
+    /// An empty train; `room` bytes are left in front of the packet for other headers.
+    #[must_use]
+    pub fn new(room: usize) -> Self {
+        let mut bytes = Vec::with_capacity(room + LONGEST);
+        bytes.resize(room, 0);
+        let (version, ip, headers, segment) = (IpVersion::V4, 0, 0, 0);
+        Self { bytes, room, version, ip, headers, segment, segments: 0, next: 0, ended: true }
+    }
+
+    /// How many segments it has.
+    #[must_use]
+    pub const fn segments(&self) -> u32 {
+        self.segments
+    }
+
+    /// Bytes of the segments, headers of each included.
+    #[must_use]
+    pub const fn segments_len(&self) -> usize {
+        (self.bytes.len() - self.room - self.headers) + self.headers * self.segments as usize
+    }
+
+    /// Begins with `packet`, if that is a segment which others could follow. What was there before is forgotten.
+    pub fn begin(&mut self, packet: &[u8]) -> bool {
+        self.clear();
+        let Some(first) = Segment::read(packet).filter(|first| !first.pushes()) else { return false };
+        self.bytes.extend_from_slice(packet);
+        (self.version, self.ip, self.headers) = (first.version, first.ip, first.headers);
+        (self.segment, self.segments) = (first.payload().len(), 1);
+        self.next = first.sequence().wrapping_add(first.payload().len() as u32);
+        self.ended = false;
+        true
+    }
+
+    /// Offers the next packet.
+    pub fn offer(&mut self, packet: &[u8]) -> Offer {
+        let Some(next) = Segment::read(packet) else { return self.judge_other(packet) };
+        let headers = &self.bytes[self.room..self.room + self.headers];
+        if self.segments == 0
+            || next.version != self.version
+            || !is_between(packet, headers, next.version, next.ip + PORTS)
+        {
+            return Offer::Other;
+        }
+        let payload = next.payload();
+        let fits = !self.ended
+            && next.sequence() == self.next
+            && payload.len() <= self.segment
+            && self.bytes.len() - self.room + payload.len() <= LONGEST
+            && next.is_like(headers)
+            && next.is_intact()
+            // The first was not looked at before: most packets are followed by none.
+            && (self.segments > 1 || self.first_is_intact());
+        if !fits {
+            return Offer::Behind;
+        }
+        self.bytes.extend_from_slice(payload);
+        self.next = self.next.wrapping_add(payload.len() as u32);
+        self.segments += 1;
+        if next.pushes() {
+            self.bytes[self.room + self.ip + TCP_FLAGS] |= TcpFlags::PSH.0;
+        }
+        self.ended = next.pushes() || payload.len() < self.segment;
+        Offer::Taken
+    }
+
+    fn first_is_intact(&self) -> bool {
+        let packet = &self.bytes[self.room..];
+        Segment::read(packet).is_some_and(|first| first.is_intact())
+    }
+
+    /// A packet that no train takes: is it of this connection?
+    fn judge_other(&self, packet: &[u8]) -> Offer {
+        let headers = &self.bytes[self.room..self.room + self.headers];
+        let version = match packet.first().map(|first| first >> 4) {
+            Some(4) => IpVersion::V4,
+            Some(6) => IpVersion::V6,
+            _ => return Offer::Other,
+        };
+        let (ip, protocol, is_plain) = match version {
+            // Neither options nor a fragment.
+            IpVersion::V4 => {
+                let whole =
+                    packet.len() > V4_PROTOCOL && u16_at(packet, V4_FRAGMENT) & !V4_DONT_FRAGMENT == 0;
+                (IPV4_HEADER_LEN, V4_PROTOCOL, packet[0] == 0x45 && whole)
+            }
+            IpVersion::V6 => (IPV6_HEADER_LEN, V6_NEXT_HEADER, true),
+        };
+        if self.segments == 0 || version != self.version || packet.len() < ip {
+            return Offer::Other;
+        }
+        let is_tcp = packet[protocol] == Protocol::TCP.0;
+        let is_of = match is_plain && is_tcp && packet.len() >= ip + PORTS {
+            true => is_between(packet, headers, version, ip + PORTS),
+            // Where the ports are is not worth finding out: it is rare, and to go behind does no harm.
+            false => (is_tcp || version == IpVersion::V6) && is_between(packet, headers, version, ip),
+        };
+        if is_of { Offer::Behind } else { Offer::Other }
+    }
+
+    /// Whether nothing fits behind what is there.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.ended || self.bytes.len() - self.room + self.segment > LONGEST
+    }
+
+    /// The only segment, as it came; nothing of a train of several, or of none.
+    #[must_use]
+    pub fn single(&self) -> Option<&[u8]> {
+        (self.segments == 1).then(|| &self.bytes[self.room..])
+    }
+
+    /// Makes it one packet: lengths of the whole, and in place of the TCP checksum the sum of the pseudo-header that
+    /// a cut begins with. Gives the room with the packet behind it, and how to cut it.
+    pub fn couple(&mut self) -> (&mut [u8], Cut) {
+        let cut = Cut {
+            version: self.version,
+            ip_len: self.ip as u16,
+            headers_len: self.headers as u16,
+            segment_len: self.segment as u16,
+        };
+        let packet = &mut self.bytes[self.room..];
+        let len = packet.len();
+        match self.version {
+            IpVersion::V4 => {
+                put_u16(packet, V4_TOTAL_LEN, len as u16);
+                put_u16(packet, V4_CHECKSUM, 0);
+                let sum = checksum(&packet[..IPV4_HEADER_LEN]);
+                put_u16(packet, V4_CHECKSUM, sum);
+            }
+            IpVersion::V6 => put_u16(packet, V6_PAYLOAD_LEN, (len - IPV6_HEADER_LEN) as u16),
+        }
+        let pseudo = !pseudo_header(packet, self.version).checksum();
+        put_u16(packet, self.ip + TCP_CHECKSUM, pseudo);
+        (&mut self.bytes, cut)
+    }
+
+    /// Forgets all segments.
+    pub fn clear(&mut self) {
+        self.bytes.truncate(self.room);
+        (self.headers, self.segments, self.ended) = (0, 0, true);
+    }
+}
