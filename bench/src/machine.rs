@@ -39,7 +39,8 @@ impl std::fmt::Display for Machine {
     }
 }
 
-fn said_by(command: &mut Command) -> String {
+/// What a program prints; nothing of one that fails.
+pub(crate) fn said_by(command: &mut Command) -> String {
     let output = command.output().ok().filter(|output| output.status.success());
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }

@@ -1,21 +1,25 @@
 //! `gridway-bench`: measures Gridway, always beside something else in the same run.
 
+mod callgrind;
 mod contender;
+mod cost;
 mod hold;
 mod lab;
 mod layer4;
 mod load;
 mod machine;
+mod micro;
 mod packets;
 mod peers;
 mod plot;
 mod report;
 mod rounds;
+mod scale;
 mod search;
 mod statistics;
 mod wire;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -65,6 +69,22 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// What a packet, a route look-up, a judgement and a new flow cost in Layer 3, over flows, prefixes and rules; by
+    /// the examples that lie beside this program.
+    Scale {
+        /// Fewer sizes and three short runs instead of five.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// What single functions cost.
+    Micro {
+        /// Shorter, and nothing larger than 100,000.
+        #[arg(long)]
+        quick: bool,
+        /// Programs made of `benches/`.
+        #[arg(required = true)]
+        programs: Vec<PathBuf>,
+    },
     /// Sets up what carries packets from h1 to h2, says how to reach it, and keeps it until the input ends: for
     /// profilers, and whatever else one wants to try.
     Hold {
@@ -82,6 +102,8 @@ fn main() -> Result<()> {
         What::Latency { quick } => peers::latency(quick),
         What::Peers { quick } => peers::run(quick, Path::new(RESULTS)),
         What::Layer4 { quick } => layer4::run(quick, Path::new(RESULTS)),
+        What::Scale { quick } => scale::run(quick, Path::new(RESULTS)),
+        What::Micro { quick, programs } => micro::run(quick, &programs, Path::new(RESULTS)),
         What::Hold { contender } => hold::run(contender),
         What::Wire(wire) => wire::run(&wire),
     }

@@ -18,7 +18,7 @@ use crate::load::pattern::Sizes;
 use crate::load::trial::Traffic;
 use crate::machine::Machine;
 use crate::packets::{FLOWS, HEADROOM, PARTIAL_DROP, headroom, with_bench};
-use crate::plot::{Bar, Line, bars, lines};
+use crate::plot::{Axis, Bar, Line, bars, lines};
 use crate::report::{self, figure, ratio};
 use crate::rounds::rounds;
 use crate::search::search;
@@ -275,6 +275,6 @@ impl Results {
         let shown: Vec<Line<'_>> =
             self.contenders.iter().map(line).map(|(name, points)| Line { name, points }).collect();
         let title = format!("Round trip beside a TCP stream, WAN of {WAN} Mbit/s, last round");
-        lines(&results.join(format!("{name}-ping.svg")), &title, ["seconds", "ms"], &shown)
+        lines(&results.join(format!("{name}-ping.svg")), &title, Axis::Linear("seconds"), "ms", &shown)
     }
 }

@@ -1,11 +1,19 @@
 //! Measurements.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use serde::Deserialize;
 
 use crate::demo::{program, release_programs};
-use crate::run::{is_root, run, say};
-use crate::{rivals, scale, setup};
+use crate::run::{cargo, is_root, run, say};
+use crate::{rivals, setup};
+
+/// Packages with functions that are measured one by one, and the programs that do it.
+const FUNCTIONS: [(&str, &str); 3] =
+    [("gridway-wire", "packets"), ("gridway-forwarding", "tables"), ("gridway-tunnel", "records")];
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum What {
@@ -21,6 +29,8 @@ pub(crate) enum What {
     Layer4,
     /// What a packet and a new flow cost in Layer 3, over flows, prefixes and rules.
     Scale,
+    /// What single functions cost: parse, translate, judge, look up, seal, open.
+    Micro,
 }
 
 /// Builds what is measured, then measures.
@@ -38,8 +48,13 @@ pub(crate) fn bench(what: What, quick: bool) -> Result<()> {
             laboratory("layer4", quick)
         }
         What::Scale => {
-            setup::setup()?;
-            scale::scale(quick)
+            prepare()?;
+            run(cargo().args(["build", "--release", "--locked", "-p", "gridway-forwarding", "--examples"]))?;
+            measure("scale", quick, &[])
+        }
+        What::Micro => {
+            prepare()?;
+            measure("micro", quick, &functions()?)
         }
     }
 }
@@ -48,8 +63,65 @@ fn laboratory(what: &str, quick: bool) -> Result<()> {
     if !is_root() {
         bail!("the laboratory loads XDP programs and makes network namespaces: run it as root");
     }
+    prepare()?;
+    measure(what, quick, &[])
+}
+
+fn prepare() -> Result<()> {
     setup::setup()?;
     say("Building (a few minutes the first time)");
-    run(&mut release_programs())?;
-    run(program("gridway-bench")?.arg(what).args(quick.then_some("--quick")))
+    run(&mut release_programs())
+}
+
+fn measure(what: &str, quick: bool, programs: &[PathBuf]) -> Result<()> {
+    say("Measuring");
+    run(program("gridway-bench")?.arg(what).args(quick.then_some("--quick")).args(programs))
+}
+
+/// Builds the programs that measure single functions, and says where they are.
+fn functions() -> Result<Vec<PathBuf>> {
+    let mut build = cargo();
+    build.args(["bench", "--no-run", "--locked", "--message-format", "json-render-diagnostics"]);
+    for (package, bench) in FUNCTIONS {
+        build.args(["-p", package, "--bench", bench]);
+    }
+    let built = build.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    if !built.status.success() {
+        bail!("{build:?}: {}", built.status);
+    }
+    executables(&String::from_utf8_lossy(&built.stdout))
+}
+
+/// The programs among what cargo says it made, a message a line
+/// (<https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>).
+fn executables(messages: &str) -> Result<Vec<PathBuf>> {
+    let mut executables = Vec::new();
+    for line in messages.lines() {
+        let message: Message = serde_json::from_str(line).with_context(|| format!("from cargo: {line:?}"))?;
+        executables.extend(message.executable);
+    }
+    executables.sort();
+    Ok(executables)
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    executable: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_among_libraries() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"a\"},\"executable\":null}\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/tables-1\"}\n\
+                        {\"reason\":\"build-script-executed\"}\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/packets-2\"}\n\
+                        {\"reason\":\"build-finished\",\"success\":true}\n";
+        assert_eq!(executables(messages).unwrap(), ["/t/packets-2", "/t/tables-1"].map(PathBuf::from));
+        assert!(executables("warning: 1 job").is_err());
+    }
 }

@@ -6,7 +6,6 @@ mod lint;
 mod package;
 mod rivals;
 mod run;
-mod scale;
 mod setup;
 mod test;
 
