@@ -1,5 +1,6 @@
 //! `gridway-bench`: measures Gridway, always beside something else in the same run.
 
+mod connections;
 mod contender;
 mod hold;
 mod lab;
@@ -65,6 +66,13 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// New flows a second through two gateways, beside connection tracking and masquerade of the kernel, and kernel
+    /// forwarding without either.
+    Connections {
+        /// Two short rounds instead of five.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Sets up what carries packets from h1 to h2, says how to reach it, and keeps it until the input ends: for
     /// profilers, and whatever else one wants to try.
     Hold {
@@ -82,6 +90,7 @@ fn main() -> Result<()> {
         What::Latency { quick } => peers::latency(quick),
         What::Peers { quick } => peers::run(quick, Path::new(RESULTS)),
         What::Layer4 { quick } => layer4::run(quick, Path::new(RESULTS)),
+        What::Connections { quick } => connections::run(quick, Path::new(RESULTS)),
         What::Hold { contender } => hold::run(contender),
         What::Wire(wire) => wire::run(&wire),
     }

@@ -14,9 +14,10 @@ use serde::Serialize;
 
 use crate::contender::Contender;
 use crate::load::endpoint::Endpoint;
-use crate::load::flows::{Space, Turns};
+use crate::load::flows::{Addresses, Space};
 use crate::load::pattern::Sizes;
 use crate::load::trial::{Bench, Traffic, Trial, Way};
+use crate::load::turns::Turns;
 use crate::machine::Machine;
 use crate::report;
 use crate::search::{Found, search};
@@ -199,7 +200,7 @@ pub(crate) fn with_bench<R>(
     measure: impl FnOnce(&mut Bench) -> Result<R>,
 ) -> Result<(R, String)> {
     let running = contender.start(lab)?;
-    let mut bench = bench_of(lab, contender)?;
+    let mut bench = bench_of(lab, contender, 1)?;
     // Flows and neighbours are known before anything counts.
     let known = Traffic { sizes: Sizes::Fixed(64), turns: Turns::Of(FLOWS), both: true };
     let known = bench.trial(known, Some(2_000.0), Duration::from_millis(500));
@@ -210,12 +211,17 @@ pub(crate) fn with_bench<R>(
     Ok((measured?, modes))
 }
 
-/// Generator and sink on h1 and h2, around a contender at work.
-pub(crate) fn bench_of(lab: &Lab, contender: Contender) -> Result<Bench> {
+/// Generator and sink on h1 and h2, around a contender at work; with so many addresses each, from the hosts' own on.
+pub(crate) fn bench_of(lab: &Lab, contender: Contender, addresses: u32) -> Result<Bench> {
     let gateway = |side| anyhow::Ok(MacAddr(RawSender::open(lab.gateway(side), DATA_INTERFACE)?.mac()));
     let endpoint = |host: &Namespace| host.enter(|| Endpoint::open(HOST_INTERFACE, 1))?;
     let way = |side: Side| {
-        let space = Space::between(side.host(0), contender.host_of(side.other()));
+        let [source, destination] = [side.host(0), contender.host_of(side.other())];
+        let space = Space {
+            sources: Addresses::from(source, addresses),
+            destinations: Addresses::from(destination, addresses),
+            ..Space::between(source, destination)
+        };
         anyhow::Ok(Way { next_hop: gateway(side)?, space })
     };
     let [there, back] = [way(Side::A)?, way(Side::B)?];

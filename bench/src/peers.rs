@@ -13,9 +13,9 @@ use serde::Serialize;
 
 use crate::contender::{Contender, Tunnel};
 use crate::lab::{LOADED_INTERVAL, STREAMS, WAN, beside_tcp, over_narrow_wan, tcp};
-use crate::load::flows::Turns;
 use crate::load::pattern::Sizes;
 use crate::load::trial::Traffic;
+use crate::load::turns::Turns;
 use crate::machine::Machine;
 use crate::packets::{FLOWS, HEADROOM, PARTIAL_DROP, headroom, with_bench};
 use crate::plot::{Bar, Line, bars, lines};

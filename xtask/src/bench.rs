@@ -19,6 +19,8 @@ pub(crate) enum What {
     Peers,
     /// TCP through connectors and services, stunnel, HAProxy and kernel forwarding; the proxies are installed first.
     Layer4,
+    /// New flows a second of two gateways, of the kernel's connection tracking and of kernel forwarding without it.
+    Connections,
     /// What a packet and a new flow cost in Layer 3, over flows, prefixes and rules.
     Scale,
 }
@@ -36,6 +38,10 @@ pub(crate) fn bench(what: What, quick: bool) -> Result<()> {
         What::Layer4 => {
             rivals::install_proxies()?;
             laboratory("layer4", quick)
+        }
+        What::Connections => {
+            rivals::install_tracking()?;
+            laboratory("connections", quick)
         }
         What::Scale => {
             setup::setup()?;
