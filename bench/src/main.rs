@@ -7,13 +7,16 @@ mod lab;
 mod layer4;
 mod load;
 mod machine;
+mod memory;
 mod packets;
 mod peers;
 mod plot;
 mod report;
 mod rounds;
 mod search;
+mod soak;
 mod statistics;
+mod tunnels;
 mod wire;
 
 use std::path::Path;
@@ -73,6 +76,22 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Half of what two gateways bear, in both directions, for half an hour: loss, latency and memory over time. Exit
+    /// status 1 when memory grew or too much was lost.
+    Soak {
+        /// 30 s.
+        #[arg(long)]
+        quick: bool,
+        /// Minutes instead of half an hour.
+        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
+        time: Option<u64>,
+    },
+    /// One gateway with many tunnels: memory of an idle one, tunnels that come up a second, packets spread over peers.
+    Tunnels {
+        /// One short round instead of five, 100 more tunnels instead of 1,000.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Sets up what carries packets from h1 to h2, says how to reach it, and keeps it until the input ends: for
     /// profilers, and whatever else one wants to try.
     Hold {
@@ -91,6 +110,8 @@ fn main() -> Result<()> {
         What::Peers { quick } => peers::run(quick, Path::new(RESULTS)),
         What::Layer4 { quick } => layer4::run(quick, Path::new(RESULTS)),
         What::Connections { quick } => connections::run(quick, Path::new(RESULTS)),
+        What::Soak { quick, time } => soak::run(quick, time, Path::new(RESULTS)),
+        What::Tunnels { quick } => tunnels::run(quick, Path::new(RESULTS)),
         What::Hold { contender } => hold::run(contender),
         What::Wire(wire) => wire::run(&wire),
     }

@@ -21,28 +21,37 @@ pub(crate) enum What {
     Layer4,
     /// New flows a second of two gateways, of the kernel's connection tracking and of kernel forwarding without it.
     Connections,
+    /// Half of what two gateways bear for half an hour: loss, latency and memory over time.
+    Soak,
+    /// Memory of an idle tunnel, tunnels that come up a second, packets spread over many peers.
+    Tunnels,
     /// What a packet and a new flow cost in Layer 3, over flows, prefixes and rules.
     Scale,
 }
 
 /// Builds what is measured, then measures.
-pub(crate) fn bench(what: What, quick: bool) -> Result<()> {
+pub(crate) fn bench(what: What, quick: bool, minutes: Option<u64>) -> Result<()> {
+    if minutes.is_some() && !matches!(what, What::Soak) {
+        bail!("only soak takes --time");
+    }
     match what {
-        What::Lab => laboratory("lab", quick),
-        What::Packets => laboratory("packets", quick),
-        What::Latency => laboratory("latency", quick),
+        What::Lab => laboratory("lab", quick, None),
+        What::Packets => laboratory("packets", quick, None),
+        What::Latency => laboratory("latency", quick, None),
         What::Peers => {
             rivals::install_tunnels()?;
-            laboratory("peers", quick)
+            laboratory("peers", quick, None)
         }
         What::Layer4 => {
             rivals::install_proxies()?;
-            laboratory("layer4", quick)
+            laboratory("layer4", quick, None)
         }
         What::Connections => {
             rivals::install_tracking()?;
-            laboratory("connections", quick)
+            laboratory("connections", quick, None)
         }
+        What::Soak => laboratory("soak", quick, minutes),
+        What::Tunnels => laboratory("tunnels", quick, None),
         What::Scale => {
             setup::setup()?;
             scale::scale(quick)
@@ -50,12 +59,17 @@ pub(crate) fn bench(what: What, quick: bool) -> Result<()> {
     }
 }
 
-fn laboratory(what: &str, quick: bool) -> Result<()> {
+fn laboratory(what: &str, quick: bool, minutes: Option<u64>) -> Result<()> {
     if !is_root() {
         bail!("the laboratory loads XDP programs and makes network namespaces: run it as root");
     }
     setup::setup()?;
     say("Building (a few minutes the first time)");
     run(&mut release_programs())?;
-    run(program("gridway-bench")?.arg(what).args(quick.then_some("--quick")))
+    let mut bench = program("gridway-bench")?;
+    bench.arg(what).args(quick.then_some("--quick"));
+    if let Some(minutes) = minutes {
+        bench.args(["--time", &minutes.to_string()]);
+    }
+    run(&mut bench)
 }
