@@ -13,7 +13,7 @@ use crate::load::pattern::Sizes;
 use crate::load::trial::Traffic;
 use crate::load::turns::Turns;
 use crate::machine::Machine;
-use crate::packets::{HEADROOM, PARTIAL_DROP, bench_of, headroom};
+use crate::packets::{HEADROOM, PARTIAL_DROP, bench_of, headroom, one_way};
 use crate::plot::{Bar, bars};
 use crate::report::{self, figure, ratio};
 use crate::rounds::rounds;
@@ -70,7 +70,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     let extent = Extent::of(quick);
     let contenders = [Contender::Flows, Contender::Tracking, Contender::Kernel];
     let mut figures: Vec<Figures> = contenders.iter().map(|contender| Figures::none(*contender)).collect();
-    let generator_packets = headroom(&[SIZE], extent.trial)?[0].delivered;
+    let generator_packets = headroom(&[one_way(SIZE)], extent.trial)?[0].delivered;
     let lab = Lab::new().context("cannot build the laboratory")?;
     add_addresses(&lab)?;
     rounds(extent.rounds, contenders.len(), |number| {

@@ -10,6 +10,7 @@ mod machine;
 mod memory;
 mod packets;
 mod peers;
+mod percentiles;
 mod plot;
 mod report;
 mod rounds;
@@ -88,7 +89,7 @@ enum What {
     },
     /// One gateway with many tunnels: memory of an idle one, tunnels that come up a second, packets spread over peers.
     Tunnels {
-        /// One short round instead of five, 100 more tunnels instead of 1,000.
+        /// One short round instead of five.
         #[arg(long)]
         quick: bool,
     },

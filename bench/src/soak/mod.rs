@@ -85,7 +85,7 @@ struct Sample {
 /// Also when memory grew or too much was lost, once all is written.
 pub(crate) fn run(quick: bool, minutes: Option<u64>, results: &Path) -> Result<()> {
     let extent = Extent::of(quick, minutes);
-    let highest = headroom(&[Sizes::Imix], SEARCH)?[0].delivered;
+    let highest = headroom(&[TRAFFIC], SEARCH)?[0].delivered;
     let lab = Lab::new().context("cannot build the laboratory")?;
     let partial_drop = with_gateways(&lab, |bench, _| {
         let found = search(highest, PARTIAL_DROP, |rate| bench.trial(TRAFFIC, Some(rate), SEARCH))?;

@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::load::pattern::Sizes;
 use crate::machine::{Machine, raise_open_files};
 use crate::memory::{resident, sockets};
-use crate::packets::headroom;
+use crate::packets::{headroom, one_way};
 use crate::report;
 use clients::Clients;
 use spread::{Spread, table_of_peers};
@@ -31,6 +31,10 @@ use spread::{Spread, table_of_peers};
 const VNET: &str = "corp";
 /// Tunnels that are there before, so that what a gateway sets up for its first ones is not counted.
 const BEFORE: usize = 100;
+/// Tunnels whose memory is counted: so many that what the first ones left to be used again does not matter.
+const MORE: usize = 1000;
+/// All of them.
+const TUNNELS: usize = BEFORE + MORE;
 /// How long all tunnels may take to come up.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Until what the handshakes took has been given back, and some pings have been answered.
@@ -39,8 +43,6 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// How much is measured.
 struct Extent {
     rounds: usize,
-    /// Tunnels whose memory is counted.
-    more: usize,
     /// Peers that packets are spread over.
     peers: &'static [usize],
     trial: Duration,
@@ -50,14 +52,10 @@ impl Extent {
     fn of(quick: bool) -> Self {
         let seconds = Duration::from_secs;
         if quick {
-            Self { rounds: 1, more: 100, peers: &[1, 10, 100], trial: seconds(1) }
+            Self { rounds: 1, peers: &[1, 10, 100], trial: seconds(1) }
         } else {
-            Self { rounds: 5, more: 1000, peers: &[1, 10, 100, 1000], trial: seconds(2) }
+            Self { rounds: 5, peers: &[1, 10, 100, 1000], trial: seconds(2) }
         }
-    }
-
-    fn tunnels(&self) -> usize {
-        BEFORE + self.more
     }
 }
 
@@ -75,6 +73,8 @@ struct Results {
     resident_kib: Vec<f64>,
     /// KiB of one more idle tunnel in the gateway's sockets, a figure a round.
     socket_kib: Vec<f64>,
+    /// KiB of a tunnel of all, with what the gateway sets up for its first ones and keeps, in both.
+    with_first_kib: Vec<f64>,
     /// Tunnels that came up a second, a figure a round.
     handshakes: Vec<f64>,
     spread: Vec<Rates>,
@@ -94,22 +94,23 @@ const LIVENESS: [&str; 2] = ["1s", "3s"];
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     let extent = Extent::of(quick);
     raise_open_files()?;
-    let generator_packets = headroom(&[Sizes::Fixed(64)], extent.trial)?[0].delivered;
+    let generator_packets = headroom(&[one_way(Sizes::Fixed(64))], extent.trial)?[0].delivered;
     let lab = Lab::new().context("cannot build the laboratory")?;
     let pki = Pki::of(&lab)?;
-    let known = Arc::new(clients::credentials(&pki, extent.tunnels())?);
+    let known = Arc::new(clients::credentials(&pki, TUNNELS)?);
     let [ping_interval, dead_after] = LIVENESS;
     let mut measured = Results {
         machine: Machine::here(),
         rounds: extent.rounds,
         trial_seconds: extent.trial.as_secs_f64(),
         before: BEFORE,
-        more: extent.more,
+        more: MORE,
         ping_interval,
         dead_after,
         generator_packets,
         resident_kib: Vec::new(),
         socket_kib: Vec::new(),
+        with_first_kib: Vec::new(),
         handshakes: Vec::new(),
         spread: extent.peers.iter().map(|peers| Rates { peers: *peers, rates: Vec::new() }).collect(),
     };
@@ -133,23 +134,27 @@ impl Results {
         known: &Arc<Vec<Credentials>>,
         extent: &Extent,
     ) -> Result<()> {
-        let mut gateway = Gateway::launch(lab, Side::A, pki, configuration(extent.tunnels()))?;
+        let mut gateway = Gateway::launch(lab, Side::A, pki, configuration())?;
         let far = clients::Gateway { name: Side::A.node(), listen: Side::A.tunnel() };
         let mut clients = Clients::start(lab.gateway(Side::B), far, Arc::clone(known));
+        let none = memory(&gateway, 0)?;
         clients.reach(BEFORE, LIMIT)?;
         let before = memory(&gateway, BEFORE)?;
-        let time = clients.reach(extent.tunnels(), LIMIT)?;
-        let after = memory(&gateway, extent.tunnels())?;
-        let more = extent.more as f64;
-        let [resident, sockets] =
-            [0, 1].map(|part| (after[part] as f64 - before[part] as f64) / more / 1024.0);
-        let handshakes = more / time.as_secs_f64();
+        let time = clients.reach(TUNNELS, LIMIT)?;
+        let after = memory(&gateway, TUNNELS)?;
+        let kib = |from: [u64; 2], count: usize| {
+            [0, 1].map(|part| (after[part] as f64 - from[part] as f64) / count as f64 / 1024.0)
+        };
+        let [resident, sockets] = kib(before, MORE);
+        let with_first = kib(none, TUNNELS).iter().sum();
+        let handshakes = MORE as f64 / time.as_secs_f64();
         println!(
-            "  an idle tunnel {:.1} KiB, {sockets:.1} of it in sockets; {handshakes:.0} tunnels a second",
+            "  an idle tunnel {:.1} KiB, {sockets:.1} of it in sockets; of all {TUNNELS} {with_first:.1}; {handshakes:.0} tunnels a second",
             resident + sockets
         );
         self.resident_kib.push(resident);
         self.socket_kib.push(sockets);
+        self.with_first_kib.push(with_first);
         self.handshakes.push(handshakes);
         let mut spread = Spread::open(lab)?;
         for row in &mut self.spread {
@@ -162,13 +167,13 @@ impl Results {
     }
 }
 
-/// Gateway A with so many peers that dial it, and a route to each.
-fn configuration(tunnels: usize) -> NodeConfig {
+/// Gateway A with peers that dial it, and a route to each.
+fn configuration() -> NodeConfig {
     let [ping_interval, dead_after] = LIVENESS;
     let gateway = NodeConfig::gateway(Side::A).liveness(ping_interval, dead_after);
     let gateway = gateway.cpus(&[0]).log_level("info");
-    let gateway = (0..tunnels).fold(gateway, |gateway, n| gateway.peer(&clients::name(n), &[]));
-    gateway.with(&(table_of_peers(tunnels) + vnets::ALLOW_ALL))
+    let gateway = (0..TUNNELS).fold(gateway, |gateway, n| gateway.peer(&clients::name(n), &[]));
+    gateway.with(&(table_of_peers(TUNNELS) + vnets::ALLOW_ALL))
 }
 
 /// Bytes of the gateway and of its sockets, once it says that so many peers are up and has settled.

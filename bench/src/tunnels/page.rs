@@ -23,9 +23,11 @@ impl Results {
         let (least, most) = spread(&kib);
         let mut tables = format!(
             "| | |\n|---|---|\n| memory of an idle tunnel, KiB (goal: at most {GOAL_KIB:.0}) | {:.1} ({least:.1} to {most:.1}), {:.1} of it in sockets |\n\
+             | of each of all, with what the first ones leave behind, KiB | {:.1} |\n\
              | tunnels that come up a second | {} |\n\n| peers | 64 B, packets/s, 0.5 % lost | of one peer's |\n|---|---|---|\n",
             median(&kib),
             median(&self.socket_kib),
+            median(&self.with_first_kib),
             figure(&self.handshakes)
         );
         for row in &self.spread {
