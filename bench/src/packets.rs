@@ -278,7 +278,7 @@ pub(crate) fn headroom(traffics: &[Traffic], time: Duration) -> Result<Vec<Headr
         if trial.delivered < 1.0 {
             bail!("nothing comes through a cable: {trial:?}");
         }
-        println!("generator to sink, {size} bytes: {:.0} packets a second", trial.delivered);
+        println!("generator to sink, {size}: {:.0} packets a second", trial.delivered);
         Ok(Headroom { size, offered: trial.offered, delivered: trial.delivered })
     };
     traffics.iter().map(measure).collect()

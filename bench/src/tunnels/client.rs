@@ -19,16 +19,25 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// MTU that a peer says its data NIC has.
 const DATA_MTU: u16 = 1500;
 
+/// Bytes read at once.
+const READ: usize = 64 << 10;
+
 /// What clients share, since each needs it only for a moment.
 pub(super) struct Scratch {
-    pub(super) read: Box<[u8]>,
-    pub(super) record: RecordBuffer,
+    read: Box<[u8]>,
+    record: RecordBuffer,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        Self { read: vec![0; READ].into_boxed_slice(), record: RecordBuffer::new() }
+    }
 }
 
 /// One end of a tunnel.
-pub(super) struct Client {
+pub(super) struct Client<S = TcpStream> {
     name: String,
-    stream: TcpStream,
+    stream: S,
     stage: Stage,
     /// The beginning of a record.
     input: Vec<u8>,
@@ -44,10 +53,17 @@ enum Stage {
 impl Client {
     /// Dials `gateway`, whose listener is at `to`, from the network namespace of this thread.
     pub(super) fn dial(name: &str, credentials: &Credentials, gateway: &str, to: SocketAddr) -> Result<Self> {
-        let dns_name = format!("{gateway}.{}", NodeConfig::DOMAIN);
         let stream = TcpStream::connect_timeout(&to, CONNECT).with_context(|| format!("{name} to {to}"))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
+        Self::over(stream, name, credentials, gateway)
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Dials `gateway` over a connection that does not block.
+    fn over(stream: S, name: &str, credentials: &Credentials, gateway: &str) -> Result<Self> {
+        let dns_name = format!("{gateway}.{}", NodeConfig::DOMAIN);
         let mut handshake = Box::new(Handshake::dial(credentials, &dns_name)?);
         handshake.handle_input(&[])?;
         let output = std::mem::take(handshake.output());
@@ -61,7 +77,7 @@ impl Client {
         &self.name
     }
 
-    pub(super) fn stream(&self) -> &TcpStream {
+    pub(super) fn stream(&self) -> &S {
         &self.stream
     }
 
@@ -164,5 +180,93 @@ fn options(name: &str) -> SessionOptions {
         data_mtu: DATA_MTU,
         ping_interval: CONNECT,
         dead_after: CONNECT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::time::SystemTime;
+
+    use gridway_pki::{Authority, Validity};
+    use gridway_tunnel::{Established, Source};
+
+    use super::super::clients::credentials_of;
+    use super::*;
+
+    const NOW: Nanos = Nanos(1_000);
+    /// More turns than either end needs.
+    const TURNS: usize = 20;
+
+    fn available(mut stream: &UnixStream) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // It ends with the error that nothing more is there.
+        let _ = stream.read_to_end(&mut bytes);
+        bytes
+    }
+
+    /// A client and the gateway's end of its tunnel, after the handshake.
+    fn tunnel() -> (Client<UnixStream>, UnixStream, Box<Established>, Scratch) {
+        let authority = Authority::generate("laboratory", Validity::days(SystemTime::now(), 1)).unwrap();
+        let [ours, theirs] = ["peer-7", "gw-a"].map(|node| credentials_of(&authority, node).unwrap());
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        far.set_nonblocking(true).unwrap();
+        let mut client = Client::over(near, "peer-7", &ours, "gw-a").unwrap();
+        let (mut handshake, mut scratch) = (Handshake::accept(&theirs).unwrap(), Scratch::new());
+        for _ in 0..TURNS {
+            let progress = handshake.handle_input(&available(&far)).unwrap();
+            (&far).write_all(&std::mem::take(handshake.output())).unwrap();
+            if let Progress::Done(established) = progress {
+                return (client, far, established, scratch);
+            }
+            assert_eq!(client.turn(&mut scratch, NOW).unwrap(), 0);
+        }
+        panic!("the handshake does not end");
+    }
+
+    /// What the gateway's end hears, once it is given what has come.
+    fn hear(session: &mut Session, records: &mut RecordLayer, mut input: Vec<u8>) -> Vec<Event> {
+        let mut rest = &mut input[..];
+        while let Some(len) = record_len(rest).unwrap() {
+            let (whole, behind) = rest.split_at_mut(len);
+            let Opened::Frames(len) = records.open(whole).unwrap() else { panic!("not frames") };
+            session.handle_record(&whole[HEADER_LEN..HEADER_LEN + len], NOW).unwrap();
+            rest = behind;
+        }
+        std::iter::from_fn(|| session.poll_event()).collect()
+    }
+
+    #[test]
+    fn says_hello_counts_packets_and_answers_pings() {
+        let (mut client, far, established, mut scratch) = tunnel();
+        let Established { mut records, identity, leftover } = *established;
+        assert_eq!(identity.unwrap().node_in(NodeConfig::DOMAIN), Some("peer-7"));
+        let options = SessionOptions { dialled: false, ..options("gw-a") };
+        let mut session = Session::new(options, Vec::new(), NOW);
+        client.turn(&mut scratch, NOW).unwrap();
+        let events = hear(&mut session, &mut records, [leftover, available(&far)].concat());
+        assert!(matches!(&events[0], Event::Hello(hello) if hello.node == "peer-7"), "{events:?}");
+        assert!(!client.is_up());
+
+        let mut record = RecordBuffer::new();
+        session.write_owed(&mut record, NOW);
+        for _ in 0..3 {
+            record.push_packet(VnetId(0), &[0x45; 46], Source::Local).unwrap();
+        }
+        record.push_frames(|writer| writer.ping(NOW.0)).unwrap();
+        records.seal(&mut record).unwrap();
+        // A record may come in pieces.
+        let (first, rest) = record.sealed().split_at(7);
+        (&far).write_all(first).unwrap();
+        assert_eq!(client.turn(&mut scratch, NOW).unwrap(), 0);
+        (&far).write_all(rest).unwrap();
+        assert_eq!(client.turn(&mut scratch, NOW).unwrap(), 3);
+        assert!(client.is_up());
+        let events = hear(&mut session, &mut records, available(&far));
+        assert_eq!(events, [Event::RoundTrip(Duration::ZERO)]);
+
+        drop(far);
+        assert!(client.turn(&mut scratch, NOW).is_err());
     }
 }

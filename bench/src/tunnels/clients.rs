@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use gridway_config::{Domain, NodeName};
 use gridway_lab::gateway::Pki;
 use gridway_lab::{Namespace, NodeConfig};
-use gridway_pki::CertificateRequest;
+use gridway_pki::{Authority, CertificateRequest};
+use gridway_tunnel::Credentials;
 use gridway_tunnel::credentials::PemFiles;
-use gridway_tunnel::{Credentials, RecordBuffer};
 use gridway_wire::time::Nanos;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -23,8 +23,6 @@ use super::client::{Client, Scratch};
 const AT_ONCE: usize = 8;
 /// How often the thread looks whether it is to dial or to end.
 const LOOK_MS: u8 = 5;
-/// Bytes read at once.
-const READ: usize = 64 << 10;
 
 /// Where peers dial.
 #[derive(Clone)]
@@ -56,20 +54,21 @@ pub(super) fn name(n: usize) -> String {
 /// Keys and certificates of so many peers, in memory.
 pub(super) fn credentials(pki: &Pki, count: usize) -> Result<Vec<Credentials>> {
     let store = pki.store()?;
-    let authority = store.authority();
-    let domain = Domain::new(NodeConfig::DOMAIN).map_err(|error| anyhow!("{error}"))?;
-    let issue = |n| {
-        let node = NodeName::new(&name(n)).map_err(|error| anyhow!("{error}"))?;
-        let issued = authority.issue(&CertificateRequest::node(&node, &domain, SystemTime::now()))?;
-        let files = PemFiles {
-            ca: authority.certificate_pem().as_bytes(),
-            certificate: issued.certificate_pem.as_bytes(),
-            private_key: issued.key_pem.as_bytes(),
-            crl: None,
-        };
-        Ok(Credentials::from_pem(&files, &format!("{node}.{}", NodeConfig::DOMAIN))?)
+    (0..count).map(|n| credentials_of(store.authority(), &name(n))).collect()
+}
+
+/// Key and certificate of a node, in memory.
+pub(super) fn credentials_of(authority: &Authority, node: &str) -> Result<Credentials> {
+    let domain = Domain::new(NodeConfig::DOMAIN)?;
+    let node = NodeName::new(node)?;
+    let issued = authority.issue(&CertificateRequest::node(&node, &domain, SystemTime::now()))?;
+    let files = PemFiles {
+        ca: authority.certificate_pem().as_bytes(),
+        certificate: issued.certificate_pem.as_bytes(),
+        private_key: issued.key_pem.as_bytes(),
+        crl: None,
     };
-    (0..count).map(issue).collect()
+    Ok(Credentials::from_pem(&files, &node.san(&domain))?)
 }
 
 impl Clients {
@@ -131,7 +130,7 @@ impl Drop for Clients {
 /// Dials while there are fewer than wanted, and answers, until told to stop.
 fn serve(shared: &Shared, gateway: &Gateway, known: &[Credentials]) -> Result<()> {
     let start = Instant::now();
-    let mut scratch = Scratch { read: vec![0; READ].into_boxed_slice(), record: RecordBuffer::new() };
+    let mut scratch = Scratch::new();
     let mut clients: Vec<Client> = Vec::new();
     while !shared.stop.load(Ordering::Acquire) {
         let wanted = shared.wanted.load(Ordering::Acquire).min(known.len());

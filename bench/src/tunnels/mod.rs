@@ -35,6 +35,8 @@ const BEFORE: usize = 100;
 const MORE: usize = 1000;
 /// All of them.
 const TUNNELS: usize = BEFORE + MORE;
+/// Peers that packets are spread over.
+const PEERS: [usize; 4] = [1, 10, 100, 1000];
 /// How long all tunnels may take to come up.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Until what the handshakes took has been given back, and some pings have been answered.
@@ -43,19 +45,13 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// How much is measured.
 struct Extent {
     rounds: usize,
-    /// Peers that packets are spread over.
-    peers: &'static [usize],
     trial: Duration,
 }
 
 impl Extent {
     fn of(quick: bool) -> Self {
         let seconds = Duration::from_secs;
-        if quick {
-            Self { rounds: 1, peers: &[1, 10, 100], trial: seconds(1) }
-        } else {
-            Self { rounds: 5, peers: &[1, 10, 100, 1000], trial: seconds(2) }
-        }
+        if quick { Self { rounds: 1, trial: seconds(1) } } else { Self { rounds: 5, trial: seconds(2) } }
     }
 }
 
@@ -77,7 +73,7 @@ struct Results {
     with_first_kib: Vec<f64>,
     /// Tunnels that came up a second, a figure a round.
     handshakes: Vec<f64>,
-    spread: Vec<Rates>,
+    spread: [Rates; PEERS.len()],
 }
 
 /// Packets of 64 bytes a second that so many peers together receive, at most 0.5 % lost; a figure a round.
@@ -112,7 +108,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
         socket_kib: Vec::new(),
         with_first_kib: Vec::new(),
         handshakes: Vec::new(),
-        spread: extent.peers.iter().map(|peers| Rates { peers: *peers, rates: Vec::new() }).collect(),
+        spread: PEERS.map(|peers| Rates { peers, rates: Vec::new() }),
     };
     for round in 1..=extent.rounds {
         println!("round {round} of {}", extent.rounds);
