@@ -1,7 +1,7 @@
 //! A peer's end of one tunnel: as much of a node as completes the handshake, says hello, answers pings and counts packets.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +13,7 @@ use gridway_tunnel::{
 };
 use gridway_wire::frame::{ConnectionKind, VnetId};
 use gridway_wire::time::Nanos;
+use mio::net::TcpStream;
 
 /// How long a TCP connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -53,10 +54,11 @@ enum Stage {
 impl Client {
     /// Dials `gateway`, whose listener is at `to`, from the network namespace of this thread.
     pub(super) fn dial(name: &str, credentials: &Credentials, gateway: &str, to: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&to, CONNECT).with_context(|| format!("{name} to {to}"))?;
+        let stream =
+            std::net::TcpStream::connect_timeout(&to, CONNECT).with_context(|| format!("{name} to {to}"))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Self::over(stream, name, credentials, gateway)
+        Self::over(TcpStream::from_std(stream), name, credentials, gateway)
     }
 }
 
@@ -77,13 +79,8 @@ impl<S: Read + Write> Client<S> {
         &self.name
     }
 
-    pub(super) fn stream(&self) -> &S {
-        &self.stream
-    }
-
-    /// Whether something waits for room in the socket.
-    pub(super) fn wants_to_send(&self) -> bool {
-        !self.output.is_empty()
+    pub(super) fn stream(&mut self) -> &mut S {
+        &mut self.stream
     }
 
     /// Whether the gateway's hello has come.
@@ -91,18 +88,13 @@ impl<S: Read + Write> Client<S> {
         matches!(&self.stage, Stage::Session(session) if session.1.is_up())
     }
 
-    /// Takes in what has come and answers; how many packets were in it.
+    /// Takes in all that has come and answers; how many packets were in it.
     pub(super) fn turn(&mut self, scratch: &mut Scratch, now: Nanos) -> Result<u64> {
         let mut packets = 0;
         loop {
             match self.stream.read(&mut scratch.read) {
                 Ok(0) => bail!("the gateway closed the connection"),
-                Ok(len) => {
-                    packets += self.take(&scratch.read[..len], &mut scratch.record, now)?;
-                    if len < scratch.read.len() {
-                        break;
-                    }
-                }
+                Ok(len) => packets += self.take(&scratch.read[..len], &mut scratch.record, now)?,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),

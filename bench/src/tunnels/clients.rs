@@ -1,7 +1,7 @@
 //! Many peers' ends of tunnels, in one thread.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -15,14 +15,16 @@ use gridway_pki::{Authority, CertificateRequest};
 use gridway_tunnel::Credentials;
 use gridway_tunnel::credentials::PemFiles;
 use gridway_wire::time::Nanos;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use mio::{Events, Interest, Poll, Token};
 
 use super::client::{Client, Scratch};
 
 /// Handshakes under way at once: a gateway accepts 16 from one network.
 const AT_ONCE: usize = 8;
 /// How often the thread looks whether it is to dial or to end.
-const LOOK_MS: u8 = 5;
+const LOOK: Duration = Duration::from_millis(5);
+/// Tunnels heard of at once.
+const EVENTS: usize = 1024;
 
 /// Where peers dial.
 #[derive(Clone)]
@@ -131,40 +133,32 @@ impl Drop for Clients {
 fn serve(shared: &Shared, gateway: &Gateway, known: &[Credentials]) -> Result<()> {
     let start = Instant::now();
     let mut scratch = Scratch::new();
+    let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(EVENTS));
     let mut clients: Vec<Client> = Vec::new();
     while !shared.stop.load(Ordering::Acquire) {
         let wanted = shared.wanted.load(Ordering::Acquire).min(known.len());
         let mut under_way = clients.iter().filter(|client| !client.is_up()).count();
         while clients.len() < wanted && under_way < AT_ONCE {
             let n = clients.len();
-            clients.push(Client::dial(&name(n), &known[n], gateway.name, gateway.listen)?);
+            let mut client = Client::dial(&name(n), &known[n], gateway.name, gateway.listen)?;
+            poll.registry().register(client.stream(), Token(n), Interest::READABLE | Interest::WRITABLE)?;
+            clients.push(client);
             under_way += 1;
         }
-        let ready = ready(&clients)?;
+        match poll.poll(&mut events, Some(LOOK)) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                return Err(error).context("cannot wait for tunnels");
+            }
+            _ => {}
+        }
         let now = Nanos::from(start.elapsed());
         let mut packets = 0;
-        for n in ready {
-            let client = &mut clients[n];
+        for event in &events {
+            let client = &mut clients[event.token().0];
             packets += client.turn(&mut scratch, now).with_context(|| client.name().to_owned())?;
         }
         shared.packets.fetch_add(packets, Ordering::AcqRel);
         shared.up.store(clients.iter().filter(|client| client.is_up()).count(), Ordering::Release);
     }
     Ok(())
-}
-
-/// Those with something to read, or with room for what they have to send.
-fn ready(clients: &[Client]) -> Result<Vec<usize>> {
-    let flags = |client: &Client| match client.wants_to_send() {
-        true => PollFlags::POLLIN | PollFlags::POLLOUT,
-        false => PollFlags::POLLIN,
-    };
-    let mut polled: Vec<_> =
-        clients.iter().map(|client| PollFd::new(client.stream().as_fd(), flags(client))).collect();
-    match poll(&mut polled, PollTimeout::from(LOOK_MS)) {
-        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-        Err(error) => return Err(error).context("cannot wait for tunnels"),
-    }
-    let ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
-    Ok(polled.iter().enumerate().filter(|(_, fd)| ready(fd)).map(|(n, _)| n).collect())
 }
