@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use anyhow::{Context, Result};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 /// Conditions of a measurement.
@@ -37,6 +39,12 @@ impl std::fmt::Display for Machine {
         let Self { cpu, cpus, kernel, commit, .. } = self;
         write!(f, "{cpu}, {cpus} CPUs, Linux {kernel}, commit {commit}")
     }
+}
+
+/// As many open files as the machine allows, for this process and all that it starts.
+pub(crate) fn raise_open_files() -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot raise the limit of open files")
 }
 
 /// What a program prints; nothing of one that fails.

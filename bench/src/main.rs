@@ -1,6 +1,7 @@
 //! `gridway-bench`: measures Gridway, always beside something else in the same run.
 
 mod callgrind;
+mod connections;
 mod contender;
 mod cost;
 mod hold;
@@ -8,15 +9,19 @@ mod lab;
 mod layer4;
 mod load;
 mod machine;
+mod memory;
 mod micro;
 mod packets;
 mod peers;
+mod percentiles;
 mod plot;
 mod report;
 mod rounds;
 mod scale;
 mod search;
+mod soak;
 mod statistics;
+mod tunnels;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -85,6 +90,29 @@ enum What {
         #[arg(required = true)]
         programs: Vec<PathBuf>,
     },
+    /// New flows a second through two gateways, beside connection tracking and masquerade of the kernel, and kernel
+    /// forwarding without either.
+    Connections {
+        /// Two short rounds instead of five.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Half of what two gateways bear, in both directions, for half an hour: loss, latency and memory over time. Exit
+    /// status 1 when memory grew or too much was lost.
+    Soak {
+        /// 30 s.
+        #[arg(long)]
+        quick: bool,
+        /// Minutes instead of half an hour.
+        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
+        time: Option<u64>,
+    },
+    /// One gateway with many tunnels: memory of an idle one, tunnels that come up a second, packets spread over peers.
+    Tunnels {
+        /// One short round instead of five.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Sets up what carries packets from h1 to h2, says how to reach it, and keeps it until the input ends: for
     /// profilers, and whatever else one wants to try.
     Hold {
@@ -104,6 +132,9 @@ fn main() -> Result<()> {
         What::Layer4 { quick } => layer4::run(quick, Path::new(RESULTS)),
         What::Scale { quick } => scale::run(quick, Path::new(RESULTS)),
         What::Micro { quick, programs } => micro::run(quick, &programs, Path::new(RESULTS)),
+        What::Connections { quick } => connections::run(quick, Path::new(RESULTS)),
+        What::Soak { quick, time } => soak::run(quick, time, Path::new(RESULTS)),
+        What::Tunnels { quick } => tunnels::run(quick, Path::new(RESULTS)),
         What::Hold { contender } => hold::run(contender),
         What::Wire(wire) => wire::run(&wire),
     }

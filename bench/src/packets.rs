@@ -14,10 +14,12 @@ use serde::Serialize;
 
 use crate::contender::Contender;
 use crate::load::endpoint::Endpoint;
-use crate::load::flows::{Space, Turns};
+use crate::load::flows::{Addresses, Space};
 use crate::load::pattern::Sizes;
 use crate::load::trial::{Bench, Traffic, Trial, Way};
+use crate::load::turns::Turns;
 use crate::machine::Machine;
+use crate::percentiles::{self, Latencies};
 use crate::report;
 use crate::search::{Found, search};
 use crate::statistics::median;
@@ -33,7 +35,8 @@ const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
 
 /// How much is measured.
 struct Extent {
-    sizes: Vec<Sizes>,
+    /// What is sent, in turn.
+    traffics: Vec<Traffic>,
     rounds: usize,
     trial: Duration,
     latency: Duration,
@@ -42,18 +45,30 @@ struct Extent {
 impl Extent {
     fn of(quick: bool) -> Self {
         let seconds = Duration::from_secs_f64;
+        // Both directions where what is smallest and what is usual is sent.
+        let both = [Sizes::Fixed(64), Sizes::Imix].map(|sizes| Traffic { both: true, ..one_way(sizes) });
         if quick {
-            let sizes = vec![Sizes::Fixed(64), Sizes::Imix];
-            return Self { sizes, rounds: 3, trial: seconds(1.0), latency: seconds(2.0) };
+            let traffics = [Sizes::Fixed(64), Sizes::Imix].map(one_way).into_iter().chain(both).collect();
+            return Self { traffics, rounds: 2, trial: seconds(1.0), latency: seconds(2.0) };
         }
         let sizes = [64, 128, 256, 512, 1024, 1280, 1518].map(Sizes::Fixed);
         Self {
-            sizes: sizes.into_iter().chain([Sizes::Imix]).collect(),
+            traffics: sizes.into_iter().chain([Sizes::Imix]).map(one_way).chain(both).collect(),
             rounds: 5,
             trial: seconds(2.0),
             latency: seconds(10.0),
         }
     }
+}
+
+/// Packets of so many flows from h1 to h2.
+pub(crate) fn one_way(sizes: Sizes) -> Traffic {
+    Traffic { sizes, turns: Turns::Of(FLOWS), both: false }
+}
+
+/// Size and, where both ends send, the word `both`: what tells a traffic from others here.
+fn label(traffic: Traffic) -> String {
+    format!("{}{}", traffic.sizes, if traffic.both { "-both" } else { "" })
 }
 
 #[derive(Debug, Serialize)]
@@ -69,6 +84,7 @@ struct Results {
 /// What the generator sends and the sink takes with nothing but a cable between them.
 #[derive(Debug, Serialize)]
 pub(crate) struct Headroom {
+    /// Size, with `-both` where both ends send: half of the packets each.
     size: String,
     offered: f64,
     pub(crate) delivered: f64,
@@ -106,13 +122,12 @@ struct Latency {
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     let extent = Extent::of(quick);
-    let headroom = headroom(&extent.sizes, extent.trial)?;
+    let headroom = headroom(&extent.traffics, extent.trial)?;
     let lab = Lab::new().context("cannot build the laboratory")?;
     let contenders = [Contender::Kernel, Contender::Gridway];
     let (mut rates, mut latencies, mut interfaces) = (Vec::new(), Vec::new(), String::new());
-    println!("{:<30} {:>6} {:>12} {:>12} {:>7}", "", "bytes", "0 % lost", "0.5 % lost", "ratio");
-    for (index, sizes) in extent.sizes.iter().enumerate() {
-        let traffic = Traffic { sizes: *sizes, turns: Turns::Of(FLOWS), both: false };
+    println!("{:<30} {:>9} {:>12} {:>12} {:>7}", "", "bytes", "0 % lost", "0.5 % lost", "ratio");
+    for (index, traffic) in extent.traffics.iter().copied().enumerate() {
         let highest = headroom[index].delivered;
         let mut rounds: Vec<Vec<[Found; 2]>> = contenders.iter().map(|_| Vec::new()).collect();
         for _ in 0..extent.rounds {
@@ -140,7 +155,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
             for (load, rate) in loads(row.partial_drop) {
                 let (trial, _) =
                     with_bench(&lab, *contender, |bench| bench.trial(traffic, Some(rate), extent.latency))?;
-                latencies.push(Latency { contender: contender.name(), size: sizes.to_string(), load, trial });
+                latencies.push(Latency { contender: contender.name(), size: label(traffic), load, trial });
             }
             rates.push(row);
         }
@@ -154,10 +169,27 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
             format!("{name}-{}-{}-{:.0}.hgrm", report::slug(row.contender), row.size, row.load * 100.0);
         report::write_percentiles(&results.join(file), &row.trial.latency)?;
     }
+    draw(results, name, &extent.traffics, &latencies)?;
     let trial_seconds = extent.trial.as_secs_f64();
     let measured =
         Results { machine: Machine::here(), interfaces, trial_seconds, headroom, rates, latencies };
     report::write_json(&results.join(format!("{name}.json")), &measured)
+}
+
+/// A plot of latency percentiles for each traffic, a line for each contender and load.
+fn draw(results: &Path, name: &str, traffics: &[Traffic], latencies: &[Latency]) -> Result<()> {
+    for size in traffics.iter().copied().map(label) {
+        let line = |row: &'_ Latency| {
+            let load = if row.load > 0.0 { format!("{:.0} %", row.load * 100.0) } else { "idle".to_owned() };
+            format!("{}, {load}", row.contender)
+        };
+        let rows = latencies.iter().filter(|row| row.size == size);
+        let lines: Vec<_> =
+            rows.map(|row| Latencies { name: line(row), histogram: &row.trial.latency }).collect();
+        let title = format!("Latency, frames {size}, at shares of the rate at which 0.5 % are lost");
+        percentiles::draw(&results.join(format!("{name}-{size}.svg")), &title, &lines)?;
+    }
+    Ok(())
 }
 
 fn loads(partial_drop: f64) -> impl Iterator<Item = (f64, f64)> {
@@ -179,7 +211,7 @@ fn rates_of(contender: Contender, traffic: Traffic, rounds: &[[Found; 2]], first
     let best = rounds.iter().filter_map(|[_, partial]| partial.best.as_ref());
     Rates {
         contender: contender.name(),
-        size: traffic.sizes.to_string(),
+        size: label(traffic),
         flows: FLOWS,
         no_drop: median(&no_drops),
         partial_drop: median(&partial_drops),
@@ -199,7 +231,7 @@ pub(crate) fn with_bench<R>(
     measure: impl FnOnce(&mut Bench) -> Result<R>,
 ) -> Result<(R, String)> {
     let running = contender.start(lab)?;
-    let mut bench = bench_of(lab, contender)?;
+    let mut bench = bench_of(lab, contender, 1)?;
     // Flows and neighbours are known before anything counts.
     let known = Traffic { sizes: Sizes::Fixed(64), turns: Turns::Of(FLOWS), both: true };
     let known = bench.trial(known, Some(2_000.0), Duration::from_millis(500));
@@ -210,12 +242,17 @@ pub(crate) fn with_bench<R>(
     Ok((measured?, modes))
 }
 
-/// Generator and sink on h1 and h2, around a contender at work.
-pub(crate) fn bench_of(lab: &Lab, contender: Contender) -> Result<Bench> {
+/// Generator and sink on h1 and h2, around a contender at work; with so many addresses each, from the hosts' own on.
+pub(crate) fn bench_of(lab: &Lab, contender: Contender, addresses: u32) -> Result<Bench> {
     let gateway = |side| anyhow::Ok(MacAddr(RawSender::open(lab.gateway(side), DATA_INTERFACE)?.mac()));
     let endpoint = |host: &Namespace| host.enter(|| Endpoint::open(HOST_INTERFACE, 1))?;
     let way = |side: Side| {
-        let space = Space::between(side.host(0), contender.host_of(side.other()));
+        let [source, destination] = [side.host(0), contender.host_of(side.other())];
+        let space = Space {
+            sources: Addresses::from(source, addresses),
+            destinations: Addresses::from(destination, addresses),
+            ..Space::between(source, destination)
+        };
         anyhow::Ok(Way { next_hop: gateway(side)?, space })
     };
     let [there, back] = [way(Side::A)?, way(Side::B)?];
@@ -223,23 +260,26 @@ pub(crate) fn bench_of(lab: &Lab, contender: Contender) -> Result<Bench> {
 }
 
 /// Measures generator and sink with nothing but a cable between them.
-pub(crate) fn headroom(sizes: &[Sizes], time: Duration) -> Result<Vec<Headroom>> {
+pub(crate) fn headroom(traffics: &[Traffic], time: Duration) -> Result<Vec<Headroom>> {
     let lab = Lab::new().context("cannot build the laboratory")?;
     let end = |namespace| End { namespace, interface: "cable" };
     connect(end(lab.h1()), end(lab.h2()), LinkSpec::default())?;
     let endpoint = |host: &Namespace| host.enter(|| Endpoint::open("cable", 1))?;
     let (from, to) = (endpoint(lab.h1())?, endpoint(lab.h2())?);
-    let space = Space::between(Side::A.host(0), Side::B.host(0));
-    let there = Way { next_hop: to.mac(), space };
-    let mut bench = Bench::new(from, to, there, None);
-    let measure = |sizes: &Sizes| {
-        let traffic = Traffic { sizes: *sizes, turns: Turns::Of(FLOWS), both: false };
-        let trial = bench.trial(traffic, None, time)?;
+    let way = |side: Side, next_hop| {
+        let space = Space::between(side.host(0), side.other().host(0));
+        Way { next_hop, space }
+    };
+    let (there, back) = (way(Side::A, to.mac()), way(Side::B, from.mac()));
+    let mut bench = Bench::new(from, to, there, Some(back));
+    let measure = |traffic: &Traffic| {
+        let size = label(*traffic);
+        let trial = bench.trial(*traffic, None, time)?;
         if trial.delivered < 1.0 {
             bail!("nothing comes through a cable: {trial:?}");
         }
-        println!("generator to sink, {sizes} bytes: {:.0} packets a second", trial.delivered);
-        Ok(Headroom { size: sizes.to_string(), offered: trial.offered, delivered: trial.delivered })
+        println!("generator to sink, {size}: {:.0} packets a second", trial.delivered);
+        Ok(Headroom { size, offered: trial.offered, delivered: trial.delivered })
     };
-    sizes.iter().map(measure).collect()
+    traffics.iter().map(measure).collect()
 }

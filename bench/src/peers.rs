@@ -13,11 +13,9 @@ use serde::Serialize;
 
 use crate::contender::{Contender, Tunnel};
 use crate::lab::{LOADED_INTERVAL, STREAMS, WAN, beside_tcp, over_narrow_wan, tcp};
-use crate::load::flows::Turns;
 use crate::load::pattern::Sizes;
-use crate::load::trial::Traffic;
 use crate::machine::Machine;
-use crate::packets::{FLOWS, HEADROOM, PARTIAL_DROP, headroom, with_bench};
+use crate::packets::{HEADROOM, PARTIAL_DROP, headroom, one_way, with_bench};
 use crate::plot::{Axis, Bar, Line, bars, lines};
 use crate::report::{self, figure, ratio};
 use crate::rounds::rounds;
@@ -115,7 +113,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
         .chain(Tunnel::ALL.map(Contender::Tunnel))
         .collect();
     let mut figures: Vec<Figures> = contenders.iter().map(|contender| Figures::none(*contender)).collect();
-    let generator_packets = headroom(&[Sizes::Fixed(64)], extent.trial)?[0].delivered;
+    let generator_packets = headroom(&[one_way(Sizes::Fixed(64))], extent.trial)?[0].delivered;
     let lab = Lab::new().context("cannot build the laboratory")?;
     rounds(extent.rounds, contenders.len(), |number| {
         figures[number].measure(contenders[number], &lab, &extent, generator_packets)
@@ -159,7 +157,7 @@ impl Figures {
         // While it runs, the WAN becomes narrow.
         let loaded = over_narrow_wan(lab, || loaded(contender, lab, extent.loaded, 1))?;
         running.stop()?;
-        let traffic = Traffic { sizes: Sizes::Fixed(64), turns: Turns::Of(FLOWS), both: false };
+        let traffic = one_way(Sizes::Fixed(64));
         let (found, _) = with_bench(lab, contender, |bench| {
             search(highest, PARTIAL_DROP, |rate| bench.trial(traffic, Some(rate), extent.trial))
         })?;

@@ -14,7 +14,7 @@ const WIDTH: u32 = 900;
 const MARGIN: u32 = 20;
 const BAR_HEIGHT: u32 = 34;
 /// Of lines, in their order; the first is Gridway's.
-const COLOURS: [RGBColor; 8] = [
+pub(crate) const COLOURS: [RGBColor; 8] = [
     RGBColor(0xd6, 0x27, 0x28),
     RGBColor(0x1f, 0x77, 0xb4),
     RGBColor(0x2c, 0xa0, 0x2c),

@@ -12,7 +12,7 @@ use crate::statistics::{median, spread};
 
 /// A line of the table of rates.
 pub(crate) fn show_rates(contender: &str, size: &str, [no_drop, partial_drop]: [f64; 2], ratio: f64) {
-    println!("{contender:<30} {size:>6} {no_drop:>12.0} {partial_drop:>12.0} {ratio:>7.2}");
+    println!("{contender:<30} {size:>9} {no_drop:>12.0} {partial_drop:>12.0} {ratio:>7.2}");
 }
 
 /// Heads the lines of [`show_trial`].
@@ -46,12 +46,12 @@ fn show_direction(trial: &Trial) {
 /// The table of latencies: contender, size, load, trial.
 pub(crate) fn show_latencies<'a>(rows: impl Iterator<Item = (&'a str, &'a str, f64, &'a Trial)>) {
     println!(
-        "\n{:<30} {:>6} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "\n{:<30} {:>9} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "latency, us", "bytes", "load", "50 %", "90 %", "99 %", "99.9 %", "most"
     );
     for (contender, size, load, trial) in rows {
         let quantiles = trial.latency_us.map(|us| format!("{us:>9.0}")).join(" ");
-        println!("{contender:<30} {size:>6} {load:>5.1} {quantiles}");
+        println!("{contender:<30} {size:>9} {load:>5.1} {quantiles}");
     }
 }
 

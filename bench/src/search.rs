@@ -9,11 +9,29 @@ const PRECISION: f64 = 0.02;
 /// Of what is asked for, what a generator must have sent for a trial to count.
 const KEPT_UP: f64 = 0.98;
 
+/// What a search looks at in a trial.
+pub(crate) trait Outcome {
+    /// Packets a second that were sent.
+    fn offered(&self) -> f64;
+    /// Share that was lost, 0 to 1.
+    fn loss(&self) -> f64;
+}
+
+impl Outcome for Trial {
+    fn offered(&self) -> f64 {
+        self.offered
+    }
+
+    fn loss(&self) -> f64 {
+        self.loss
+    }
+}
+
 /// What a search found.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct Found<T = Trial> {
     /// The trial at the highest rate that passed; `None` when none did.
-    pub(crate) best: Option<Trial>,
+    pub(crate) best: Option<T>,
     /// The generator could not send more: the device under test may be faster.
     pub(crate) limited_by_generator: bool,
     /// Trials made.
@@ -21,22 +39,22 @@ pub(crate) struct Found {
 }
 
 /// Searches between 0 and `highest` packets a second for the highest rate whose loss is at most `accepted`.
-pub(crate) fn search(
+pub(crate) fn search<T: Outcome>(
     highest: f64,
     accepted: f64,
-    mut trial: impl FnMut(f64) -> Result<Trial>,
-) -> Result<Found> {
+    mut trial: impl FnMut(f64) -> Result<T>,
+) -> Result<Found<T>> {
     let (mut low, mut high) = (0.0, highest);
-    let mut found = Found { best: None, limited_by_generator: false, trials: 0 };
+    let mut found = Found::<T> { best: None, limited_by_generator: false, trials: 0 };
     let mut rate = highest;
     while high - low > high * PRECISION && high > 1.0 {
         let result = trial(rate)?;
         found.trials += 1;
-        let kept_up = result.offered >= rate * KEPT_UP;
-        if result.loss <= accepted {
+        let kept_up = result.offered() >= rate * KEPT_UP;
+        if result.loss() <= accepted {
             // What was sent, not what was asked for, is what passed.
-            low = result.offered.min(rate);
-            let better = found.best.as_ref().is_none_or(|best| best.offered < result.offered);
+            low = result.offered().min(rate);
+            let better = found.best.as_ref().is_none_or(|best| best.offered() < result.offered());
             if better {
                 found.best = Some(result);
                 found.limited_by_generator = !kept_up;

@@ -7,9 +7,10 @@ use clap::{Args, Subcommand};
 use gridway_wire::mac::MacAddr;
 
 use crate::load::endpoint::Endpoint;
-use crate::load::flows::{Addresses, Ports, Space, Turns};
+use crate::load::flows::{Addresses, Ports, Space};
 use crate::load::pattern::Sizes;
 use crate::load::trial::{Bench, Traffic, Trial, Way};
+use crate::load::turns::Turns;
 use crate::report;
 use crate::search::search;
 
@@ -99,7 +100,7 @@ pub(crate) fn run(wire: &Wire) -> Result<()> {
     let (there, back) = (wire.there(), wire.back());
     let turns = if wire.new_flows { Turns::New } else { Turns::Of(wire.flows) };
     for way in std::iter::once(&there).chain(&back) {
-        turns.within(&way.space)?;
+        turns.within(&way.space, 0)?;
     }
     let traffic = Traffic { sizes: wire.size, turns, both: back.is_some() };
     let to = Endpoint::open(&wire.to, wire.queues)?;

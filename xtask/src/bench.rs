@@ -1,5 +1,6 @@
 //! Measurements.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -27,6 +28,12 @@ pub(crate) enum What {
     Peers,
     /// TCP through connectors and services, stunnel, HAProxy and kernel forwarding; the proxies are installed first.
     Layer4,
+    /// New flows a second of two gateways, of the kernel's connection tracking and of kernel forwarding without it.
+    Connections,
+    /// Half of what two gateways bear for half an hour: loss, latency and memory over time.
+    Soak,
+    /// Memory of an idle tunnel, tunnels that come up a second, packets spread over many peers.
+    Tunnels,
     /// What a packet and a new flow cost in Layer 3, over flows, prefixes and rules.
     Scale,
     /// What single functions cost: parse, translate, judge, look up, seal, open.
@@ -34,37 +41,49 @@ pub(crate) enum What {
 }
 
 /// Builds what is measured, then measures.
-pub(crate) fn bench(what: What, quick: bool) -> Result<()> {
+pub(crate) fn bench(what: What, quick: bool, minutes: Option<u64>) -> Result<()> {
+    if minutes.is_some() && !matches!(what, What::Soak) {
+        bail!("only soak takes --time");
+    }
     match what {
-        What::Lab => laboratory("lab", quick),
-        What::Packets => laboratory("packets", quick),
-        What::Latency => laboratory("latency", quick),
+        What::Lab => laboratory("lab", quick, &[]),
+        What::Packets => laboratory("packets", quick, &[]),
+        What::Latency => laboratory("latency", quick, &[]),
         What::Peers => {
             rivals::install_tunnels()?;
-            laboratory("peers", quick)
+            laboratory("peers", quick, &[])
         }
         What::Layer4 => {
             rivals::install_proxies()?;
-            laboratory("layer4", quick)
+            laboratory("layer4", quick, &[])
         }
+        What::Connections => {
+            rivals::install_tracking()?;
+            laboratory("connections", quick, &[])
+        }
+        What::Soak => {
+            let time = minutes.map(|minutes| ["--time".to_owned(), minutes.to_string()]);
+            laboratory("soak", quick, time.as_ref().map_or(&[], |time| &time[..]))
+        }
+        What::Tunnels => laboratory("tunnels", quick, &[]),
         What::Scale => {
             prepare()?;
             run(cargo().args(["build", "--release", "--locked", "-p", "gridway-forwarding", "--examples"]))?;
-            measure("scale", quick, &[])
+            measure("scale", quick, [""; 0])
         }
         What::Micro => {
             prepare()?;
-            measure("micro", quick, &functions()?)
+            measure("micro", quick, functions()?)
         }
     }
 }
 
-fn laboratory(what: &str, quick: bool) -> Result<()> {
+fn laboratory(what: &str, quick: bool, more: &[String]) -> Result<()> {
     if !is_root() {
         bail!("the laboratory loads XDP programs and makes network namespaces: run it as root");
     }
     prepare()?;
-    measure(what, quick, &[])
+    measure(what, quick, more)
 }
 
 fn prepare() -> Result<()> {
@@ -73,9 +92,9 @@ fn prepare() -> Result<()> {
     run(&mut release_programs())
 }
 
-fn measure(what: &str, quick: bool, programs: &[PathBuf]) -> Result<()> {
+fn measure(what: &str, quick: bool, more: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<()> {
     say("Measuring");
-    run(program("gridway-bench")?.arg(what).args(quick.then_some("--quick")).args(programs))
+    run(program("gridway-bench")?.arg(what).args(quick.then_some("--quick")).args(more))
 }
 
 /// Builds the programs that measure single functions, and says where they are.

@@ -54,6 +54,9 @@ enum Task {
         /// Fewer and shorter runs, for a look.
         #[arg(long)]
         quick: bool,
+        /// `soak` only: minutes instead of half an hour.
+        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
+        time: Option<u64>,
     },
 }
 
@@ -65,6 +68,6 @@ fn main() -> Result<()> {
         Task::Test { unprivileged, filter } => test::test(unprivileged, filter.as_deref()),
         Task::Lint => lint::lint(),
         Task::Package { binaries, out } => package::package(binaries, &out),
-        Task::Bench { what, quick } => bench::bench(what, quick),
+        Task::Bench { what, quick, time } => bench::bench(what, quick, time),
     }
 }

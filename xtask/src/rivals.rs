@@ -10,6 +10,8 @@ use crate::setup::install_packages;
 const TUNNELS: &[&str] = &["openvpn", "nebula", "wireguard-go", "wireguard-tools"];
 /// With the web server behind them, and the client that asks it.
 const PROXIES: &[&str] = &["stunnel4", "haproxy", "nginx", "wrk"];
+/// What sets the kernel's connection tracking and NAT.
+const TRACKING: &[&str] = &["nftables", "conntrack"];
 /// WireGuard in Rust.
 const GOTATUN: (&str, &str) = ("gotatun-cli", "0.10.2");
 /// Where `gridway-bench` looks for it, below the target directory.
@@ -19,6 +21,12 @@ const ROOT: &str = "rivals";
 pub(crate) fn install_proxies() -> Result<()> {
     say("Checking for the other proxies");
     install_packages(PROXIES)
+}
+
+/// Installs what connection tracking and NAT of the kernel need.
+pub(crate) fn install_tracking() -> Result<()> {
+    say("Checking for nftables and conntrack");
+    install_packages(TRACKING)
 }
 
 /// Installs the tunnels that are missing.

@@ -1,6 +1,7 @@
 //! What is measured side by side: ways for a packet, or a connection, from h1 to h2.
 
 mod end;
+pub(crate) mod flows;
 mod proxy;
 mod services;
 mod template;
@@ -35,6 +36,10 @@ pub(crate) enum Contender {
     Kernel,
     /// Two gateways with NAT, ACL, route and mutual TLS, pinned to different cores.
     Gridway,
+    /// As [`Self::Gridway`], with room for many flows that end soon.
+    Flows,
+    /// As [`Self::Kernel`], with connection tracking and masquerade, and the room and the time-outs of [`Self::Flows`].
+    Tracking,
     /// Two gateways without a vnet: connectors on the one, services on the other, pinned to different cores.
     Connectors,
     /// As [`Self::Connectors`], but the node beside the client is an edge without a data NIC, and so without XDP.
@@ -48,6 +53,7 @@ pub(crate) enum Contender {
 /// A contender at work, until it is dropped or stopped.
 pub(crate) enum Running<'a> {
     Kernel(&'a Lab),
+    Tracking(flows::Tracking<'a>),
     Gridway(Box<[Gateway; 2]>),
     Rival(&'a Lab, Vec<Process>),
 }
@@ -56,7 +62,8 @@ impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Kernel => "kernel forwarding, no tunnel",
-            Self::Gridway | Self::Connectors => "Gridway",
+            Self::Tracking => "kernel forwarding, conntrack and masquerade",
+            Self::Gridway | Self::Flows | Self::Connectors => "Gridway",
             Self::Edge => "Gridway, an edge without XDP beside the clients",
             Self::Tunnel(tunnel) => tunnel.name(),
             Self::Proxy(proxy) => proxy.name(),
@@ -66,7 +73,9 @@ impl Contender {
     /// What a rival says when it is asked for its version; nothing for what is of this machine or this repository.
     pub(crate) fn version(self) -> String {
         match self {
-            Self::Kernel | Self::Gridway | Self::Connectors | Self::Edge => String::new(),
+            Self::Kernel | Self::Gridway | Self::Flows | Self::Tracking | Self::Connectors | Self::Edge => {
+                String::new()
+            }
             Self::Tunnel(tunnel) => tunnel.version(),
             Self::Proxy(proxy) => proxy.version(),
         }
@@ -80,8 +89,8 @@ impl Contender {
     /// What the other side calls the host of a side, or whoever stands for it.
     pub(crate) fn host_of(self, side: Side) -> Ipv4Addr {
         match self {
-            Self::Kernel | Self::Tunnel(_) => side.host(0),
-            Self::Gridway => vnets::outside_host(side, 0),
+            Self::Kernel | Self::Tracking | Self::Tunnel(_) => side.host(0),
+            Self::Gridway | Self::Flows => vnets::outside_host(side, 0),
             Self::Connectors | Self::Edge | Self::Proxy(_) => Side::A.data(),
         }
     }
@@ -95,7 +104,9 @@ impl Contender {
                 lab.kernel_forwarding(true).context("cannot switch kernel forwarding on")?;
                 Running::Kernel(lab)
             }
+            Self::Tracking => Running::Tracking(flows::Tracking::start(lab).with_context(cannot)?),
             Self::Gridway => Running::gridway(lab, NodeConfig::pair(), vnets::corp).with_context(cannot)?,
+            Self::Flows => Running::gridway(lab, NodeConfig::pair(), flows::corp).with_context(cannot)?,
             Self::Connectors => {
                 Running::gridway(lab, NodeConfig::pair(), services::of_side).with_context(cannot)?
             }
@@ -104,7 +115,7 @@ impl Contender {
             Self::Proxy(proxy) => Running::Rival(lab, proxy.start(lab).with_context(cannot)?),
         };
         let answered = || match self {
-            Self::Kernel | Self::Gridway | Self::Tunnel(_) => {
+            Self::Kernel | Self::Gridway | Self::Flows | Self::Tracking | Self::Tunnel(_) => {
                 let report = Ping::new(self.target()).count(1).wait(ANSWER).run(lab.h1())?;
                 Ok(report.all_answered().then_some(()))
             }
@@ -162,7 +173,7 @@ impl<'a> Running<'a> {
             lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
         };
         let said: Vec<String> = match self {
-            Self::Kernel(_) => vec!["nothing else is known".to_owned()],
+            Self::Kernel(_) | Self::Tracking(_) => vec!["nothing else is known".to_owned()],
             Self::Gridway(nodes) => nodes
                 .iter()
                 .map(|node| format!("{}: {}", node.config().name(), tail(&node.log().unwrap_or_default())))
@@ -182,9 +193,41 @@ impl<'a> Running<'a> {
     /// Its programs, by their process ids.
     pub(crate) fn pids(&self) -> Vec<u32> {
         match self {
-            Self::Kernel(_) => Vec::new(),
+            Self::Kernel(_) | Self::Tracking(_) => Vec::new(),
             Self::Gridway(nodes) => nodes.iter().filter_map(Gateway::pid).collect(),
             Self::Rival(_, processes) => processes.iter().map(Process::pid).collect(),
+        }
+    }
+
+    /// Its gateways, if it is Gridway.
+    pub(crate) fn gateways(&self) -> &[Gateway] {
+        match self {
+            Self::Gridway(nodes) => &**nodes,
+            Self::Kernel(_) | Self::Tracking(_) | Self::Rival(..) => &[],
+        }
+    }
+
+    /// Flows of the end that has more; 0 where nobody counts.
+    pub(crate) fn flows(&self) -> Result<u64> {
+        match self {
+            Self::Tracking(tracking) => tracking.count(),
+            _ => flows::count(self.gateways()),
+        }
+    }
+
+    /// Flows that gave way to others or found no room; 0 where nobody counts.
+    pub(crate) fn displaced(&self) -> Result<u64> {
+        match self {
+            Self::Tracking(tracking) => tracking.displaced(),
+            _ => flows::displaced(self.gateways()),
+        }
+    }
+
+    /// Ends all flows.
+    pub(crate) fn forget_flows(&self) -> Result<()> {
+        match self {
+            Self::Tracking(tracking) => tracking.forget(),
+            _ => flows::forget(self.gateways()),
         }
     }
 
@@ -192,6 +235,11 @@ impl<'a> Running<'a> {
     pub(crate) fn stop(self) -> Result<()> {
         match self {
             Self::Kernel(lab) => {
+                lab.kernel_forwarding(false).context("cannot switch kernel forwarding off")?;
+            }
+            Self::Tracking(tracking) => {
+                let lab = tracking.lab();
+                drop(tracking);
                 lab.kernel_forwarding(false).context("cannot switch kernel forwarding off")?;
             }
             Self::Gridway(nodes) => {

@@ -14,12 +14,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gridway_lab::{EchoServer, Lab, Side};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use crate::contender::{Contender, ECHO, Proxy};
 use crate::lab::{LOADED_INTERVAL, STREAMS, beside_tcp, over_narrow_wan, tcp};
-use crate::machine::Machine;
+use crate::machine::{Machine, raise_open_files};
 use crate::report;
 use crate::rounds::rounds;
 use ping_pong::{RoundTrip, ping_pong};
@@ -118,12 +117,6 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     measured.draw(results, name)?;
     report::write(&results.join(format!("{name}.md")), &measured.page(name))?;
     report::write_json(&results.join(format!("{name}.json")), &measured)
-}
-
-/// As many open files as the machine allows, for this process and all that it starts.
-fn raise_open_files() -> Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot raise the limit of open files")
 }
 
 /// Thousands of connections a second between the same two addresses need more ports than the kernel gives at first,

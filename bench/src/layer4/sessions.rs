@@ -9,6 +9,7 @@ use gridway_lab::{Lab, Side};
 
 use super::web::{ANSWER_END, REQUEST};
 use crate::contender::{Contender, WEB};
+use crate::memory::{resident, sockets};
 
 /// Sessions whose memory is counted.
 const MORE: u32 = 1000;
@@ -57,54 +58,7 @@ fn session(to: SocketAddr) -> io::Result<TcpStream> {
 /// Bytes of the programs and of the sockets in the gateways' namespaces.
 fn memory(lab: &Lab, pids: &[u32]) -> Result<u64> {
     std::thread::sleep(SETTLE);
-    let mut bytes = 0;
-    for pid in pids {
-        let file = format!("/proc/{pid}/status");
-        let status = std::fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
-        bytes += resident(&status).with_context(|| format!("{file} says nothing of a resident set"))?;
-    }
-    for side in Side::BOTH {
-        let sockets =
-            lab.gateway(side).run("ss", ["--no-header", "--oneline", "--tcp", "--all", "--memory"])?;
-        bytes += sockets.stdout.lines().filter_map(socket_memory).sum::<u64>();
-    }
-    Ok(bytes)
-}
-
-/// Bytes of `VmRSS` in `/proc/PID/status` (proc(5)).
-fn resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-}
-
-/// Bytes that a socket holds, from a line of `ss --memory` (ss(8)): received (r), forward allocation (f), queued to be
-/// sent (w), options (o) and backlog (bl). The rest of `skmem` are limits, drops, and what is queued below the socket
-/// and already in w.
-fn socket_memory(line: &str) -> Option<u64> {
-    let (_, rest) = line.split_once("skmem:(")?;
-    let fields = rest.split_once(')')?.0.split(',');
-    let value = |field: &str| {
-        let name = field.trim_end_matches(|c: char| c.is_ascii_digit());
-        let held = ["r", "f", "w", "o", "bl"].contains(&name);
-        held.then(|| field[name.len()..].parse::<u64>().ok()).flatten()
-    };
-    Some(fields.filter_map(value).sum())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resident_sets_are_kibibytes() {
-        assert_eq!(resident("VmSize:\t  9000 kB\nVmRSS:\t     12 kB\n"), Some(12 << 10));
-        assert_eq!(resident("State:\tZ (zombie)\n"), None);
-    }
-
-    #[test]
-    fn a_socket_holds_what_is_in_its_queues() {
-        let line = "ESTAB 0 0 10.1.0.1:8080 10.1.0.2:40000 skmem:(r1,rb131072,t2,tb87040,f4,w8,o16,bl32,d64)";
-        assert_eq!(socket_memory(line), Some(1 + 4 + 8 + 16 + 32));
-        assert_eq!(socket_memory("LISTEN 0 4096 10.1.0.1:8080 0.0.0.0:*"), None);
-    }
+    let programs: u64 = pids.iter().map(|pid| resident(*pid)).sum::<Result<_>>()?;
+    let of_side = |side| sockets(lab.gateway(side));
+    Ok(programs + Side::BOTH.map(of_side).into_iter().sum::<Result<u64>>()?)
 }

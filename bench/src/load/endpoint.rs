@@ -15,6 +15,7 @@ use super::flows::{Space, Tuple};
 use super::frame;
 use super::stamp::{Clock, Stamp};
 use super::tally::Tally;
+use super::turns::Schedule;
 
 /// A gap to the next packet that is worth a sleep: shorter ones are waited for in a loop.
 const WORTH_A_SLEEP: u64 = 100_000;
@@ -37,10 +38,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct Plan {
     pub(crate) next_hop: MacAddr,
     pub(crate) space: Space,
-    /// Flows that take turns.
-    pub(crate) flows: u64,
-    /// The first one of them in `space`, from which on they are counted round.
-    pub(crate) first: u64,
+    pub(crate) schedule: Schedule,
     pub(crate) trial: u16,
     /// Packets a second; `None`: as many as go.
     pub(crate) rate: Option<f64>,
@@ -51,7 +49,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn tuple(&self, sequence: u64) -> Tuple {
-        self.space.tuple((self.first + sequence % self.flows) % self.space.flows())
+        self.space.tuple(self.schedule.flow(sequence))
     }
 
     /// Packets that should have left after so many nanoseconds.

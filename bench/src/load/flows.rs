@@ -4,9 +4,6 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use anyhow::{Result, bail};
-use serde::Serialize;
-
 /// Numbers from a first to a last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Range<T> {
@@ -27,6 +24,11 @@ impl<T: Copy> Range<T> {
 }
 
 impl Addresses {
+    /// So many from `first` on, one at least.
+    pub(crate) fn from(first: Ipv4Addr, count: u32) -> Self {
+        Self { first, last: Ipv4Addr::from(u32::from(first).saturating_add(count.saturating_sub(1))) }
+    }
+
     /// How many there are.
     fn count(self) -> u64 {
         u64::from(u32::from(self.last) - u32::from(self.first)) + 1
@@ -129,31 +131,6 @@ impl Space {
     }
 }
 
-/// How many flows take turns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) enum Turns {
-    /// So many, in every trial the same ones.
-    Of(u32),
-    /// Every packet is the first one of a flow, until no combination is left.
-    New,
-}
-
-impl Turns {
-    /// How many flows a trial may have, of those that a space has.
-    ///
-    /// # Errors
-    /// When it has fewer than are asked for.
-    pub(crate) fn within(self, space: &Space) -> Result<u64> {
-        match self {
-            Self::New => Ok(space.flows()),
-            Self::Of(flows) if u64::from(flows) <= space.flows() => Ok(u64::from(flows)),
-            Self::Of(flows) => {
-                bail!("{flows} flows of addresses and ports that combine in {} ways only", space.flows())
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -198,14 +175,5 @@ mod tests {
             assert!(wrong.parse::<Ports>().is_err(), "{wrong}");
         }
         assert!("192.0.2.9-192.0.2.1".parse::<Addresses>().is_err());
-    }
-
-    #[test]
-    fn more_flows_than_combinations_are_refused() {
-        let space = space("198.51.100.1", "1-2");
-        assert_eq!(Turns::Of(2000).within(&space).unwrap(), 2000);
-        assert_eq!(Turns::New.within(&space).unwrap(), 2000);
-        let refused = Turns::Of(2001).within(&space).unwrap_err().to_string();
-        assert_eq!(refused, "2001 flows of addresses and ports that combine in 2000 ways only");
     }
 }

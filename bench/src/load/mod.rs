@@ -13,3 +13,4 @@ pub(crate) mod pattern;
 pub(crate) mod stamp;
 pub(crate) mod tally;
 pub(crate) mod trial;
+pub(crate) mod turns;

@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 
 use super::stamp::Stamp;
+use super::turns::Schedule;
 
 /// Longest latency that is told apart from longer ones.
 const LONGEST_NS: u64 = 60_000_000_000;
@@ -23,14 +24,15 @@ pub(crate) struct Tally {
     pub(crate) latency: Histogram<u64>,
     /// One bit a sequence number.
     seen: Vec<u64>,
-    /// Highest sequence number of each flow, plus 1.
+    /// Highest sequence number of each flow that takes turns, plus 1. Where a flow has one packet there is no order to
+    /// keep.
     highest: Vec<u64>,
-    flows: u64,
+    schedule: Schedule,
 }
 
 impl Tally {
-    /// For a trial of at most `packets` in so many flows, which take turns.
-    pub(crate) fn new(trial: u16, packets: u64, flows: u64) -> Self {
+    /// For a trial of at most `packets`.
+    pub(crate) fn new(trial: u16, packets: u64, schedule: Schedule) -> Self {
         Self {
             trial,
             unique: 0,
@@ -39,9 +41,8 @@ impl Tally {
             foreign: 0,
             latency: Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("bounds and digits are in range"),
             seen: vec![0; packets.div_ceil(64) as usize],
-            // Where each flow has one packet there is no order to keep.
-            highest: vec![0; if flows < packets { flows as usize } else { 0 }],
-            flows,
+            highest: vec![0; schedule.standing() as usize],
+            schedule,
         }
     }
 
@@ -61,7 +62,8 @@ impl Tally {
         }
         *word |= bit;
         self.unique += 1;
-        if let Some(highest) = self.highest.get_mut((stamp.sequence % self.flows) as usize) {
+        let flow = self.schedule.standing_flow(stamp.sequence);
+        if let Some(highest) = flow.and_then(|flow| self.highest.get_mut(flow as usize)) {
             self.reordered += u64::from(*highest > stamp.sequence);
             *highest = (*highest).max(stamp.sequence + 1);
         }
@@ -71,10 +73,15 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::Ipv4Addr;
 
-    fn tally(sequences: &[u64], flows: u64) -> Tally {
-        let mut tally = Tally::new(7, 1000, flows);
+    use super::*;
+    use crate::load::flows::Space;
+    use crate::load::turns::Turns;
+
+    fn tally(sequences: &[u64], turns: Turns) -> Tally {
+        let space = Space::between(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+        let mut tally = Tally::new(7, 1000, turns.within(&space, 0).unwrap());
         for sequence in sequences {
             tally.take(Some(Stamp { trial: 7, sequence: *sequence, sent: 10 }), 1_010);
         }
@@ -83,26 +90,26 @@ mod tests {
 
     #[test]
     fn counts_what_comes_again_and_what_comes_late() {
-        let counted = tally(&[0, 1, 3, 2, 3, 4], 1);
+        let counted = tally(&[0, 1, 3, 2, 3, 4], Turns::Of(1));
         assert_eq!((counted.unique, counted.duplicates, counted.reordered), (5, 1, 1));
         assert_eq!(counted.latency.max(), 1_000);
     }
 
     #[test]
     fn flows_do_not_overtake_each_other() {
-        assert_eq!(tally(&[1, 0, 3, 2], 2).reordered, 0);
-        assert_eq!(tally(&[2, 0], 2).reordered, 1);
+        assert_eq!(tally(&[1, 0, 3, 2], Turns::Of(2)).reordered, 0);
+        assert_eq!(tally(&[2, 0], Turns::Of(2)).reordered, 1);
     }
 
     #[test]
     fn flows_of_one_packet_keep_no_order() {
-        let counted = tally(&[3, 0, 3], 1 << 40);
+        let counted = tally(&[3, 0, 3], Turns::New);
         assert_eq!((counted.unique, counted.reordered, counted.duplicates), (2, 0, 1));
     }
 
     #[test]
     fn others_are_foreign() {
-        let mut counted = tally(&[], 1);
+        let mut counted = tally(&[], Turns::Of(1));
         counted.take(None, 0);
         counted.take(Some(Stamp { trial: 6, sequence: 0, sent: 0 }), 0);
         counted.take(Some(Stamp { trial: 7, sequence: 1 << 40, sent: 0 }), 0);

@@ -8,10 +8,11 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::endpoint::{Endpoint, Finish, Plan, Sent};
-use super::flows::{Space, Turns};
+use super::flows::Space;
 use super::pattern::Sizes;
 use super::stamp::Clock;
 use super::tally::Tally;
+use super::turns::Turns;
 
 /// Packets a second that a sink is prepared to tell apart.
 const MOST_PER_SECOND: f64 = 20e6;
@@ -121,14 +122,14 @@ pub(crate) struct Bench {
     clock: Clock,
     /// Number of the last trial.
     trial: u16,
-    /// Flows that [`Turns::New`] has used, in each direction.
-    used: u64,
+    /// New flows of all trials, in each direction.
+    begun: u64,
 }
 
 impl Bench {
     /// `back` is where the far end sends to, if it ever does.
     pub(crate) fn new(from: Endpoint, to: Endpoint, there: Way, back: Option<Way>) -> Self {
-        Self { from, to, there, back, clock: Clock::start(), trial: 0, used: 0 }
+        Self { from, to, there, back, clock: Clock::start(), trial: 0, begun: 0 }
     }
 
     /// Sends at `rate` packets a second in all (`None`: flat out) for `time`.
@@ -143,7 +144,7 @@ impl Bench {
         let there = self.plan(self.there, traffic, rate, time)?;
         let back = back.map(|way| self.plan(way, traffic, rate, time)).transpose()?;
         let most = rate.unwrap_or(MOST_PER_SECOND).min(MOST_PER_SECOND) * (time.as_secs_f64() + 1.0);
-        let tally = |plan: &Plan| Tally::new(self.trial, most as u64, plan.flows);
+        let tally = |plan: &Plan| Tally::new(self.trial, most as u64, plan.schedule);
         let (mut far, mut near) = (tally(&there), back.as_ref().map(tally));
         let (clock, finish) = (self.clock, Finish::of(senders));
         let overrun = [self.from.overrun(), self.to.overrun()];
@@ -155,9 +156,7 @@ impl Bench {
         });
         let (sent_there, sent_back) = (sent_there?, sent_back.context("the far end failed")?);
         let overrun = [self.from.overrun() - overrun[0], self.to.overrun() - overrun[1]];
-        if traffic.turns == Turns::New {
-            self.used += sent_there.packets.max(sent_back.packets);
-        }
+        self.begun += there.schedule.begun_by(sent_there.packets.max(sent_back.packets));
         let there = Trial::of(rate, sent_there, far, overrun[1]);
         Ok(match near {
             Some(near) => Trial::both(there, Trial::of(rate, sent_back, near, overrun[0])),
@@ -169,8 +168,7 @@ impl Bench {
         Ok(Plan {
             next_hop: way.next_hop,
             space: way.space,
-            flows: traffic.turns.within(&way.space)?,
-            first: if traffic.turns == Turns::New { self.used } else { 0 },
+            schedule: traffic.turns.within(&way.space, self.begun)?,
             trial: self.trial,
             rate,
             time,
