@@ -149,6 +149,10 @@ fn announce(running: &Running) {
             let message = format!("zero-copy is not available on {interface}: frames are copied");
             node.events.record(Severity::Info, Kind::RingsCopy, interface, message);
         }
+        if let Some(why) = &data.segments_alone {
+            let message = format!("segments for local hosts go one by one: {why}");
+            node.events.record(Severity::Warning, Kind::SegmentsAlone, interface, message);
+        }
     }
     for (index, worker) in node.workers.iter().enumerate() {
         let (data, tunnels) = (worker.has_queues, worker.has_tunnels);

@@ -88,6 +88,8 @@ pub(crate) struct DataPort {
     pub(crate) attach_mode: String,
     pub(crate) ring_mode: String,
     pub(crate) pages: String,
+    /// Why segments for local hosts go one by one although the rings copy, if they do.
+    pub(crate) segments_alone: Option<String>,
     pub(crate) mac: [u8; 6],
     pub(crate) mtu: u16,
     pub(crate) queues: u32,

@@ -23,6 +23,11 @@ impl Chunk {
     pub(crate) fn new() -> Self {
         Self { bytes: vec![0; CHUNK_LEN].into_boxed_slice(), filled: 0 }
     }
+
+    /// As [`Self::new`], and written once: zeros are but promised by the kernel.
+    fn with_memory() -> Self {
+        Self { bytes: vec![0xff; CHUNK_LEN].into_boxed_slice(), filled: 0 }
+    }
 }
 
 /// The pools of one node. What was given back last is taken first: it is the one that caches still have.
@@ -64,13 +69,13 @@ impl<T> Stack<T> {
 }
 
 impl Pools {
-    /// Pools of `records` record buffers and `chunks` receive buffers. The memory behind them is claimed from the kernel
-    /// when it is first written: by as many as are ever in use at once.
+    /// Pools of `records` record buffers and `chunks` receive buffers, with memory behind all of them: a burst that needs
+    /// more than ever before does not wait for the kernel to find some.
     pub(crate) fn new(records: usize, chunks: usize) -> Self {
         Self {
-            records: Stack::new(records, RecordBuffer::new),
+            records: Stack::new(records, RecordBuffer::with_memory),
             record_limit: records,
-            chunks: Stack::new(chunks, Chunk::new),
+            chunks: Stack::new(chunks, Chunk::with_memory),
         }
     }
 

@@ -17,7 +17,7 @@ use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
 use gridway_forwarding::{Peers, Registry};
-use gridway_netlink::Watcher;
+use gridway_netlink::{Segmentation, Watcher, segmentation};
 use gridway_proxy::{Plan, SessionBook};
 use gridway_steer::{Steer, SteerOptions};
 use gridway_xsk::{Pages, Port, PortOptions, RingMode, SegmentSocket};
@@ -193,7 +193,7 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
 
     let mtu = steer.mtu();
     let mut ports = Vec::new();
-    let (mut ring_mode, mut pages) = (RingMode::Copy, Pages::Normal);
+    let (mut ring_mode, mut pages, mut alone) = (RingMode::Copy, Pages::Normal, None);
     for part in parts {
         if part.queues.is_empty() {
             ports.push(None);
@@ -215,13 +215,20 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
         (ring_mode, pages) = (port.mode(), port.pages());
         // Where the NIC takes frames from memory itself the ring is the shorter way.
         let segments = match ring_mode {
-            RingMode::Copy => Some(SegmentSocket::open(interface).context("cannot open a packet socket")?),
+            RingMode::Copy => match open_segments(interface) {
+                Ok(opened) => Some(opened),
+                Err(error) => {
+                    alone = Some(format!("{error:#}"));
+                    None
+                }
+            },
             RingMode::ZeroCopy => None,
         };
         ports.push(Some(worker::DataSockets { port, segments }));
     }
     let port = DataPort {
         interface: interface.to_owned(),
+        segments_alone: alone,
         attach_mode: steer.mode().name().to_owned(),
         ring_mode: match ring_mode {
             RingMode::ZeroCopy => "zero-copy".to_owned(),
@@ -236,6 +243,12 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
         queues: parts.iter().map(|part| part.queues.len() as u32).sum(),
     };
     Ok(DataSide { steer, watcher, ports, port })
+}
+
+/// What long packets to local hosts take.
+fn open_segments(interface: &str) -> Result<(SegmentSocket, Segmentation)> {
+    let socket = SegmentSocket::open(interface).context("cannot open a packet socket")?;
+    Ok((socket, segmentation(interface)?))
 }
 
 type WorkerStart = (Poll, crossbeam::channel::Receiver<crate::node::Control>);

@@ -21,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! [`xdp()`] asks what an interface can do with XDP.
+//! [`xdp()`] asks what an interface can do with XDP, [`segmentation()`] how long a packet it cuts.
 //!
 //! [`LocalRoutes`] is the one thing told to the kernel rather than asked: addresses for which it shall take packets
 //! although they are not on the interface.
@@ -35,6 +35,7 @@ mod neighbour;
 mod requests;
 mod resolver;
 mod route;
+mod segmentation;
 mod snapshot;
 mod watcher;
 mod wire;
@@ -43,6 +44,7 @@ mod xdp;
 pub use error::{LocalRouteError, NetlinkError};
 pub use local_routes::LocalRoutes;
 pub use resolver::Resolver;
+pub use segmentation::{Segmentation, segmentation};
 pub use snapshot::{Snapshot, Via};
 pub use watcher::{Counters, Watcher};
 pub use xdp::{Xdp, XdpFeatures, xdp};

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Net, address, ip, settle, until};
-use gridway_netlink::{NetlinkError, Watcher};
+use gridway_netlink::{NetlinkError, Segmentation, Watcher, segmentation};
 
 #[test]
 fn addresses_follow() {
@@ -89,4 +89,14 @@ fn refuses_what_is_no_interface() {
     ip("tuntap add mode tun name tun0");
     let error = Watcher::open("tun0").err().expect("no watcher");
     assert!(matches!(error, NetlinkError::NotEthernet { length: 0, .. }), "{error}");
+}
+
+#[test]
+fn limits_of_segmentation_are_those_of_the_interface() {
+    let _net = Net::new();
+    let usual = segmentation("data0").unwrap();
+    assert!(usual.bytes >= 65_536 && usual.segments >= 65_535, "{usual:?}");
+    ip("link set data0 gso_max_size 32000 gso_max_segs 24");
+    assert_eq!(segmentation("data0").unwrap(), Segmentation { bytes: 32_000, segments: 24 });
+    assert!(matches!(segmentation("nothere"), Err(NetlinkError::NoSuchInterface { .. })));
 }

@@ -105,6 +105,12 @@ impl RecordBuffer {
         }
     }
 
+    /// As [`Self::new`], with memory behind all of it: zeros are but promised by the kernel until they are written.
+    #[must_use]
+    pub fn with_memory() -> Self {
+        Self { bytes: vec![0xff; MAX_RECORD].into_boxed_slice(), ..Self::new() }
+    }
+
     /// Makes the buffer empty again; its bytes are overwritten by the next record.
     pub fn clear(&mut self) {
         self.packets = PacketsBuilder::new();

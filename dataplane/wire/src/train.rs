@@ -27,6 +27,9 @@ const V4_PROTOCOL: usize = 9;
 const V4_CHECKSUM: usize = 10;
 const V6_PAYLOAD_LEN: usize = 4;
 const V6_NEXT_HEADER: usize = 6;
+/// What may stand in front of TCP (RFC 8200, 4.1): hop-by-hop options, routing, fragment, authentication, destination
+/// options, mobility.
+const V6_EXTENSIONS: [u8; 6] = [0, 43, 44, 51, 60, 135];
 /// Bytes of both ports, with which TCP begins.
 const PORTS: usize = 4;
 const TCP_SEQUENCE: usize = 4;
@@ -34,53 +37,65 @@ const TCP_OFFSET: usize = 12;
 const TCP_FLAGS: usize = 13;
 const TCP_CHECKSUM: usize = 16;
 const TCP_HEADER_LEN: usize = 20;
+/// Least payload of a train's segments: not every NIC cuts shorter ones.
+const LEAST: usize = 256;
 /// Longest packet: the length field of IPv4 has 16 bits.
 const LONGEST: usize = 65_535;
 
-/// A data segment without options of IP, without anything that a cut would repeat or lose.
+/// A TCP packet, as far as trains care.
 #[derive(Clone, Copy, Debug)]
-struct Segment<'a> {
+pub struct Candidate<'a> {
     packet: &'a [u8],
     version: IpVersion,
     /// Length of the IP header.
     ip: usize,
-    /// Length of both headers.
-    headers: usize,
+    /// Length of both headers of a data segment that could be part of a train.
+    headers: Option<usize>,
+    /// Where what tells connections apart ends: behind the ports, or before them where they are hard to find.
+    end: usize,
 }
 
-impl<'a> Segment<'a> {
-    fn read(packet: &'a [u8]) -> Option<Self> {
-        let (version, ip) = match *packet.first()? {
-            0x45 => (IpVersion::V4, IPV4_HEADER_LEN),
-            first if first >> 4 == 6 => (IpVersion::V6, IPV6_HEADER_LEN),
+impl<'a> Candidate<'a> {
+    /// Reads an IP packet; nothing of what is no TCP.
+    #[must_use]
+    pub fn read(packet: &'a [u8]) -> Option<Self> {
+        let (version, ip, protocol) = match packet.first()? >> 4 {
+            4 => (IpVersion::V4, IPV4_HEADER_LEN, V4_PROTOCOL),
+            6 => (IpVersion::V6, IPV6_HEADER_LEN, V6_NEXT_HEADER),
             _ => return None,
         };
-        if packet.len() <= ip + TCP_HEADER_LEN {
+        if packet.len() < ip {
             return None;
         }
-        let plain = match version {
-            IpVersion::V4 => {
-                usize::from(u16_at(packet, V4_TOTAL_LEN)) == packet.len()
-                    && u16_at(packet, V4_FRAGMENT) == V4_DONT_FRAGMENT
-                    && packet[V4_PROTOCOL] == Protocol::TCP.0
-            }
-            IpVersion::V6 => {
-                usize::from(u16_at(packet, V6_PAYLOAD_LEN)) + ip == packet.len()
-                    && packet[V6_NEXT_HEADER] == Protocol::TCP.0
-            }
+        // Options and fragments hide the ports, and so does what IPv6 puts in front of TCP: that is rare.
+        let hidden = match version {
+            IpVersion::V4 => packet[0] != 0x45 || u16_at(packet, V4_FRAGMENT) & !V4_DONT_FRAGMENT != 0,
+            IpVersion::V6 => V6_EXTENSIONS.contains(&packet[protocol]),
         };
-        // The lower half of the byte with the offset: reserved bits, which a later segment might not have.
-        let headers = ip + usize::from(packet[ip + TCP_OFFSET] >> 4) * 4;
-        let flags = TcpFlags(packet[ip + TCP_FLAGS] & !TcpFlags::PSH.0);
-        let fits = plain
-            && flags == TcpFlags::ACK
-            && packet[ip + TCP_OFFSET] & 0x0f == 0
-            && (ip + TCP_HEADER_LEN..packet.len()).contains(&headers);
-        fits.then_some(Self { packet, version, ip, headers })
+        let is_tcp = packet[protocol] == Protocol::TCP.0;
+        if !(is_tcp || hidden && version == IpVersion::V6) {
+            return None;
+        }
+        let has_ports = !hidden && packet.len() >= ip + PORTS;
+        let has_data = !hidden && packet.len() > ip + TCP_HEADER_LEN;
+        let headers = if has_data { data_segment(packet, version, ip) } else { None };
+        Some(Self { packet, version, ip, headers, end: if has_ports { ip + PORTS } else { ip } })
     }
 
-    fn payload(&self) -> &'a [u8] {
-        &self.packet[self.headers..]
+    /// A number that packets of one connection and direction share; none where the ports are hidden.
+    #[must_use]
+    pub fn connection(&self) -> Option<u32> {
+        let start = addresses(self.version);
+        let words = self.packet[start..self.end].chunks_exact(4).map(|word| u32_at(word, 0));
+        // Multiplied by an odd number (Knuth's), so that the upper bits depend on all.
+        let mix = |sum: u32, word: u32| (sum.rotate_left(7) ^ word).wrapping_mul(0x9e37_79b1);
+        (self.end > self.ip).then(|| words.fold(0, mix))
+    }
+
+    /// Whether both are of one connection, in one direction, or may be.
+    fn is_of(&self, headers: &[u8], version: IpVersion) -> bool {
+        let start = addresses(version);
+        version == self.version && self.packet[start..self.end] == headers[start..self.end]
     }
 
     fn sequence(&self) -> u32 {
@@ -91,12 +106,8 @@ impl<'a> Segment<'a> {
         TcpFlags(self.packet[self.ip + TCP_FLAGS]).contains(TcpFlags::PSH)
     }
 
-    fn is_intact(&self) -> bool {
-        pseudo_header(self.packet, self.version).bytes(&self.packet[self.ip..]).is_intact()
-    }
-
-    /// Whether all else that a cut repeats is the same.
-    fn is_like(&self, headers: &[u8]) -> bool {
+    /// Whether all else that a cut repeats is the same, for a data segment with headers of that length.
+    fn is_like(&self, headers: &[u8], len: usize) -> bool {
         let same = |from: usize, to: usize| self.packet[from..to] == headers[from..to];
         let ip = match self.version {
             // Type of service; TTL.
@@ -106,21 +117,40 @@ impl<'a> Segment<'a> {
         };
         // Acknowledgement number and offset; window; urgent pointer and options.
         let tcp = |from, to| same(self.ip + from, self.ip + to);
-        headers.len() == self.headers
-            && ip
-            && tcp(8, TCP_FLAGS)
-            && tcp(14, TCP_CHECKSUM)
-            && same(self.ip + 18, self.headers)
+        headers.len() == len && ip && tcp(8, TCP_FLAGS) && tcp(14, TCP_CHECKSUM) && same(self.ip + 18, len)
     }
 }
 
-/// Whether two packets of one version have the same addresses, and the same bytes from there to `end`: the ports.
-fn is_between(packet: &[u8], headers: &[u8], version: IpVersion, end: usize) -> bool {
-    let start = match version {
+/// Length of the headers of a data segment without anything that a cut would repeat or lose.
+fn data_segment(packet: &[u8], version: IpVersion, ip: usize) -> Option<usize> {
+    let plain = match version {
+        IpVersion::V4 => {
+            usize::from(u16_at(packet, V4_TOTAL_LEN)) == packet.len()
+                && u16_at(packet, V4_FRAGMENT) == V4_DONT_FRAGMENT
+        }
+        IpVersion::V6 => usize::from(u16_at(packet, V6_PAYLOAD_LEN)) + ip == packet.len(),
+    };
+    // The lower half of the byte with the offset: reserved bits, which a later segment might not have.
+    let headers = ip + usize::from(packet[ip + TCP_OFFSET] >> 4) * 4;
+    let flags = TcpFlags(packet[ip + TCP_FLAGS] & !TcpFlags::PSH.0);
+    let fits = plain
+        && flags == TcpFlags::ACK
+        && packet[ip + TCP_OFFSET] & 0x0f == 0
+        && (ip + TCP_HEADER_LEN..packet.len()).contains(&headers);
+    fits.then_some(headers)
+}
+
+/// Where both addresses begin.
+const fn addresses(version: IpVersion) -> usize {
+    match version {
         IpVersion::V4 => 12,
         IpVersion::V6 => 8,
-    };
-    packet[start..end] == headers[start..end]
+    }
+}
+
+/// Whether the TCP checksum is right.
+fn is_intact(packet: &[u8], version: IpVersion, ip: usize) -> bool {
+    pseudo_header(packet, version).bytes(&packet[ip..]).is_intact()
 }
 
 fn pseudo_header(packet: &[u8], version: IpVersion) -> Sum {
@@ -140,12 +170,21 @@ fn pseudo_header(packet: &[u8], version: IpVersion) -> Sum {
 /// What became of a packet that was offered to a train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// It is of another connection, or no TCP at all.
+    /// It is of another connection.
     Other,
-    /// It is of this connection, and has to go behind the train.
+    /// It is of this connection, or may be, and has to go behind the train.
     Behind,
     /// It is part of the train now.
     Taken,
+}
+
+/// How long a train may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the packet, IP header included; at most 65,535 count.
+    pub bytes: usize,
+    /// Segments.
+    pub segments: u32,
 }
 
 /// How a train is to be cut.
@@ -167,6 +206,7 @@ pub struct Train {
     /// Room, then the packet, if there is one.
     bytes: Vec<u8>,
     room: usize,
+    limits: Limits,
     version: IpVersion,
     ip: usize,
     headers: usize,
@@ -180,11 +220,12 @@ pub struct Train {
 impl Train {
     /// An empty train; `room` bytes are left in front of the packet for other headers.
     #[must_use]
-    pub fn new(room: usize) -> Self {
-        let mut bytes = Vec::with_capacity(room + LONGEST);
+    pub fn new(room: usize, limits: Limits) -> Self {
+        let limits = Limits { bytes: limits.bytes.min(LONGEST), ..limits };
+        let mut bytes = Vec::with_capacity(room + limits.bytes);
         bytes.resize(room, 0);
         let (version, ip, headers, segment) = (IpVersion::V4, 0, 0, 0);
-        Self { bytes, room, version, ip, headers, segment, segments: 0, next: 0, ended: true }
+        Self { bytes, room, limits, version, ip, headers, segment, segments: 0, next: 0, ended: true }
     }
 
     /// How many segments it has.
@@ -199,37 +240,37 @@ impl Train {
         (self.bytes.len() - self.room - self.headers) + self.headers * self.segments as usize
     }
 
-    /// Begins with `packet`, if that is a segment which others could follow. What was there before is forgotten.
-    pub fn begin(&mut self, packet: &[u8]) -> bool {
+    /// Begins with a packet, if that is a segment which others could follow. What was there before is forgotten.
+    pub fn begin(&mut self, first: &Candidate<'_>) -> bool {
         self.clear();
-        let Some(first) = Segment::read(packet).filter(|first| !first.pushes()) else { return false };
-        self.bytes.extend_from_slice(packet);
-        (self.version, self.ip, self.headers) = (first.version, first.ip, first.headers);
-        (self.segment, self.segments) = (first.payload().len(), 1);
-        self.next = first.sequence().wrapping_add(first.payload().len() as u32);
+        let Some(headers) = first.headers else { return false };
+        let payload = first.packet.len() - headers;
+        if first.pushes() || payload < LEAST || first.packet.len() > self.limits.bytes {
+            return false;
+        }
+        self.bytes.extend_from_slice(first.packet);
+        (self.version, self.ip, self.headers) = (first.version, first.ip, headers);
+        (self.segment, self.segments) = (payload, 1);
+        self.next = first.sequence().wrapping_add(payload as u32);
         self.ended = false;
         true
     }
 
     /// Offers the next packet.
-    pub fn offer(&mut self, packet: &[u8]) -> Offer {
-        let Some(next) = Segment::read(packet) else { return self.judge_other(packet) };
+    pub fn offer(&mut self, next: &Candidate<'_>) -> Offer {
         let headers = &self.bytes[self.room..self.room + self.headers];
-        if self.segments == 0
-            || next.version != self.version
-            || !is_between(packet, headers, next.version, next.ip + PORTS)
-        {
+        if self.segments == 0 || !next.is_of(headers, self.version) {
             return Offer::Other;
         }
-        let payload = next.payload();
-        let fits = !self.ended
+        let Some(len) = next.headers else { return Offer::Behind };
+        let payload = &next.packet[len..];
+        let fits = !self.is_full()
             && next.sequence() == self.next
             && payload.len() <= self.segment
-            && self.bytes.len() - self.room + payload.len() <= LONGEST
-            && next.is_like(headers)
-            && next.is_intact()
+            && next.is_like(headers, len)
+            && is_intact(next.packet, next.version, next.ip)
             // The first was not looked at before: most packets are followed by none.
-            && (self.segments > 1 || self.first_is_intact());
+            && (self.segments > 1 || is_intact(&self.bytes[self.room..], self.version, self.ip));
         if !fits {
             return Offer::Behind;
         }
@@ -243,44 +284,12 @@ impl Train {
         Offer::Taken
     }
 
-    fn first_is_intact(&self) -> bool {
-        let packet = &self.bytes[self.room..];
-        Segment::read(packet).is_some_and(|first| first.is_intact())
-    }
-
-    /// A packet that no train takes: is it of this connection?
-    fn judge_other(&self, packet: &[u8]) -> Offer {
-        let headers = &self.bytes[self.room..self.room + self.headers];
-        let version = match packet.first().map(|first| first >> 4) {
-            Some(4) => IpVersion::V4,
-            Some(6) => IpVersion::V6,
-            _ => return Offer::Other,
-        };
-        let (ip, protocol, is_plain) = match version {
-            // Neither options nor a fragment.
-            IpVersion::V4 => {
-                let whole =
-                    packet.len() > V4_PROTOCOL && u16_at(packet, V4_FRAGMENT) & !V4_DONT_FRAGMENT == 0;
-                (IPV4_HEADER_LEN, V4_PROTOCOL, packet[0] == 0x45 && whole)
-            }
-            IpVersion::V6 => (IPV6_HEADER_LEN, V6_NEXT_HEADER, true),
-        };
-        if self.segments == 0 || version != self.version || packet.len() < ip {
-            return Offer::Other;
-        }
-        let is_tcp = packet[protocol] == Protocol::TCP.0;
-        let is_of = match is_plain && is_tcp && packet.len() >= ip + PORTS {
-            true => is_between(packet, headers, version, ip + PORTS),
-            // Where the ports are is not worth finding out: it is rare, and to go behind does no harm.
-            false => (is_tcp || version == IpVersion::V6) && is_between(packet, headers, version, ip),
-        };
-        if is_of { Offer::Behind } else { Offer::Other }
-    }
-
     /// Whether nothing fits behind what is there.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.ended || self.bytes.len() - self.room + self.segment > LONGEST
+        self.ended
+            || self.segments >= self.limits.segments
+            || self.bytes.len() - self.room + self.segment > self.limits.bytes
     }
 
     /// The only segment, as it came; nothing of a train of several, or of none.

@@ -12,6 +12,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with};
 
+/// Bytes that may wait in the kernel: as many as the frames of a transmit ring of 2,048.
+const BUFFER: libc::c_int = 4 << 20;
+const ON: libc::c_int = 1;
+
 /// Bytes of a [`VirtioHeader`].
 pub const VIRTIO_HEADER_LEN: usize = 10;
 
@@ -47,14 +51,32 @@ impl VirtioHeader {
     }
 }
 
-/// A socket that sends packets with a [`VirtioHeader`] in front, and receives nothing.
+/// The filter program that lets nothing in, one instruction: return 0 (`linux/filter.h`).
+fn nothing() -> libc::sock_fprog {
+    static RETURN_NOTHING: libc::sock_filter =
+        libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
+    // The kernel copies the program; it writes nothing.
+    libc::sock_fprog { len: 1, filter: (&raw const RETURN_NOTHING).cast_mut() }
+}
+
+/// Sets an option to a value of the type that it takes.
+fn set_option<T>(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
+    let (at, len) = (std::ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t);
+    // SAFETY: the kernel reads `len` bytes at `at`, which are those of `value`; what a filter program points to is static.
+    match unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, at, len) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A socket that sends packets with a [`VirtioHeader`] in front, and never receives.
 #[derive(Debug)]
 pub struct SegmentSocket {
     socket: OwnedFd,
 }
 
 impl SegmentSocket {
-    /// Opens one on an interface in the network namespace of this thread. It takes `CAP_NET_RAW`.
+    /// Opens one on an interface in the network namespace of this thread. It takes `CAP_NET_RAW` and `CAP_NET_ADMIN`.
     ///
     /// # Errors
     /// What the kernel says: no such interface, not permitted.
@@ -67,20 +89,12 @@ impl SegmentSocket {
         if index == 0 {
             return Err(io::Error::last_os_error());
         }
-        let on: libc::c_int = 1;
-        // SAFETY: the option takes an int, and is given the address and the size of one.
-        let set = unsafe {
-            libc::setsockopt(
-                socket.as_raw_fd(),
-                libc::SOL_PACKET,
-                libc::PACKET_VNET_HDR,
-                (&raw const on).cast(),
-                size_of::<libc::c_int>() as libc::socklen_t,
-            )
-        };
-        if set != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        // Whoever gets hold of the socket later reads nothing either, wherever he binds it to.
+        set_option(&socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &nothing())?;
+        set_option(&socket, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &ON)?;
+        set_option(&socket, libc::SOL_PACKET, libc::PACKET_VNET_HDR, &ON)?;
+        // With the privilege to: what the system allows everybody holds four long packets.
+        set_option(&socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &BUFFER)?;
         let address = libc::sockaddr_ll {
             sll_family: libc::AF_PACKET as u16,
             sll_protocol: 0,
@@ -104,7 +118,7 @@ impl SegmentSocket {
         Ok(Self { socket })
     }
 
-    /// Sends a packet: [`VirtioHeader`], Ethernet header, IP packet. Never waits.
+    /// Sends a packet: [`VirtioHeader`] (zeros: nothing is to be cut), Ethernet header, IP packet. Never waits.
     ///
     /// # Errors
     /// What the kernel says: no room for more (`EAGAIN`, `ENOBUFS`), the interface is down.

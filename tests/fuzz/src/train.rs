@@ -14,7 +14,7 @@ pub fn run(data: &[u8]) {
         .map(|(number, step)| {
             let flag = |bit: u8| step[0] >> bit & 1 == 1;
             let sequence = &mut next[usize::from(flag(0))];
-            *sequence = sequence.wrapping_add(u32::from(step[1] & 1) * 1000);
+            *sequence = sequence.wrapping_add(u32::from(step[1] & 1) * 5000);
             let spec = SegmentSpec {
                 v6: flag(1),
                 port: 5000 + u16::from(flag(0)),
@@ -24,9 +24,9 @@ pub fn run(data: &[u8]) {
                 dont_fragment: !flag(4),
                 fin: flag(5),
                 corrupt: flag(6),
-                ..SegmentSpec::plain(*sequence, usize::from(step[3]))
+                ..SegmentSpec::plain(*sequence, usize::from(step[3]) * 6)
             };
-            *sequence = sequence.wrapping_add(u32::from(step[3]));
+            *sequence = sequence.wrapping_add(u32::from(step[3]) * 6);
             let mut packet = spec.packet(number as u16);
             if flag(7) {
                 let at = usize::from(step[4]) % packet.len();

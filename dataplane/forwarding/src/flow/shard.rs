@@ -88,7 +88,10 @@ impl Shard {
         let next = self.reached();
         let until = (next + next / 8 + CHUNK).min(self.slots);
         for chunk in &self.chunks[next / CHUNK..until.div_ceil(CHUNK)] {
-            chunk.get_or_init(empty_chunk);
+            if chunk.get().is_none() {
+                // Made beforehand: whoever takes a place meanwhile does not wait, and his chunk stays.
+                drop(chunk.set(empty_chunk()));
+            }
         }
     }
 

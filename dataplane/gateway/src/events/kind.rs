@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     TableRelieved,
     XdpGeneric,
     RingsCopy,
+    SegmentsAlone,
     ConnectorUnavailable,
     ConnectorAvailable,
     LinkUp,
@@ -30,7 +31,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them, each at its [`Self::index`].
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::NodeStarted,
         Self::NodeStops,
         Self::TunnelUp,
@@ -48,6 +49,7 @@ impl Kind {
         Self::TableRelieved,
         Self::XdpGeneric,
         Self::RingsCopy,
+        Self::SegmentsAlone,
         Self::ConnectorUnavailable,
         Self::ConnectorAvailable,
         Self::LinkUp,
@@ -73,6 +75,7 @@ impl Kind {
             Self::TableRelieved => "table_relieved",
             Self::XdpGeneric => "xdp_generic",
             Self::RingsCopy => "rings_copy",
+            Self::SegmentsAlone => "segments_alone",
             Self::ConnectorUnavailable => "connector_unavailable",
             Self::ConnectorAvailable => "connector_available",
             Self::LinkUp => "link_up",

@@ -57,6 +57,10 @@ pub(crate) struct DataRole {
     held: Held,
     /// Segments that leave together, where that is of use.
     trains: Option<Trains>,
+    /// Somebody watches the packet at hand.
+    watched: bool,
+    /// The kernel has not taken all frames of the last turn.
+    backlog: bool,
     burst: Vec<Frame>,
     eye: Eye,
     /// Laws of the node's rate limits: egress, ingress.
@@ -91,7 +95,9 @@ impl DataRole {
             next_hops,
             lanes: Lanes::new(node.clone()),
             held: Held::new(node.config.load().limits.held_packets as usize),
-            trains: segments.map(Trains::new),
+            trains: segments.map(|(socket, limits)| Trains::new(socket, limits)),
+            watched: false,
+            backlog: false,
             burst: Vec::with_capacity(BURST),
             eye: Eye::new(worker),
             throttled: Default::default(),
@@ -231,7 +237,7 @@ impl DataRole {
         }
         // One read can hold more packets than the transmit ring.
         if self.port.transmitting() >= CROWDED {
-            self.flush();
+            self.flush(now);
         }
     }
 
@@ -282,7 +288,9 @@ impl DataRole {
             Err(reason) => Inbound::Drop(reason),
         };
         let seen = look.map(|look| (look, packet[..verdict.sent_len()].to_vec()));
+        self.watched = seen.is_some();
         let result = self.carry_out(verdict, link, vnet, packet, now, outbox);
+        self.watched = false;
         if let Some((look, bytes)) = seen {
             let fate = Fate::inbound(verdict, result, bytes);
             self.eye.show(&look, &fate, &mut self.forwarder, now);
@@ -326,15 +334,17 @@ impl DataRole {
     }
 
     /// Has the kernel send what was queued. Returns whether packets still wait for it.
-    pub(crate) fn flush(&mut self) -> bool {
-        self.depart_all();
-        match self.port.flush() {
-            Ok(flushed) => flushed.unsent > 0 && !flushed.interface_down,
+    pub(crate) fn flush(&mut self, now: Nanos) -> bool {
+        self.depart_all(now);
+        let flushed = match self.port.flush() {
+            Ok(flushed) => flushed,
             Err(error) => {
                 tracing::debug!(%error, "transmit failed");
-                false
+                return false;
             }
-        }
+        };
+        self.backlog = flushed.unsent > 0;
+        self.backlog && !flushed.interface_down
     }
 
     /// What need not be done with every burst: time-outs, tidying, publishing.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crossbeam::channel::Receiver;
 use gridway_config::Polling;
 use gridway_forwarding::Counters;
+use gridway_netlink::Segmentation;
 use gridway_wire::time::Nanos;
 use gridway_xsk::{Port, SegmentSocket};
 use mio::unix::SourceFd;
@@ -51,7 +52,7 @@ pub(crate) struct DataSockets {
     /// Its queues.
     pub(crate) port: Port,
     /// For long packets to local hosts, where the port copies frames.
-    pub(crate) segments: Option<SegmentSocket>,
+    pub(crate) segments: Option<(SegmentSocket, Segmentation)>,
 }
 
 /// The worker's own state.
@@ -187,7 +188,7 @@ impl Worker {
             }
             // Answers to the overlay.
             data.close_records(now, &mut self.outbox);
-            again = data.flush();
+            again = data.flush(now);
         }
         self.dispatch();
         if let Some(tunnel) = &mut self.tunnel {
@@ -262,7 +263,7 @@ impl Worker {
                 data.inbound(&link, frames, now, &mut self.outbox);
             }
             self.node.pools.give_chunk(chunk);
-            data.flush();
+            data.flush(now);
             taken = true;
         }
         taken
@@ -335,7 +336,7 @@ impl Worker {
         let now = self.node.clock.now();
         while self.take_chunks(now) {}
         if let Some(data) = &mut self.data {
-            data.flush();
+            data.flush(now);
             data.finish(now);
         }
         if self.index == 0 {
@@ -367,7 +368,7 @@ impl Deliver for Delivery<'_> {
 
     fn read_done(&mut self) {
         if let Some(data) = &mut self.data {
-            data.flush();
+            data.flush(self.now);
         }
     }
 

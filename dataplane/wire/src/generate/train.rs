@@ -3,7 +3,7 @@
 use etherparse::{IpNumber, Ipv4Header, Ipv6Header, TcpHeader, TcpOptionElement};
 
 use crate::packet::IpVersion;
-use crate::train::{Cut, Offer, Train};
+use crate::train::{Candidate, Cut, Limits, Offer, Train};
 
 /// Bytes in front of a train's packet.
 const ROOM: usize = 24;
@@ -147,7 +147,8 @@ fn begins_with_the_pseudo_header(packet: &[u8], cut: Cut) -> bool {
 /// Sends packets through one train and what it cannot take beside it; what leaves, in order, and how many packets
 /// left as part of a longer one.
 pub fn through_train(packets: &[Vec<u8>]) -> (Vec<Vec<u8>>, u32) {
-    let (mut train, mut left, mut together) = (Train::new(ROOM), Vec::new(), 0);
+    let (mut train, mut left, mut together) =
+        (Train::new(ROOM, Limits { bytes: 65_535, segments: 60 }), Vec::new(), 0);
     let depart = |train: &mut Train, left: &mut Vec<Vec<u8>>, together: &mut u32| {
         if let Some(packet) = train.single() {
             left.push(packet.to_vec());
@@ -164,11 +165,12 @@ pub fn through_train(packets: &[Vec<u8>]) -> (Vec<Vec<u8>>, u32) {
         train.clear();
     };
     for packet in packets {
-        if train.offer(packet) == Offer::Taken {
+        let candidate = Candidate::read(packet);
+        if candidate.is_some_and(|candidate| train.offer(&candidate) == Offer::Taken) {
             continue;
         }
         depart(&mut train, &mut left, &mut together);
-        if !train.begin(packet) {
+        if !candidate.is_some_and(|candidate| train.begin(&candidate)) {
             left.push(packet.clone());
         }
     }

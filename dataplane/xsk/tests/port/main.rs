@@ -4,4 +4,5 @@
 mod echo;
 mod frames;
 mod modes;
+mod segments;
 mod support;

@@ -27,7 +27,7 @@ impl DataRole {
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
         match self.hops_seen.resolve(destination) {
-            NextHop::Mac(mac) => self.send_to(mac, packet, own),
+            NextHop::Mac(mac) => self.send_to(mac, packet, own, now),
             NextHop::Unresolved(neighbour) => {
                 if let Some(resolver) = &self.node.resolver {
                     resolver.resolve(neighbour);
@@ -148,10 +148,13 @@ pub(super) fn frame_for(
     Ok(frame)
 }
 
-/// Puts a frame on the transmit ring.
+/// Puts a frame on the transmit ring; where that is full, what is on it has to leave first.
 pub(super) fn transmit(port: &mut Port, queue: usize, frame: Frame) -> Result<(), DropReason> {
-    port.transmit(queue, frame).map_err(|rejected| {
-        debug_assert_eq!(rejected.reason, RejectReason::RingFull, "frames are this port's own");
+    let Err(rejected) = port.transmit(queue, frame) else { return Ok(()) };
+    debug_assert_eq!(rejected.reason, RejectReason::RingFull, "frames are this port's own");
+    // An error of it is told by the flush at the end of the turn.
+    drop(port.flush());
+    port.transmit(queue, rejected.frame).map_err(|rejected| {
         port.recycle(rejected.frame);
         DropReason::TxFull
     })

@@ -1,29 +1,60 @@
-//! Segments for local hosts that leave as one long packet: see [`gridway_wire::train`].
+//! TCP segments for local hosts that leave as one long packet: see [`gridway_wire::train`].
+//!
+//! ```text
+//!                     a row of several ─────> packet socket ─> kernel cuts ─┐
+//!  segments ─> train <                          ^                            > data NIC
+//!                     one alone: of a connection that has just had a train   │
+//!                                of another ──> transmit ring ───────────────┘
+//! ```
+//!
+//! The two ways do not keep their order with each other: the socket's goes through the kernel's queues. So a connection
+//! that has had a train stays with the socket until it has paused.
 
 use std::io;
+use std::time::Duration;
 
+use gridway_control::Severity;
 use gridway_forwarding::DropReason;
+use gridway_netlink::Segmentation;
 use gridway_wire::ethernet::{ETHERNET_HEADER_LEN, Ethernet, ether_type};
 use gridway_wire::mac::MacAddr;
 use gridway_wire::packet::IpVersion;
-use gridway_wire::train::{Offer, Train};
+use gridway_wire::time::Nanos;
+use gridway_wire::train::{Candidate, Limits, Offer, Train};
 use gridway_xsk::{SegmentSocket, VIRTIO_HEADER_LEN, VirtioHeader};
 
 use super::DataRole;
 use super::delivery::{frame_for, transmit};
+use crate::events::Kind;
 
 /// Connections whose segments are collected at a time.
 const TRAINS: usize = 8;
 /// What stands in front of a packet.
 const ROOM: usize = VIRTIO_HEADER_LEN + ETHERNET_HEADER_LEN;
+/// Connections that are remembered, by a number that a few may share.
+const REMEMBERED: usize = 1024;
+/// How long a connection stays with the socket: longer than a packet waits in any queue of the kernel.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Trains under way, and the socket that they leave by.
 #[derive(Debug)]
 pub(super) struct Trains {
     socket: SegmentSocket,
-    trains: Vec<(MacAddr, Train)>,
+    trains: Vec<Car>,
     /// How many of them, from the first on, hold segments.
     busy: usize,
+    /// When a connection last sent by the socket.
+    last: Box<[Option<Nanos>]>,
+    /// Where single packets get their headers.
+    single: Vec<u8>,
+}
+
+/// A train, and where it goes.
+#[derive(Debug)]
+struct Car {
+    destination: MacAddr,
+    connection: Option<u32>,
+    train: Train,
 }
 
 /// What becomes of a packet.
@@ -38,33 +69,52 @@ enum Place {
 }
 
 impl Trains {
-    pub(super) fn new(socket: SegmentSocket) -> Self {
-        let trains = (0..TRAINS).map(|_| (MacAddr([0; 6]), Train::new(ROOM))).collect();
-        Self { socket, trains, busy: 0 }
+    pub(super) fn new(socket: SegmentSocket, limits: Segmentation) -> Self {
+        let limits = Limits { bytes: limits.bytes as usize, segments: limits.segments };
+        let car = || Car { destination: MacAddr([0; 6]), connection: None, train: Train::new(ROOM, limits) };
+        Self {
+            socket,
+            trains: std::iter::repeat_with(car).take(TRAINS).collect(),
+            busy: 0,
+            last: vec![None; REMEMBERED].into_boxed_slice(),
+            single: Vec::new(),
+        }
     }
 
     /// Takes a packet for `destination` if it fits somewhere, or if a train can begin with it.
-    fn take(&mut self, destination: MacAddr, packet: &[u8]) -> Place {
-        for (number, (_, train)) in self.trains[..self.busy].iter_mut().enumerate() {
-            match train.offer(packet) {
+    fn take(&mut self, destination: MacAddr, packet: &Candidate<'_>) -> Place {
+        for (number, car) in self.trains[..self.busy].iter_mut().enumerate() {
+            match car.train.offer(packet) {
                 Offer::Other => {}
                 // Of the same connection, so for the same neighbour: they change between turns only.
                 Offer::Taken => return Place::Taken(number),
                 Offer::Behind => return Place::Behind(number),
             }
         }
-        let Some((mac, train)) = self.trains.get_mut(self.busy) else { return Place::Alone };
-        if !train.begin(packet) {
+        let Some(car) = self.trains.get_mut(self.busy) else { return Place::Alone };
+        if !car.train.begin(packet) {
             return Place::Alone;
         }
-        *mac = destination;
+        (car.destination, car.connection) = (destination, packet.connection());
         self.busy += 1;
         Place::Taken(self.busy - 1)
     }
 
+    /// Whether a connection sends by the socket.
+    fn is_here(&self, connection: Option<u32>, now: Nanos) -> bool {
+        let last = connection.and_then(|connection| self.last[place_of(connection)]);
+        last.is_some_and(|last| now.since(last) < PAUSE)
+    }
+
+    fn remember(&mut self, connection: Option<u32>, now: Nanos) {
+        if let Some(connection) = connection {
+            self.last[place_of(connection)] = Some(now);
+        }
+    }
+
     /// Sends a train of several segments.
     fn send(&mut self, number: usize, source: MacAddr) -> io::Result<()> {
-        let (destination, train) = &mut self.trains[number];
+        let Car { destination, train, .. } = &mut self.trains[number];
         let (bytes, cut) = train.couple();
         let v6 = cut.version == IpVersion::V6;
         let virtio = VirtioHeader {
@@ -75,33 +125,69 @@ impl Trains {
         };
         let (front, rest) = bytes.split_first_chunk_mut().expect("there is room for it");
         virtio.write(front);
-        let ether_type = if v6 { ether_type::IPV6 } else { ether_type::IPV4 };
-        let header = Ethernet { destination: *destination, source, ether_type };
-        header.write(rest).expect("there is room for it");
+        write_ethernet(rest, [source, *destination], v6);
         self.socket.send(bytes)
+    }
+
+    /// Sends one packet.
+    fn send_single(&mut self, macs: [MacAddr; 2], packet: &[u8]) -> io::Result<()> {
+        self.single.clear();
+        self.single.resize(ROOM, 0);
+        self.single.extend_from_slice(packet);
+        write_ethernet(&mut self.single[VIRTIO_HEADER_LEN..], macs, packet[0] >> 4 == 6);
+        self.socket.send(&self.single)
     }
 
     /// Clears a train; its number becomes that of another one.
     fn release(&mut self, number: usize) {
-        self.trains[number].1.clear();
+        self.trains[number].train.clear();
         self.busy -= 1;
         self.trains.swap(number, self.busy);
     }
 }
 
+fn place_of(connection: u32) -> usize {
+    (connection >> 16) as usize & (REMEMBERED - 1)
+}
+
+fn write_ethernet(to: &mut [u8], [source, destination]: [MacAddr; 2], v6: bool) {
+    let ether_type = if v6 { ether_type::IPV6 } else { ether_type::IPV4 };
+    Ethernet { destination, source, ether_type }.write(to).expect("there is room for it");
+}
+
+/// Whether an error passes by itself: no room for now, or the interface is down.
+fn passes(error: &io::Error) -> bool {
+    use io::ErrorKind::{NetworkDown, WouldBlock};
+    matches!(error.kind(), WouldBlock | NetworkDown) || error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
 impl DataRole {
-    /// Sends a packet to a neighbour, perhaps together with others of its connection.
-    pub(super) fn send_to(&mut self, mac: MacAddr, packet: &[u8], own: bool) -> Result<(), DropReason> {
-        while let Some(trains) = self.trains.as_mut().filter(|_| !own) {
-            match trains.take(mac, packet) {
-                Place::Taken(number) => {
-                    if trains.trains[number].1.is_full() {
-                        self.depart(number);
-                    }
-                    return Ok(());
-                }
-                Place::Behind(number) => self.depart(number),
-                Place::Alone => break,
+    /// Sends a packet to a neighbour, perhaps together with others of its connection. Counts it once it has left.
+    pub(super) fn send_to(
+        &mut self,
+        mac: MacAddr,
+        packet: &[u8],
+        own: bool,
+        now: Nanos,
+    ) -> Result<(), DropReason> {
+        let candidate = match &self.trains {
+            Some(_) if !own => Candidate::read(packet),
+            _ => None,
+        };
+        if let Some(candidate) = candidate {
+            if self.watched {
+                // What becomes of it is to be seen at once.
+                self.depart_all(now);
+            } else if self.join(mac, &candidate, now) {
+                return Ok(());
+            }
+            let connection = candidate.connection();
+            if let Some(trains) = self.trains.as_mut().filter(|trains| trains.is_here(connection, now)) {
+                trains.remember(connection, now);
+                let sent = trains.send_single([self.mac, mac], packet);
+                sent.map_err(|error| self.judge(&error))?;
+                self.count_delivered(packet.len(), own);
+                return Ok(());
             }
         }
         let frame = self.frame_for(mac, packet)?;
@@ -110,41 +196,85 @@ impl DataRole {
         Ok(())
     }
 
+    /// Makes a packet part of a train, after what has to go before it. False when it goes by itself.
+    fn join(&mut self, mac: MacAddr, candidate: &Candidate<'_>, now: Nanos) -> bool {
+        while let Some(trains) = &mut self.trains {
+            // What the kernel has left on the ring may be of this connection.
+            if self.backlog && !trains.is_here(candidate.connection(), now) {
+                break;
+            }
+            match trains.take(mac, candidate) {
+                Place::Taken(number) => {
+                    if trains.trains[number].train.is_full() {
+                        self.depart(number, now);
+                    }
+                    return true;
+                }
+                Place::Behind(number) => self.depart(number, now),
+                Place::Alone => break,
+            }
+        }
+        false
+    }
+
     /// Sends all trains.
-    pub(super) fn depart_all(&mut self) {
+    pub(super) fn depart_all(&mut self, now: Nanos) {
         while self.trains.as_ref().is_some_and(|trains| trains.busy > 0) {
-            self.depart(0);
+            self.depart(0, now);
         }
     }
 
     /// Sends a train. Its packets are counted now, that none is counted twice.
-    fn depart(&mut self, number: usize) {
-        let Some(trains) = &mut self.trains else { return };
-        let (mac, train) = &trains.trains[number];
+    fn depart(&mut self, number: usize, now: Nanos) {
+        let Some(mut trains) = self.trains.take() else { return };
+        let Car { destination, connection, ref train } = trains.trains[number];
         let (segments, len) = (u64::from(train.segments()), train.segments_len() as u64);
-        let sent = match train.single() {
+        let by_socket = trains.is_here(connection, now);
+        let sent = match trains.trains[number].train.single() {
+            Some(packet) if !by_socket => {
+                let framed = frame_for(&mut self.port, [self.mac, destination], packet);
+                framed.and_then(|frame| transmit(&mut self.port, 0, frame)).map_err(Ok)
+            }
             Some(packet) => {
-                let framed = frame_for(&mut self.port, [self.mac, *mac], packet);
-                framed.and_then(|frame| transmit(&mut self.port, 0, frame))
+                let packet = packet.to_vec();
+                trains.send_single([self.mac, destination], &packet).map_err(Err)
             }
             None => {
-                // What waits in the ring may be of the same connection.
-                self.port
-                    .flush()
-                    .map_err(drop)
-                    .and_then(|_| trains.send(number, self.mac).map_err(drop))
-                    .map_err(|()| DropReason::TxFull)
+                if !by_socket {
+                    // What waits in the ring may be of the same connection. An error of it is another queue's.
+                    drop(self.port.flush());
+                }
+                trains.remember(connection, now);
+                trains.send(number, self.mac).map_err(Err)
             }
         };
         trains.release(number);
+        self.trains = Some(trains);
+        let sent = sent.map_err(|error| error.unwrap_or_else(|error| self.judge(&error)));
         let books = &self.counters.inbound;
         match sent {
             Ok(()) => {
                 books.forwarded.add(segments);
-                books.coupled.add(if segments > 1 { segments } else { 0 });
                 books.forwarded_bytes.add(len);
+                books.coupled.add(if segments > 1 { segments } else { 0 });
             }
             Err(reason) => books.drop(reason, segments),
         }
+    }
+
+    /// The socket did not take a packet. Where that will not pass, it is given up, with all that wait for it.
+    fn judge(&mut self, error: &io::Error) -> DropReason {
+        if !passes(error)
+            && let Some(trains) = self.trains.take()
+        {
+            let lost: u32 = trains.trains[..trains.busy].iter().map(|car| car.train.segments()).sum();
+            self.counters.inbound.drop(DropReason::TxFull, u64::from(lost));
+            if let Some(data) = &self.node.data {
+                let message =
+                    format!("long packets are not taken, segments go one by one from now on: {error}");
+                self.node.events.record(Severity::Warning, Kind::SegmentsAlone, &data.interface, message);
+            }
+        }
+        DropReason::TxFull
     }
 }
