@@ -155,10 +155,12 @@ fn write_ethernet(to: &mut [u8], [source, destination]: [MacAddr; 2], v6: bool) 
     Ethernet { destination, source, ether_type }.write(to).expect("there is room for it");
 }
 
-/// Whether an error passes by itself: no room for now, or the interface is down.
+/// Whether an error passes by itself: no room for now, the interface is down, or a single packet is too long for it, since
+/// its MTU was lowered.
 fn passes(error: &io::Error) -> bool {
     use io::ErrorKind::{NetworkDown, WouldBlock};
-    matches!(error.kind(), WouldBlock | NetworkDown) || error.raw_os_error() == Some(libc::ENOBUFS)
+    let of_the_moment = matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::EMSGSIZE));
+    of_the_moment || matches!(error.kind(), WouldBlock | NetworkDown)
 }
 
 impl DataRole {
@@ -276,5 +278,21 @@ impl DataRole {
             }
         }
         DropReason::TxFull
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_has_no_room_for_is_tried_again_and_what_it_cannot_do_is_not() {
+        let of = io::Error::from_raw_os_error;
+        for errno in [libc::EAGAIN, libc::ENOBUFS, libc::ENETDOWN, libc::EMSGSIZE] {
+            assert!(passes(&of(errno)), "{}", of(errno));
+        }
+        for errno in [libc::EINVAL, libc::EIO, libc::ENXIO, libc::EOPNOTSUPP] {
+            assert!(!passes(&of(errno)), "{}", of(errno));
+        }
     }
 }
