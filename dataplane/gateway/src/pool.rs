@@ -34,7 +34,6 @@ impl Chunk {
 #[derive(Debug)]
 pub(crate) struct Pools {
     records: Stack<RecordBuffer>,
-    record_limit: usize,
     chunks: Stack<Chunk>,
 }
 
@@ -74,7 +73,6 @@ impl Pools {
     pub(crate) fn new(records: usize, chunks: usize) -> Self {
         Self {
             records: Stack::new(records, RecordBuffer::with_memory),
-            record_limit: records,
             chunks: Stack::new(chunks, Chunk::with_memory),
         }
     }
@@ -99,13 +97,14 @@ impl Pools {
 
     /// Record buffers in use, and how many there are.
     pub(crate) fn records_used(&self) -> (usize, usize) {
-        (self.record_limit - self.records.lock().len().min(self.record_limit), self.record_limit)
+        let limit = self.records.limit;
+        (limit - self.records.lock().len(), limit)
     }
 
     /// Record buffers that one of `connections` may use at once besides those that pass: no connection can take them
     /// all, and each can keep its socket busy.
     pub(crate) fn quota(&self, connections: usize) -> u32 {
-        let share = self.record_limit / connections.clamp(2, 64);
+        let share = self.records.limit / connections.clamp(2, 64);
         u32::try_from(share.saturating_sub(PASSING as usize).clamp(8, 256)).expect("clamped")
     }
 }

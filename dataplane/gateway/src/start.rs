@@ -17,7 +17,7 @@ use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
 use gridway_forwarding::{Peers, Registry};
-use gridway_netlink::{Segmentation, Watcher, segmentation};
+use gridway_netlink::{Watcher, segmentation};
 use gridway_proxy::{Plan, SessionBook};
 use gridway_steer::{Steer, SteerOptions};
 use gridway_xsk::{Pages, Port, PortOptions, RingMode, SegmentSocket};
@@ -191,7 +191,7 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
     steer.set_proxied(&policy.proxied())?;
     steer.set_deny(&data.deny)?;
 
-    let mtu = steer.mtu();
+    let (mtu, limits) = (steer.mtu(), segmentation(interface)?);
     let mut ports = Vec::new();
     let (mut ring_mode, mut pages, mut alone) = (RingMode::Copy, Pages::Normal, None);
     for part in parts {
@@ -215,10 +215,10 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
         (ring_mode, pages) = (port.mode(), port.pages());
         // Where the NIC takes frames from memory itself the ring is the shorter way.
         let segments = match ring_mode {
-            RingMode::Copy => match open_segments(interface) {
-                Ok(opened) => Some(opened),
+            RingMode::Copy => match SegmentSocket::open(interface) {
+                Ok(socket) => Some((socket, limits)),
                 Err(error) => {
-                    alone = Some(format!("{error:#}"));
+                    alone = Some(format!("cannot open a packet socket: {error}"));
                     None
                 }
             },
@@ -243,12 +243,6 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
         queues: parts.iter().map(|part| part.queues.len() as u32).sum(),
     };
     Ok(DataSide { steer, watcher, ports, port })
-}
-
-/// What long packets to local hosts take.
-fn open_segments(interface: &str) -> Result<(SegmentSocket, Segmentation)> {
-    let socket = SegmentSocket::open(interface).context("cannot open a packet socket")?;
-    Ok((socket, segmentation(interface)?))
 }
 
 type WorkerStart = (Poll, crossbeam::channel::Receiver<crate::node::Control>);

@@ -94,8 +94,18 @@ impl RecordBuffer {
     /// An empty record. Allocates; the packet path takes its buffers from a pool.
     #[must_use]
     pub fn new() -> Self {
+        Self::over(vec![0; MAX_RECORD])
+    }
+
+    /// As [`Self::new`], with memory behind all of it: zeros are but promised by the kernel until they are written.
+    #[must_use]
+    pub fn with_memory() -> Self {
+        Self::over(vec![0xff; MAX_RECORD])
+    }
+
+    fn over(bytes: Vec<u8>) -> Self {
         Self {
-            bytes: vec![0; MAX_RECORD].into_boxed_slice(),
+            bytes: bytes.into_boxed_slice(),
             packets: PacketsBuilder::new(),
             contents: Contents::default(),
             plaintext_len: 0,
@@ -103,12 +113,6 @@ impl RecordBuffer {
             closed_at: Nanos::default(),
             passes: false,
         }
-    }
-
-    /// As [`Self::new`], with memory behind all of it: zeros are but promised by the kernel until they are written.
-    #[must_use]
-    pub fn with_memory() -> Self {
-        Self { bytes: vec![0xff; MAX_RECORD].into_boxed_slice(), ..Self::new() }
     }
 
     /// Makes the buffer empty again; its bytes are overwritten by the next record.

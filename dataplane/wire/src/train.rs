@@ -292,10 +292,9 @@ impl Train {
             || self.bytes.len() - self.room + self.segment > self.limits.bytes
     }
 
-    /// The only segment, as it came; nothing of a train of several, or of none.
-    #[must_use]
-    pub fn single(&self) -> Option<&[u8]> {
-        (self.segments == 1).then(|| &self.bytes[self.room..])
+    /// The room with the only segment behind it, as it came; nothing of a train of several, or of none.
+    pub fn single(&mut self) -> Option<&mut [u8]> {
+        (self.segments == 1).then(|| &mut self.bytes[..])
     }
 
     /// Makes it one packet: lengths of the whole, and in place of the TCP checksum the sum of the pseudo-header that

@@ -4,12 +4,12 @@
 //! segments passes the kernel as one packet (generic segmentation offload). See `packet(7)`, `PACKET_VNET_HDR`; the
 //! header is `struct virtio_net_hdr` of the virtio specification, 5.1.6.
 
-use std::ffi::CString;
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
+use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with};
 
 /// Bytes that may wait in the kernel: as many as the frames of a transmit ring of 2,048.
@@ -83,12 +83,7 @@ impl SegmentSocket {
     pub fn open(interface: &str) -> io::Result<Self> {
         // Protocol 0: it receives nothing.
         let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
-        let name = CString::new(interface).map_err(|_| io::Error::from(Errno::INVAL))?;
-        // SAFETY: `name` is a string that ends with a zero and outlives the call.
-        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-        if index == 0 {
-            return Err(io::Error::last_os_error());
-        }
+        let index = name_to_index(&socket, interface)?;
         // Whoever gets hold of the socket later reads nothing either, wherever he binds it to.
         set_option(&socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &nothing())?;
         set_option(&socket, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &ON)?;

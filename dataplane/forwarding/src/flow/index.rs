@@ -48,8 +48,8 @@ impl Index {
         }
     }
 
-    /// Has the kernel give memory to all of it while it is empty. Zeroed memory is only promised until it is written; the promise would be
-    /// kept while a packet waits, for a huge page several milliseconds.
+    /// Has the kernel give memory to all of it while it is empty. Zeroed memory is only promised until it is written; the
+    /// promise would be kept while a packet waits, for a huge page several milliseconds.
     pub(super) fn prepare(&mut self) {
         for bucket in self.buckets.iter().step_by(SMALLEST_PAGE / size_of::<Bucket>()) {
             bucket.0[0].store(0, Ordering::Release);

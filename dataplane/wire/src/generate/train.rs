@@ -151,7 +151,7 @@ pub fn through_train(packets: &[Vec<u8>]) -> (Vec<Vec<u8>>, u32) {
         (Train::new(ROOM, Limits { bytes: 65_535, segments: 60 }), Vec::new(), 0);
     let depart = |train: &mut Train, left: &mut Vec<Vec<u8>>, together: &mut u32| {
         if let Some(packet) = train.single() {
-            left.push(packet.to_vec());
+            left.push(packet[ROOM..].to_vec());
         } else if train.segments() > 1 {
             let (segments, len) = (train.segments(), train.segments_len());
             let (bytes, how) = train.couple();

@@ -10,7 +10,7 @@ use gridway_wire::icmp::echo_reply_in_place;
 use gridway_wire::mac::MacAddr;
 use gridway_wire::packet::parse;
 use gridway_wire::time::Nanos;
-use gridway_xsk::{Frame, Port, RejectReason};
+use gridway_xsk::{Frame, RejectReason};
 
 use super::DataRole;
 use crate::held::HeldFrame;
@@ -89,11 +89,35 @@ impl DataRole {
 
     /// A frame with `packet` behind an Ethernet header to `destination`.
     pub(super) fn frame_for(&mut self, destination: MacAddr, packet: &[u8]) -> Result<Frame, DropReason> {
-        frame_for(&mut self.port, [self.mac, destination], packet)
+        let mut frame = self.port.allocate().ok_or(DropReason::NoFrame)?;
+        let len = ETHERNET_HEADER_LEN + packet.len();
+        if self.port.resize(&mut frame, len).is_err() {
+            self.port.recycle(frame);
+            return Err(DropReason::TooBig);
+        }
+        let bytes = self.port.packet_mut(&mut frame);
+        let header = header_for([self.mac, destination], packet);
+        header.write(bytes).expect("the frame was sized for the header");
+        bytes[ETHERNET_HEADER_LEN..].copy_from_slice(packet);
+        Ok(frame)
     }
 
+    /// Puts a frame on the transmit ring; where that is full, what is on it has to leave first.
     pub(super) fn transmit(&mut self, queue: usize, frame: Frame) -> Result<(), DropReason> {
-        transmit(&mut self.port, queue, frame)
+        let Err(rejected) = self.port.transmit(queue, frame) else { return Ok(()) };
+        debug_assert_eq!(rejected.reason, RejectReason::RingFull, "frames are this port's own");
+        // An error of it is told by the flush at the end of the turn.
+        drop(self.port.flush());
+        self.port.transmit(queue, rejected.frame).map_err(|rejected| {
+            self.port.recycle(rejected.frame);
+            DropReason::TxFull
+        })
+    }
+
+    /// Sends a packet to a neighbour by the first queue's ring.
+    pub(super) fn send_by_ring(&mut self, destination: MacAddr, packet: &[u8]) -> Result<(), DropReason> {
+        let frame = self.frame_for(destination, packet)?;
+        self.transmit(0, frame)
     }
 
     /// Sends held packets whose neighbour has become known.
@@ -128,34 +152,8 @@ impl DataRole {
     }
 }
 
-/// A frame with `packet` behind an Ethernet header from the first to the second of two MAC addresses.
-pub(super) fn frame_for(
-    port: &mut Port,
-    [source, destination]: [MacAddr; 2],
-    packet: &[u8],
-) -> Result<Frame, DropReason> {
-    let mut frame = port.allocate().ok_or(DropReason::NoFrame)?;
-    let len = ETHERNET_HEADER_LEN + packet.len();
-    if port.resize(&mut frame, len).is_err() {
-        port.recycle(frame);
-        return Err(DropReason::TooBig);
-    }
+/// The Ethernet header in front of an IP packet, from the first to the second of two MAC addresses.
+pub(super) fn header_for([source, destination]: [MacAddr; 2], packet: &[u8]) -> Ethernet {
     let ether_type = if packet[0] >> 4 == 6 { ether_type::IPV6 } else { ether_type::IPV4 };
-    let bytes = port.packet_mut(&mut frame);
-    let header = Ethernet { destination, source, ether_type };
-    header.write(bytes).expect("the frame was sized for the header");
-    bytes[ETHERNET_HEADER_LEN..].copy_from_slice(packet);
-    Ok(frame)
-}
-
-/// Puts a frame on the transmit ring; where that is full, what is on it has to leave first.
-pub(super) fn transmit(port: &mut Port, queue: usize, frame: Frame) -> Result<(), DropReason> {
-    let Err(rejected) = port.transmit(queue, frame) else { return Ok(()) };
-    debug_assert_eq!(rejected.reason, RejectReason::RingFull, "frames are this port's own");
-    // An error of it is told by the flush at the end of the turn.
-    drop(port.flush());
-    port.transmit(queue, rejected.frame).map_err(|rejected| {
-        port.recycle(rejected.frame);
-        DropReason::TxFull
-    })
+    Ethernet { destination, source, ether_type }
 }

@@ -17,11 +17,9 @@ impl DataRole {
             let Emission { to, origin, mut bytes } = emission;
             let sent = match (to, sender) {
                 (Target::Tunnel(to), _) => self.emit_to_peer(to, origin, &mut bytes, now, outbox),
-                (Target::Local(_), Some(mac)) => self.frame_for(mac, &bytes).and_then(|frame| {
-                    self.transmit(0, frame)?;
-                    self.counters.inbound.originated.add(1);
-                    Ok(())
-                }),
+                (Target::Local(_), Some(mac)) => {
+                    self.send_by_ring(mac, &bytes).inspect(|()| self.counters.inbound.originated.add(1))
+                }
                 (Target::Local(destination), None) => {
                     self.deliver(destination, &mut bytes, origin.is_own(), now, outbox)
                 }

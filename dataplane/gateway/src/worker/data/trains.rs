@@ -16,15 +16,15 @@ use std::time::Duration;
 use gridway_control::Severity;
 use gridway_forwarding::DropReason;
 use gridway_netlink::Segmentation;
-use gridway_wire::ethernet::{ETHERNET_HEADER_LEN, Ethernet, ether_type};
+use gridway_wire::ethernet::ETHERNET_HEADER_LEN;
 use gridway_wire::mac::MacAddr;
 use gridway_wire::packet::IpVersion;
 use gridway_wire::time::Nanos;
-use gridway_wire::train::{Candidate, Limits, Offer, Train};
+use gridway_wire::train::{Candidate, Cut, Limits, Offer, Train};
 use gridway_xsk::{SegmentSocket, VIRTIO_HEADER_LEN, VirtioHeader};
 
 use super::DataRole;
-use super::delivery::{frame_for, transmit};
+use super::delivery::header_for;
 use crate::events::Kind;
 
 /// Connections whose segments are collected at a time.
@@ -106,36 +106,41 @@ impl Trains {
         last.is_some_and(|last| now.since(last) < PAUSE)
     }
 
+    /// Sends a train, whether of one segment or of several.
+    fn send(&mut self, number: usize, source: MacAddr, now: Nanos) -> io::Result<()> {
+        let Car { destination, connection, ref mut train } = self.trains[number];
+        let macs = [source, destination];
+        let sent = match train.single() {
+            Some(bytes) => send(&self.socket, bytes, None, macs),
+            None => {
+                let (bytes, cut) = train.couple();
+                send(&self.socket, bytes, Some(cut), macs)
+            }
+        };
+        self.remember(connection, now);
+        sent
+    }
+
+    /// Sends one packet that is in no train.
+    fn send_single(
+        &mut self,
+        packet: &[u8],
+        connection: Option<u32>,
+        macs: [MacAddr; 2],
+        now: Nanos,
+    ) -> io::Result<()> {
+        self.single.resize(ROOM, 0);
+        self.single.extend_from_slice(packet);
+        let sent = send(&self.socket, &mut self.single, None, macs);
+        self.single.clear();
+        self.remember(connection, now);
+        sent
+    }
+
     fn remember(&mut self, connection: Option<u32>, now: Nanos) {
         if let Some(connection) = connection {
             self.last[place_of(connection)] = Some(now);
         }
-    }
-
-    /// Sends a train of several segments.
-    fn send(&mut self, number: usize, source: MacAddr) -> io::Result<()> {
-        let Car { destination, train, .. } = &mut self.trains[number];
-        let (bytes, cut) = train.couple();
-        let v6 = cut.version == IpVersion::V6;
-        let virtio = VirtioHeader {
-            v6,
-            headers_len: ETHERNET_HEADER_LEN as u16 + cut.headers_len,
-            tcp_at: ETHERNET_HEADER_LEN as u16 + cut.ip_len,
-            segment_len: cut.segment_len,
-        };
-        let (front, rest) = bytes.split_first_chunk_mut().expect("there is room for it");
-        virtio.write(front);
-        write_ethernet(rest, [source, *destination], v6);
-        self.socket.send(bytes)
-    }
-
-    /// Sends one packet.
-    fn send_single(&mut self, macs: [MacAddr; 2], packet: &[u8]) -> io::Result<()> {
-        self.single.clear();
-        self.single.resize(ROOM, 0);
-        self.single.extend_from_slice(packet);
-        write_ethernet(&mut self.single[VIRTIO_HEADER_LEN..], macs, packet[0] >> 4 == 6);
-        self.socket.send(&self.single)
     }
 
     /// Clears a train; its number becomes that of another one.
@@ -150,9 +155,22 @@ fn place_of(connection: u32) -> usize {
     (connection >> 16) as usize & (REMEMBERED - 1)
 }
 
-fn write_ethernet(to: &mut [u8], [source, destination]: [MacAddr; 2], v6: bool) {
-    let ether_type = if v6 { ether_type::IPV6 } else { ether_type::IPV4 };
-    Ethernet { destination, source, ether_type }.write(to).expect("there is room for it");
+/// Sends the IP packet behind the room in `bytes`, from the first to the second of two MAC addresses.
+fn send(socket: &SegmentSocket, bytes: &mut [u8], cut: Option<Cut>, macs: [MacAddr; 2]) -> io::Result<()> {
+    let header = header_for(macs, &bytes[ROOM..]);
+    let (virtio, frame) = bytes.split_first_chunk_mut::<VIRTIO_HEADER_LEN>().expect("there is room for it");
+    match cut {
+        None => virtio.fill(0),
+        Some(cut) => VirtioHeader {
+            v6: cut.version == IpVersion::V6,
+            headers_len: ETHERNET_HEADER_LEN as u16 + cut.headers_len,
+            tcp_at: ETHERNET_HEADER_LEN as u16 + cut.ip_len,
+            segment_len: cut.segment_len,
+        }
+        .write(virtio),
+    }
+    header.write(frame).expect("there is room for it");
+    socket.send(bytes)
 }
 
 /// Whether an error passes by itself: no room for now, the interface is down, or a single packet is too long for it, since
@@ -185,15 +203,13 @@ impl DataRole {
             }
             let connection = candidate.connection();
             if let Some(trains) = self.trains.as_mut().filter(|trains| trains.is_here(connection, now)) {
-                trains.remember(connection, now);
-                let sent = trains.send_single([self.mac, mac], packet);
+                let sent = trains.send_single(packet, connection, [self.mac, mac], now);
                 sent.map_err(|error| self.judge(&error))?;
                 self.count_delivered(packet.len(), own);
                 return Ok(());
             }
         }
-        let frame = self.frame_for(mac, packet)?;
-        self.transmit(0, frame)?;
+        self.send_by_ring(mac, packet)?;
         self.count_delivered(packet.len(), own);
         Ok(())
     }
@@ -233,26 +249,18 @@ impl DataRole {
         let (segments, len) = (u64::from(train.segments()), train.segments_len() as u64);
         let by_socket = trains.is_here(connection, now);
         let sent = match trains.trains[number].train.single() {
-            Some(packet) if !by_socket => {
-                let framed = frame_for(&mut self.port, [self.mac, destination], packet);
-                framed.and_then(|frame| transmit(&mut self.port, 0, frame)).map_err(Ok)
-            }
-            Some(packet) => {
-                let packet = packet.to_vec();
-                trains.send_single([self.mac, destination], &packet).map_err(Err)
-            }
-            None => {
+            Some(bytes) if !by_socket => Ok(self.send_by_ring(destination, &bytes[ROOM..])),
+            _ => {
                 if !by_socket {
                     // What waits in the ring may be of the same connection. An error of it is another queue's.
                     drop(self.port.flush());
                 }
-                trains.remember(connection, now);
-                trains.send(number, self.mac).map_err(Err)
+                trains.send(number, self.mac, now).map(Ok)
             }
         };
         trains.release(number);
         self.trains = Some(trains);
-        let sent = sent.map_err(|error| error.unwrap_or_else(|error| self.judge(&error)));
+        let sent = sent.unwrap_or_else(|error| Err(self.judge(&error)));
         let books = &self.counters.inbound;
         match sent {
             Ok(()) => {
