@@ -13,12 +13,11 @@ use crate::load::pattern::Sizes;
 use crate::load::trial::Traffic;
 use crate::load::turns::Turns;
 use crate::machine::Machine;
-use crate::packets::{HEADROOM, PARTIAL_DROP, bench_of, headroom, one_way};
+use crate::packets::{PARTIAL_DROP, bench_of, headroom, headroom_in_words, one_way};
 use crate::plot::{Bar, bars};
 use crate::report::{self, figure, ratio};
-use crate::rounds::rounds;
+use crate::rounds::{Extent, rounds};
 use crate::search::search;
-use crate::statistics::median;
 
 /// Addresses that packets come from, and go to.
 const ADDRESSES: u32 = 64;
@@ -27,19 +26,6 @@ const SIZE: Sizes = Sizes::Fixed(64);
 /// Until every pair of addresses has been seen in both directions, so that neighbours are known before anything counts:
 /// packets a second, and how long.
 const WARM_UP: (f64, Duration) = (8_192.0, Duration::from_millis(1_100));
-
-/// How much is measured.
-struct Extent {
-    rounds: usize,
-    trial: Duration,
-}
-
-impl Extent {
-    fn of(quick: bool) -> Self {
-        let seconds = Duration::from_secs;
-        if quick { Self { rounds: 2, trial: seconds(1) } } else { Self { rounds: 5, trial: seconds(2) } }
-    }
-}
 
 #[derive(Debug, Serialize)]
 struct Results {
@@ -67,7 +53,7 @@ struct Figures {
 
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
-    let extent = Extent::of(quick);
+    let extent = Extent::of(quick.then_some(2));
     let contenders = [Contender::Flows, Contender::Tracking, Contender::Kernel];
     let mut figures: Vec<Figures> = contenders.iter().map(|contender| Figures::none(*contender)).collect();
     let generator_packets = headroom(&[one_way(SIZE)], extent.trial)?[0].delivered;
@@ -79,7 +65,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
             .measure(contender, &lab, extent.trial, generator_packets)
             .with_context(|| format!("cannot measure {}", contender.name()))
     })?;
-    let name = if quick { "connections-quick" } else { "connections" };
+    let name = &report::name("connections", quick);
     let measured = Results {
         machine: Machine::here(),
         rounds: extent.rounds,
@@ -157,13 +143,11 @@ impl Results {
     }
 
     fn page(&self, name: &str, table: &str) -> String {
-        let most = self.contenders.iter().map(|row| median(&row.rates)).fold(0.0, f64::max);
         let headroom =
-            if most * HEADROOM > self.generator_packets { "less than twice" } else { "twice or more" };
+            headroom_in_words(self.generator_packets, self.contenders.iter().map(|row| &row.rates[..]));
         format!(
             "# New flows\n\n`cargo xtask bench connections` on {}. {} rounds, trials of {} s. Packets of 64 bytes from {} addresses to {} \
-             (UDP), of which each is the first of its flow. \"Gridway is\": Gridway's figure over the row's, median of the rounds' ratios. The generator \
-             sends {:.0} packets a second over a cable, {headroom} what the fastest takes. Gridway: NAT, ACL, route, mutual TLS, `limits.flows` {}, \
+             (UDP), of which each is the first of its flow. \"Gridway is\": Gridway's figure over the row's, median of the rounds' ratios. {headroom} Gridway: NAT, ACL, route, mutual TLS, `limits.flows` {}, \
              `flows.udp` {} s. Conntrack: `masquerade` (nftables) at both gateways, `nf_conntrack_max` and `nf_conntrack_buckets` {}, both UDP time-outs \
              {} s. All flows are ended before each trial. Flows at most: of the end that had more, when a trial had ended.\n\n{table}\n\
              ![New flows]({name}.svg)\n",
@@ -172,7 +156,6 @@ impl Results {
             self.trial_seconds,
             self.addresses,
             self.addresses,
-            self.generator_packets,
             self.flows_limit,
             self.udp_timeout_seconds,
             self.flows_limit,

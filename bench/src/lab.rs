@@ -73,7 +73,7 @@ pub(crate) fn run(quick: bool, kept: &Path) -> Result<()> {
         lowest_ratio,
         highest_ratio,
     };
-    let file = if quick { "lab-quick.json" } else { "lab.json" };
+    let file = format!("{}.json", report::name("lab", quick));
     report::write_json(&kept.join(file), &results)
 }
 

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::callgrind;
 use crate::cost::{Cost, Costs};
+use crate::{callgrind, report};
 
 /// How much is measured.
 struct Extent {
@@ -57,7 +57,7 @@ pub(crate) fn run(quick: bool, programs: &[PathBuf], results: &Path) -> Result<(
         extent.samples
     );
     let costs = Costs::measure(conditions, functions, |function| function.cost(samples.path(), &extent))?;
-    let name = if quick { "micro-quick" } else { "micro" };
+    let name = &report::name("micro", quick);
     costs.keep(results, name, "What single functions cost", "micro", "")
 }
 

@@ -27,7 +27,7 @@ use crate::statistics::median;
 /// Loss that the partial-drop rate accepts: 0.5 % (CSIT's PDR).
 pub(crate) const PARTIAL_DROP: f64 = 0.005;
 /// How many times what a device takes the generator must be able to send.
-pub(crate) const HEADROOM: f64 = 2.0;
+const HEADROOM: f64 = 2.0;
 /// Flows that take turns, in each direction.
 pub(crate) const FLOWS: u32 = 100;
 /// Loads at which latency is measured, as shares of the partial-drop rate.
@@ -163,7 +163,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     report::show_latencies(
         latencies.iter().map(|row| (row.contender, row.size.as_str(), row.load, &row.trial)),
     );
-    let name = if quick { "packets-quick" } else { "packets" };
+    let name = &report::name("packets", quick);
     for row in &latencies {
         let file =
             format!("{name}-{}-{}-{:.0}.hgrm", report::slug(row.contender), row.size, row.load * 100.0);
@@ -257,6 +257,13 @@ pub(crate) fn bench_of(lab: &Lab, contender: Contender, addresses: u32) -> Resul
     };
     let [there, back] = [way(Side::A)?, way(Side::B)?];
     Ok(Bench::new(endpoint(lab.h1())?, endpoint(lab.h2())?, there, Some(back)))
+}
+
+/// Whether what the generator sends over a cable was enough for the fastest of these rates, each a figure a round.
+pub(crate) fn headroom_in_words<'a>(sent: f64, rates: impl Iterator<Item = &'a [f64]>) -> String {
+    let fastest = rates.map(median).fold(0.0, f64::max);
+    let times = if fastest * HEADROOM > sent { "less than twice" } else { "twice or more" };
+    format!("The generator sends {sent:.0} packets a second over a cable, {times} what the fastest takes.")
 }
 
 /// Measures generator and sink with nothing but a cable between them.

@@ -15,7 +15,7 @@ use crate::contender::{Contender, Tunnel};
 use crate::lab::{LOADED_INTERVAL, STREAMS, WAN, beside_tcp, over_narrow_wan, tcp};
 use crate::load::pattern::Sizes;
 use crate::machine::Machine;
-use crate::packets::{HEADROOM, PARTIAL_DROP, headroom, one_way, with_bench};
+use crate::packets::{PARTIAL_DROP, headroom, headroom_in_words, one_way, with_bench};
 use crate::plot::{Axis, Bar, Line, bars, lines};
 use crate::report::{self, figure, ratio};
 use crate::rounds::rounds;
@@ -118,7 +118,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     rounds(extent.rounds, contenders.len(), |number| {
         figures[number].measure(contenders[number], &lab, &extent, generator_packets)
     })?;
-    let name = if quick { "peers-quick" } else { "peers" };
+    let name = &report::name("peers", quick);
     let conditions = format!(
         "{} rounds, TCP {} s, trials of {} s, under load {} s; the two ends are pinned to different cores",
         extent.rounds,
@@ -242,16 +242,15 @@ impl Results {
     }
 
     fn page(&self, name: &str, table: &str) -> String {
-        let most = self.contenders.iter().map(|row| median(&row.packets)).fold(0.0, f64::max);
         let headroom =
-            if most * HEADROOM > self.generator_packets { "less than twice" } else { "twice or more" };
+            headroom_in_words(self.generator_packets, self.contenders.iter().map(|row| &row.packets[..]));
         let versions = report::versions(self.contenders.iter().map(|row| (row.contender, &*row.version)));
         format!(
             "# Gridway beside other tunnels\n\n`cargo xtask bench peers` on {}. {}. \"Gridway is\": Gridway's figure over the row's, median of the rounds' \
-             ratios. The generator sends {:.0} packets a second over a cable, {headroom} what the fastest takes. Loaded: one TCP stream and pings 20 ms \
+             ratios. {headroom} Loaded: one TCP stream and pings 20 ms \
              apart over a WAN of {WAN} Mbit/s (tbf, latency 5 ms).\n\n{table}\n![TCP, one stream]({name}-tcp.svg)\n\n![Packets of 64 bytes]({name}-packets.svg)\n\n\
              ![Round trips under load]({name}-ping.svg)\n\n{}",
-            self.machine, self.conditions, self.generator_packets, versions
+            self.machine, self.conditions, versions
         )
     }
 

@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use hdrhistogram::Histogram;
-use plotters::prelude::*;
 
-use crate::plot::COLOURS;
+use crate::plot::{self, Axis, Line};
 
-const SIZE: (u32, u32) = (900, 480);
 /// Points between two halvings of what is left to 100 %.
 const STEPS: u32 = 5;
 
@@ -18,49 +16,11 @@ pub(crate) struct Latencies<'a> {
     pub(crate) histogram: &'a Histogram<u64>,
 }
 
-/// Lines of microseconds over percentiles, which stand at 1/(1 - percentile) on a logarithmic axis: as far to the right as
-/// there were packets.
+/// Lines of microseconds over percentiles: as far to the right as there were packets.
 pub(crate) fn draw(file: &Path, title: &str, lines: &[Latencies<'_>]) -> Result<()> {
-    let drawn: Vec<Vec<(f64, f64)>> = lines.iter().map(|line| points(line.histogram)).collect();
-    let all = || drawn.iter().flatten();
-    let right = all().map(|point| point.0).fold(10.0, f64::max);
-    let least = all().map(|point| point.1).fold(f64::INFINITY, f64::min);
-    let most = all().map(|point| point.1).fold(0.0, f64::max);
-    if !least.is_finite() {
-        return Err(anyhow!("nothing to draw in {}", file.display()));
-    }
-    let root = SVGBackend::new(file, SIZE).into_drawing_area();
-    let draw = || -> std::result::Result<(), Box<dyn std::error::Error>> {
-        root.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&root)
-            .caption(title, ("sans-serif", 18))
-            .margin(20)
-            .x_label_area_size(40)
-            .y_label_area_size(70)
-            .build_cartesian_2d((1.0..right).log_scale(), (least * 0.9..most * 1.2).log_scale())?;
-        chart
-            .configure_mesh()
-            .x_desc("percentile")
-            .y_desc("us")
-            .x_label_formatter(&|x: &f64| percentile(*x))
-            .draw()?;
-        for (n, (line, points)) in lines.iter().zip(&drawn).enumerate() {
-            let colour = COLOURS[n % COLOURS.len()];
-            chart
-                .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(1)))?
-                .label(&line.name)
-                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK)
-            .draw()?;
-        root.present()?;
-        Ok(())
-    };
-    draw().map_err(|error| anyhow!("cannot draw {}: {error}", file.display()))
+    let shown: Vec<Line<'_>> =
+        lines.iter().map(|line| Line { name: &line.name, points: points(line.histogram) }).collect();
+    plot::lines(file, title, Axis::Percentiles, "us", &shown)
 }
 
 /// 1/(1 - percentile) and microseconds. The longest latency stands where one of so many packets does.
@@ -74,12 +34,6 @@ fn points(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
     if histogram.is_empty() { Vec::new() } else { histogram.iter_quantiles(STEPS).map(point).collect() }
 }
 
-/// What stands at `x`, in percent.
-fn percentile(x: f64) -> String {
-    let text = format!("{:.6}", 100.0 - 100.0 / x);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,11 +42,6 @@ mod tests {
         let mut histogram = Histogram::new(3).unwrap();
         (1..=last).for_each(|value| histogram.record(value * 1000).unwrap());
         histogram
-    }
-
-    #[test]
-    fn the_axis_says_percentiles() {
-        assert_eq!([1.0, 2.0, 10.0, 1000.0].map(percentile), ["0", "50", "90", "99.9"]);
     }
 
     #[test]

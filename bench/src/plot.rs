@@ -14,7 +14,7 @@ const WIDTH: u32 = 900;
 const MARGIN: u32 = 20;
 const BAR_HEIGHT: u32 = 34;
 /// Of lines, in their order; the first is Gridway's.
-pub(crate) const COLOURS: [RGBColor; 8] = [
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0xd6, 0x27, 0x28),
     RGBColor(0x1f, 0x77, 0xb4),
     RGBColor(0x2c, 0xa0, 0x2c),
@@ -86,6 +86,18 @@ pub(crate) enum Axis<'a> {
     Linear(&'a str),
     /// Sizes, few and far apart: each is marked.
     Logarithmic(&'a str),
+    /// Percentiles, each at 1/(1 - percentile).
+    Percentiles,
+}
+
+/// How lines are drawn.
+struct Style<'a> {
+    /// What lies along the horizontal axis, and how it is written there.
+    x: &'a str,
+    label: fn(f64) -> String,
+    marked: bool,
+    /// Where there is room for names.
+    names: SeriesLabelPosition,
 }
 
 /// Lines over a common axis; values, which `unit` names, on a logarithmic one.
@@ -96,12 +108,22 @@ pub(crate) fn lines(file: &Path, title: &str, x: Axis<'_>, unit: &str, lines: &[
     else {
         return Err(anyhow!("nothing to draw in {}", file.display()));
     };
+    // Costs grow with sizes and percentiles: the upper left corner is free.
+    let corner = SeriesLabelPosition::UpperLeft;
     match x {
-        Axis::Linear(name) => draw(file, title, 0.0..sizes.end, values, [name, unit], lines, false),
-        Axis::Logarithmic(name) => {
+        Axis::Linear(x) => {
+            let style = Style { x, label: grouped, marked: false, names: SeriesLabelPosition::MiddleRight };
+            draw(file, title, 0.0..sizes.end, values, unit, lines, &style)
+        }
+        Axis::Logarithmic(x) => {
+            let style = Style { x, label: grouped, marked: true, names: corner };
             let tens = steps(&sizes, &[1.0]);
             let sizes = (sizes.start / 1.3..sizes.end * 1.3).log_scale().with_key_points(tens);
-            draw(file, title, sizes, values, [name, unit], lines, true)
+            draw(file, title, sizes, values, unit, lines, &style)
+        }
+        Axis::Percentiles => {
+            let style = Style { x: "percentile", label: percentile, marked: false, names: corner };
+            draw(file, title, (1.0..sizes.end.max(10.0)).log_scale(), values, unit, lines, &style)
         }
     }
     .map_err(|error| anyhow!("cannot draw {}: {error}", file.display()))
@@ -129,9 +151,9 @@ fn draw<X>(
     title: &str,
     x: X,
     values: Range<f64>,
-    [x_name, unit]: [&str; 2],
+    unit: &str,
     lines: &[Line<'_>],
-    marked: bool,
+    style: &Style<'_>,
 ) -> std::result::Result<(), Box<dyn std::error::Error>>
 where
     X: AsRangedCoord<Value = f64>,
@@ -150,9 +172,9 @@ where
         .build_cartesian_2d(x, (ends[0]..ends[1]).log_scale().with_key_points(ticks))?;
     chart
         .configure_mesh()
-        .x_desc(x_name)
+        .x_desc(style.x)
         .y_desc(unit)
-        .x_label_formatter(&|x| grouped(*x))
+        .x_label_formatter(&|x| (style.label)(*x))
         .y_label_formatter(&|y| grouped(*y))
         .draw()?;
     for (n, line) in lines.iter().enumerate() {
@@ -161,20 +183,24 @@ where
             .draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(1)))?
             .label(line.name)
             .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
-        if marked {
+        if style.marked {
             chart.draw_series(line.points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
         }
     }
-    // Costs grow with sizes: the upper left corner is free.
-    let position = if marked { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::MiddleRight };
     chart
         .configure_series_labels()
-        .position(position)
+        .position(style.names.clone())
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK)
         .draw()?;
     root.present()?;
     Ok(())
+}
+
+/// The percentile that stands at 1/(1 - percentile), in percent.
+fn percentile(x: f64) -> String {
+    let text = format!("{:.6}", 100.0 - 100.0 / x);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A number at an axis: thousands are set apart, and fractions shown where there are some.
@@ -232,6 +258,11 @@ mod tests {
         assert_eq!(steps(10.0..10.0), [10.0]);
         assert_eq!(super::steps(&(1.0..1e6), &[1.0]).len(), 7);
         assert_eq!(super::steps(&(1.0..10_000.0), &[1.0]), [1.0, 10.0, 100.0, 1000.0, 10_000.0]);
+    }
+
+    #[test]
+    fn the_axis_says_percentiles() {
+        assert_eq!([1.0, 2.0, 10.0, 1000.0].map(percentile), ["0", "50", "90", "99.9"]);
     }
 
     #[test]

@@ -73,6 +73,11 @@ pub(crate) fn ratio(ours: &[f64], theirs: &[f64]) -> String {
     format!("{:.2}", median(&ratios))
 }
 
+/// What files of a measurement are called; those of a short run lie beside the others and are not kept (`.gitignore`).
+pub(crate) fn name(measurement: &str, quick: bool) -> String {
+    format!("{measurement}{}", if quick { "-quick" } else { "" })
+}
+
 /// A name for files.
 pub(crate) fn slug(text: &str) -> String {
     let mut slug: String =

@@ -1,6 +1,23 @@
 //! Who is measured when.
 
+use std::time::Duration;
+
 use anyhow::Result;
+
+/// How much is measured by searches for a rate.
+pub(crate) struct Extent {
+    pub(crate) rounds: usize,
+    /// How long one rate is tried.
+    pub(crate) trial: Duration,
+}
+
+impl Extent {
+    /// Five rounds, or for a short run so many, of shorter trials.
+    pub(crate) fn of(short: Option<usize>) -> Self {
+        let trial = Duration::from_secs(if short.is_some() { 1 } else { 2 });
+        Self { rounds: short.unwrap_or(5), trial }
+    }
+}
 
 /// Gives each contender, by its number, a turn in each round; the one that begins is another one each time.
 pub(crate) fn rounds(

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::callgrind;
 use crate::cost::{Cost, Costs};
 use crate::plot::{Axis, Line, lines};
 use crate::statistics::median;
+use crate::{callgrind, report};
 
 /// A program of `dataplane/forwarding/examples` at growing sizes.
 struct Series {
@@ -124,7 +124,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     );
     let points = ALL.iter().flat_map(|series| extent.sizes(series).map(move |size| (series, size)));
     let costs = Costs::measure(conditions, points, |(series, size)| series.cost(&programs, size, &extent))?;
-    let name = if quick { "scale-quick" } else { "scale" };
+    let name = &report::name("scale", quick);
     let plots = draw(&costs.costs, results, name)?;
     costs.keep(results, name, "What Layer 3 costs as it grows", "scale", &plots)
 }

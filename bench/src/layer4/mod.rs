@@ -104,7 +104,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
             .with_context(|| format!("cannot measure {}", contender.name()))
     })?;
     drop(web_server);
-    let name = if quick { "layer4-quick" } else { "layer4" };
+    let name = &report::name("layer4", quick);
     let conditions = format!(
         "{} rounds, TCP {} s, requests {} s, under load {} s; the two ends are pinned to different cores",
         extent.rounds,

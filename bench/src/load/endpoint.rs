@@ -24,7 +24,7 @@ const EARLY: u64 = 60_000;
 /// How often a receiver looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long receivers go on behind the last packet.
-const DRAIN: Duration = Duration::from_millis(300);
+pub(crate) const DRAIN: Duration = Duration::from_millis(300);
 
 /// An interface with its queues, which get all its IP packets while this exists.
 pub(crate) struct Endpoint {

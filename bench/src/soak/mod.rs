@@ -98,7 +98,7 @@ pub(crate) fn run(quick: bool, minutes: Option<u64>, results: &Path) -> Result<(
         with_gateways(&lab, |bench, running| sample_all(bench, running, partial_drop * LOAD, &extent))?;
     let verdict = Verdict::of(&samples).context("the time is too short for an interval")?;
     println!("\n{verdict}");
-    let name = if quick { "soak-quick" } else { "soak" };
+    let name = &report::name("soak", quick);
     let measured = Results {
         machine: Machine::here(),
         interval_seconds: extent.interval.as_secs(),

@@ -24,6 +24,7 @@ use crate::machine::{Machine, raise_open_files};
 use crate::memory::{resident, sockets};
 use crate::packets::{headroom, one_way};
 use crate::report;
+use crate::rounds::Extent;
 use clients::Clients;
 use spread::{Spread, table_of_peers};
 
@@ -41,19 +42,6 @@ const PEERS: [usize; 4] = [1, 10, 100, 1000];
 const LIMIT: Duration = Duration::from_secs(60);
 /// Until what the handshakes took has been given back, and some pings have been answered.
 const SETTLE: Duration = Duration::from_secs(3);
-
-/// How much is measured.
-struct Extent {
-    rounds: usize,
-    trial: Duration,
-}
-
-impl Extent {
-    fn of(quick: bool) -> Self {
-        let seconds = Duration::from_secs;
-        if quick { Self { rounds: 1, trial: seconds(1) } } else { Self { rounds: 5, trial: seconds(2) } }
-    }
-}
 
 #[derive(Debug, Serialize)]
 struct Results {
@@ -88,7 +76,7 @@ const LIVENESS: [&str; 2] = ["1s", "3s"];
 
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
-    let extent = Extent::of(quick);
+    let extent = Extent::of(quick.then_some(1));
     raise_open_files()?;
     let generator_packets = headroom(&[one_way(Sizes::Fixed(64))], extent.trial)?[0].delivered;
     let lab = Lab::new().context("cannot build the laboratory")?;
@@ -114,7 +102,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
         println!("round {round} of {}", extent.rounds);
         measured.measure(&lab, &pki, &known, &extent)?;
     }
-    let name = if quick { "tunnels-quick" } else { "tunnels" };
+    let name = &report::name("tunnels", quick);
     println!("\n{}", measured.tables());
     measured.draw(results, name)?;
     report::write(&results.join(format!("{name}.md")), &measured.page(name))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::Results;
-use crate::packets::HEADROOM;
+use crate::packets::headroom_in_words;
 use crate::plot::{Bar, bars};
 use crate::report::{figure, ratio};
 use crate::statistics::{median, spread};
@@ -44,15 +44,14 @@ impl Results {
     }
 
     pub(super) fn page(&self, name: &str) -> String {
-        let most = self.spread.iter().map(|row| median(&row.rates)).fold(0.0, f64::max);
         let headroom =
-            if most * HEADROOM > self.generator_packets { "less than twice" } else { "twice or more" };
+            headroom_in_words(self.generator_packets, self.spread.iter().map(|row| &row.rates[..]));
         format!(
             "# Many tunnels\n\n`cargo xtask bench tunnels` on {}. Rounds: {}, trials of {} s. One gateway (NAT, ACL, a route to each peer, mutual TLS; one \
              worker, pings every {}, dead after {}); its peers are ends of tunnels that share one thread and the machine with it. An idle tunnel: resident \
              set of the gateway and memory of its sockets (`ss`), of {} more than {}, divided by their number. Tunnels a second: TCP, handshake and hello of \
              those {}, eight at a time, the peers' part of the work included. Packets go from one host to the first so many peers in 1,000 flows, while all {} \
-             tunnels are up; what peers received counts. The generator sends {:.0} packets a second over a cable, {headroom} what the fastest takes.\n\n{}\n![Packets]({name}-packets.svg)\n",
+             tunnels are up; what peers received counts. {headroom}\n\n{}\n![Packets]({name}-packets.svg)\n",
             self.machine,
             self.rounds,
             self.trial_seconds,
@@ -62,7 +61,6 @@ impl Results {
             self.before,
             self.more,
             self.before + self.more,
-            self.generator_packets,
             self.tables()
         )
     }

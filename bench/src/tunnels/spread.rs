@@ -10,7 +10,7 @@ use gridway_wire::mac::MacAddr;
 
 use super::VNET;
 use super::clients::{self, Clients};
-use crate::load::endpoint::{Endpoint, Finish, Plan};
+use crate::load::endpoint::{DRAIN, Endpoint, Finish, Plan};
 use crate::load::flows::{Addresses, Space};
 use crate::load::pattern::Sizes;
 use crate::load::stamp::Clock;
@@ -23,8 +23,6 @@ const LOCAL: Ipv4Addr = Ipv4Addr::new(172, 16, 64, 0);
 const VIRTUAL: Ipv4Addr = Ipv4Addr::new(10, 200, 64, 0);
 /// Flows that take turns, however many peers they go to.
 const FLOWS: u32 = 1000;
-/// Until what is on its way has come.
-const DRAIN: Duration = Duration::from_millis(300);
 /// A load under which flows begin, before anything counts.
 const WARM_UP: (f64, Duration) = (10_000.0, Duration::from_millis(300));
 
