@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gridway_e2e::{Layout, Pair};
@@ -59,11 +60,23 @@ fn a_packet_under_load_costs_a_tenth_of_a_system_call() {
     pair.finish();
 }
 
+/// Name of a process or thread, and the numbers behind its state (proc(5): `ppid` is the first), of its directory in
+/// `/proc`.
+fn stat(directory: &Path) -> (String, Vec<i64>) {
+    let stat = std::fs::read_to_string(directory.join("stat")).unwrap();
+    let (name, fields) = stat.rsplit_once(')').unwrap();
+    let numbers = fields.split_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
+    (name.split_once('(').unwrap().1.to_owned(), numbers)
+}
+
+fn directory(node: &Gateway) -> PathBuf {
+    PathBuf::from(format!("/proc/{}", node.pid().unwrap()))
+}
+
 /// User and system time of the process so far, in clock ticks of 10 ms.
 fn cpu_ticks(node: &Gateway) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.pid().unwrap())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    let (_, numbers) = stat(&directory(node));
+    u64::try_from(numbers[10] + numbers[11]).unwrap()
 }
 
 #[test]
@@ -83,14 +96,12 @@ fn an_idle_node_with_its_tunnel_up_uses_less_than_a_hundredth_of_a_core() {
 
 /// Page faults of the worker threads so far.
 fn faults_of_workers(node: &Gateway) -> u64 {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", node.pid().unwrap())).unwrap();
+    let tasks = std::fs::read_dir(directory(node).join("task")).unwrap();
     let faults = |task: std::fs::DirEntry| {
-        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
-        let (name, fields) = stat.rsplit_once(')').unwrap();
-        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let (name, numbers) = stat(&task.path());
         // Minor and major ones.
-        let faults = fields[7].parse::<u64>().unwrap() + fields[9].parse::<u64>().unwrap();
-        if name.contains("(worker-") { faults } else { 0 }
+        let faults = u64::try_from(numbers[6] + numbers[8]).unwrap();
+        if name.starts_with("worker-") { faults } else { 0 }
     };
     tasks.map(|task| faults(task.unwrap())).sum()
 }
