@@ -37,6 +37,11 @@ use crate::node::Node;
 /// Fewer packets than these are not worth fetching their flows' memory beforehand.
 const FEW: usize = 4;
 
+/// Bursts of a queue in a turn at most: what came first waits for the last.
+const BURSTS: usize = 8;
+/// Records that are full from which on nothing is won by another burst: each has a write's worth.
+const FULL_RECORDS: usize = 4;
+
 /// Frames under way from which on they are flushed between two records: a ring has room for those of another one, 750 of
 /// the smallest packets.
 const CROWDED: u32 = 1024;
@@ -127,24 +132,35 @@ impl DataRole {
         !Arc::ptr_eq(&self.node.next_hops.load(), &self.hops_seen)
     }
 
-    /// Receives a burst from every queue. Returns how many frames came.
+    /// Receives from every queue, a burst each and as many more as wait and are worth it: what is received together shares
+    /// records, and the calls that write them. Returns how many frames came.
     pub(crate) fn receive(&mut self, now: Nanos, outbox: &mut Outbox) -> usize {
         let mut total = 0;
         for queue in 0..self.queues {
-            let mut burst = std::mem::take(&mut self.burst);
-            let count = self.port.receive(queue, &mut burst);
-            self.counters.outbound.received.add(count as u64);
-            if count >= FEW {
-                let packet = |frame| self.port.packet(frame).get(ETHERNET_HEADER_LEN..).unwrap_or_default();
-                self.forwarder.expect_outbound(burst.iter().map(packet));
+            for _ in 0..BURSTS {
+                let count = self.receive_burst(queue, now, outbox);
+                total += count;
+                if count < BURST || outbox.len() >= FULL_RECORDS {
+                    break;
+                }
             }
-            for frame in burst.drain(..) {
-                self.outbound(queue, frame, now, outbox);
-            }
-            self.burst = burst;
-            total += count;
         }
         total
+    }
+
+    fn receive_burst(&mut self, queue: usize, now: Nanos, outbox: &mut Outbox) -> usize {
+        let mut burst = std::mem::take(&mut self.burst);
+        let count = self.port.receive(queue, &mut burst);
+        self.counters.outbound.received.add(count as u64);
+        if count >= FEW {
+            let packet = |frame| self.port.packet(frame).get(ETHERNET_HEADER_LEN..).unwrap_or_default();
+            self.forwarder.expect_outbound(burst.iter().map(packet));
+        }
+        for frame in burst.drain(..) {
+            self.outbound(queue, frame, now, outbox);
+        }
+        self.burst = burst;
+        count
     }
 
     /// Closes the records of this burst.
