@@ -49,14 +49,14 @@ impl Extent {
         let both = [Sizes::Fixed(64), Sizes::Imix].map(|sizes| Traffic { both: true, ..one_way(sizes) });
         if quick {
             let traffics = [Sizes::Fixed(64), Sizes::Imix].map(one_way).into_iter().chain(both).collect();
-            return Self { traffics, rounds: 2, trial: seconds(1.0), latency: seconds(2.0) };
+            return Self { traffics, rounds: 2, trial: seconds(0.5), latency: seconds(2.0) };
         }
         let sizes = [64, 128, 256, 512, 1024, 1280, 1518].map(Sizes::Fixed);
         Self {
             traffics: sizes.into_iter().chain([Sizes::Imix]).map(one_way).chain(both).collect(),
             rounds: 5,
-            trial: seconds(2.0),
-            latency: seconds(10.0),
+            trial: seconds(1.0),
+            latency: seconds(5.0),
         }
     }
 }
@@ -133,10 +133,13 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
         for _ in 0..extent.rounds {
             for (contender, rounds) in contenders.iter().zip(&mut rounds) {
                 let (found, modes) = with_bench(&lab, *contender, |bench| {
-                    let mut rate = |accepted| {
+                    let mut rate = |highest, accepted| {
                         search(highest, accepted, |rate| bench.trial(traffic, Some(rate), extent.trial))
                     };
-                    Ok([rate(0.0)?, rate(PARTIAL_DROP)?])
+                    let partial = rate(highest, PARTIAL_DROP)?;
+                    // No rate is without loss above the highest with little of it.
+                    let none = rate(rate_of(&partial), 0.0)?;
+                    Ok([none, partial])
                 })?;
                 interfaces = modes;
                 rounds.push(found);
