@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use gridway_wire::packet::{Packet, Transport};
-use gridway_wire::plain::Plain;
 use gridway_wire::rewrite::Rewrite;
 use gridway_wire::tcp::TcpFlags;
 use gridway_wire::time::Nanos;
@@ -101,19 +100,6 @@ impl Forwarder {
         if self.policy.generation != policy.generation {
             self.policy = policy.clone();
         }
-    }
-
-    /// Says which packets [`Self::outbound`] will be given next: what it reads of their flows is fetched for all of
-    /// them at once.
-    pub fn expect_outbound<'p>(&self, packets: impl Iterator<Item = &'p [u8]>) {
-        self.flows
-            .prefetch(Side::Local, packets.filter_map(Plain::read).map(|plain| Key::plain_local(&plain)));
-    }
-
-    /// As [`Self::expect_outbound`], for [`Self::inbound`].
-    pub fn expect_inbound<'p>(&self, vnet: VnetId, packets: impl Iterator<Item = &'p [u8]>) {
-        let keys = packets.filter_map(Plain::read).map(|plain| Key::plain_overlay(vnet, &plain));
-        self.flows.prefetch(Side::Overlay, keys);
     }
 
     /// The tuple that a packet of a known flow has on the other side of the node; `vnet` is that of an overlay packet.

@@ -6,6 +6,7 @@ use gridway_wire::packet::{Fragment, Packet, Transport, parse};
 use gridway_wire::rewrite::rewrite;
 use gridway_wire::time::Nanos;
 
+use crate::expected::Expected;
 use crate::flow::{EndReason, Flow, Key, NewFlow, Side, Traits};
 use crate::forwarder::{Forwarder, change, tcp_flags};
 use crate::fragments::{DatagramKey, Onward};
@@ -28,7 +29,19 @@ impl Forwarder {
     /// Judges the IP packet in `bytes`, which `peer` sent in `vnet`, and rewrites it for the data link. A packet
     /// that is dropped is left as it was, and its sender may be told.
     pub fn inbound(&mut self, peer: PeerId, vnet: VnetId, bytes: &mut [u8], now: Nanos) -> Inbound {
-        match self.lane_inbound(peer, vnet, bytes, now) {
+        self.inbound_expected(peer, vnet, bytes, None, now)
+    }
+
+    /// As [`Self::inbound`], with what [`Self::expect_inbound`] learnt of this packet.
+    pub fn inbound_expected(
+        &mut self,
+        peer: PeerId,
+        vnet: VnetId,
+        bytes: &mut [u8],
+        expected: Option<&Expected>,
+        now: Nanos,
+    ) -> Inbound {
+        match self.lane_inbound(peer, vnet, bytes, expected, now) {
             Some(verdict) => verdict,
             None => self.inbound_at_length(peer, vnet, bytes, now),
         }

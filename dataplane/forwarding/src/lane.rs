@@ -8,16 +8,38 @@ use std::net::{IpAddr, Ipv4Addr};
 use gridway_wire::plain::Plain;
 use gridway_wire::time::Nanos;
 
-use crate::flow::{Key, Side, Traits};
+use crate::expected::Expected;
+use crate::flow::{Flow, Key, Side, Traits};
 use crate::forwarder::Forwarder;
 use crate::ids::{PeerId, VnetId};
 use crate::verdict::{Inbound, Outbound, Tunnel};
 
 impl Forwarder {
+    /// A plain packet and its flow.
     #[inline]
-    pub(crate) fn lane_outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Option<Outbound> {
-        let plain = Plain::read(bytes)?;
-        let flow = self.flows.find(Side::Local, &Key::plain_local(&plain))?;
+    fn find_plain(
+        &self,
+        side: Side,
+        bytes: &[u8],
+        expected: Option<&Expected>,
+        key: impl Fn(&Plain) -> Key,
+    ) -> Option<(Plain, Flow)> {
+        let Some(&Expected { plain, look_up }) = expected else {
+            let plain = Plain::read(bytes)?;
+            return Some((plain, self.flows.find(side, &key(&plain))?));
+        };
+        debug_assert_eq!(Plain::read(bytes), Some(plain), "another packet was expected");
+        Some((plain, self.flows.complete(side, &key(&plain), look_up)?))
+    }
+
+    #[inline]
+    pub(crate) fn lane_outbound(
+        &self,
+        bytes: &mut [u8],
+        expected: Option<&Expected>,
+        now: Nanos,
+    ) -> Option<Outbound> {
+        let (plain, flow) = self.find_plain(Side::Local, bytes, expected, Key::plain_local)?;
         let vnet = self.policy.vnet(flow.vnet)?;
         if flow.epoch != self.epoch || plain.total_len > self.path_mtu(vnet, flow.peer) {
             return None;
@@ -30,14 +52,15 @@ impl Forwarder {
 
     #[inline]
     pub(crate) fn lane_inbound(
-        &mut self,
+        &self,
         peer: PeerId,
         vnet: VnetId,
         bytes: &mut [u8],
+        expected: Option<&Expected>,
         now: Nanos,
     ) -> Option<Inbound> {
-        let plain = Plain::read(bytes)?;
-        let flow = self.flows.find(Side::Overlay, &Key::plain_overlay(vnet, &plain))?;
+        let key = |plain: &Plain| Key::plain_overlay(vnet, plain);
+        let (plain, flow) = self.find_plain(Side::Overlay, bytes, expected, key)?;
         // Judged in this epoch, its peer was chosen among those whom the source belongs to.
         let judged = flow.epoch == self.epoch && flow.back == peer;
         if !judged

@@ -7,6 +7,7 @@
 
 pub mod counters;
 mod error_translation;
+pub mod expected;
 pub mod flow;
 pub mod forwarder;
 mod fragmented;
@@ -33,6 +34,7 @@ mod translate;
 pub mod verdict;
 
 pub use counters::{Counter, Counters, Direction};
+pub use expected::{Expectations, Expected};
 pub use forwarder::{Forwarder, Shared};
 pub use ids::{MonitorId, PeerId, Registry, VnetId};
 pub use peers::Peers;

@@ -7,6 +7,7 @@ use gridway_wire::packet::{Fragment, Packet, Transport, parse};
 use gridway_wire::rewrite::rewrite;
 use gridway_wire::time::Nanos;
 
+use crate::expected::Expected;
 use crate::flow::{Flow, Key, NewFlow, Side, Traits};
 use crate::forwarder::{Forwarder, change, tcp_flags};
 use crate::fragments::{DatagramKey, Onward};
@@ -19,7 +20,17 @@ impl Forwarder {
     /// Judges the IP packet in `bytes` and rewrites it for the overlay. A packet that is dropped is left as it
     /// was, and its sender may be told.
     pub fn outbound(&mut self, bytes: &mut [u8], now: Nanos) -> Outbound {
-        match self.lane_outbound(bytes, now) {
+        self.outbound_expected(bytes, None, now)
+    }
+
+    /// As [`Self::outbound`], with what [`Self::expect_outbound`] learnt of this packet.
+    pub fn outbound_expected(
+        &mut self,
+        bytes: &mut [u8],
+        expected: Option<&Expected>,
+        now: Nanos,
+    ) -> Outbound {
+        match self.lane_outbound(bytes, expected, now) {
             Some(verdict) => verdict,
             None => self.outbound_at_length(bytes, now),
         }

@@ -17,8 +17,7 @@ mod support;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use gridway_config::FlowTimeouts;
-use gridway_forwarding::{Inbound, Outbound, VnetId};
+use gridway_forwarding::{Expectations, Inbound, Outbound, VnetId};
 use gridway_wire::time::Nanos;
 use support::{LENGTH, PEER};
 
@@ -43,8 +42,8 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let now = Nanos(1_000_000_000);
-    let table = support::table(1 << 21);
-    let mut forwarder = support::forwarder_with(support::config(), table.clone());
+
+    let mut forwarder = support::forwarder_with(support::config(), support::table(1 << 21));
     let mut traffic = Vec::with_capacity(flows);
     let outbound = direction == "outbound";
     for n in 0..flows {
@@ -54,11 +53,9 @@ fn main() -> ExitCode {
         assert!(matches!(verdict, Outbound::Tunnel { .. }), "{verdict:?}");
     }
 
-    // As the node's timer does: the table learns how large it is.
-    table.expire(&mut 0, 0, &FlowTimeouts::default(), now);
     let mut burst = [[0; LENGTH]; BURST];
     let (mut passed, mut left, mut at) = (0, count, 0);
-    let mut elapsed = Duration::ZERO;
+    let (mut expectations, mut elapsed) = (Expectations::default(), Duration::ZERO);
     while left > 0 {
         let burst = &mut burst[..left.min(BURST)];
         left -= burst.len();
@@ -69,15 +66,17 @@ fn main() -> ExitCode {
         let start = Instant::now();
         let packets = burst.iter().map(|buffer| &buffer[..]);
         if outbound {
-            forwarder.expect_outbound(packets);
+            forwarder.expect_outbound(packets, &mut expectations);
         } else {
-            forwarder.expect_inbound(VNET, packets);
+            forwarder.expect_inbound(VNET, packets, &mut expectations);
         }
-        for buffer in &mut *burst {
+        for (number, buffer) in burst.iter_mut().enumerate() {
+            let expected = expectations.of(number);
             let passes = if outbound {
-                matches!(forwarder.outbound(buffer, now), Outbound::Tunnel { .. })
+                matches!(forwarder.outbound_expected(buffer, expected, now), Outbound::Tunnel { .. })
             } else {
-                matches!(forwarder.inbound(PEER, VNET, buffer, now), Inbound::Deliver { .. })
+                let verdict = forwarder.inbound_expected(PEER, VNET, buffer, expected, now);
+                matches!(verdict, Inbound::Deliver { .. })
             };
             passed += usize::from(passes);
         }

@@ -56,31 +56,34 @@ impl Index {
         }
     }
 
+    fn first(&self, hash: u64) -> &Bucket {
+        &self.buckets[(hash & self.mask) as usize]
+    }
+
+    fn second(&self, hash: u64) -> &Bucket {
+        // It must not depend on the low bits that chose the first one.
+        self.first(hash ^ (hash >> 32 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
     fn pair(&self, hash: u64) -> [&Bucket; 2] {
-        // The other bucket must not depend on the low bits that chose the first one.
-        let other = hash ^ (hash >> 32 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        [hash, other].map(|choice| &self.buckets[(choice & self.mask) as usize])
+        [self.first(hash), self.second(hash)]
     }
 
     /// The first result of `check` over the slots entered under `hash`.
     pub(super) fn find<T>(&self, hash: u64, mut check: impl FnMut(u32) -> Option<T>) -> Option<T> {
         let tag = tag(hash);
-        for bucket in self.pair(hash) {
-            for entry in &bucket.0 {
+        let mut find_in = |bucket: &Bucket| {
+            bucket.0.iter().find_map(|entry| {
                 let entry = entry.load(Ordering::Acquire);
-                if entry & TAG_MASK == tag
-                    && let Some(found) = check((entry & SLOT_MASK) as u32)
-                {
-                    return Some(found);
-                }
-            }
-        }
-        None
+                if entry & TAG_MASK == tag { check((entry & SLOT_MASK) as u32) } else { None }
+            })
+        };
+        find_in(self.first(hash)).or_else(|| find_in(self.second(hash)))
     }
 
     /// Begins to load what [`Self::find`] reads first.
     pub(super) fn prefetch(&self, hash: u64) {
-        prefetch(self.pair(hash)[0]);
+        prefetch(self.first(hash));
     }
 
     /// Enters `slot` under `hash`.

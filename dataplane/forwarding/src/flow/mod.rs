@@ -16,7 +16,6 @@ mod traits;
 mod view;
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use foldhash::SharedSeed;
@@ -129,6 +128,14 @@ pub struct NewFlow {
     pub keys: [Key; 2],
 }
 
+/// A look-up that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    hash: u64,
+    /// Where the flow probably is.
+    slot: Option<u32>,
+}
+
 /// The table is full and nothing in reach may give way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the flow table is full")]
@@ -145,9 +152,6 @@ pub enum Created {
     Existing(Flow),
 }
 
-/// Flows, with their index entries some 250 bytes each, that a core's own caches hold at most.
-const CROWD: usize = 4096;
-
 /// All flows of the node.
 #[derive(Debug)]
 pub struct FlowTable {
@@ -159,8 +163,6 @@ pub struct FlowTable {
     place_bits: u32,
     mappings: Mappings,
     journal: Journal,
-    /// Whether it holds more flows than caches do, as of the last [`Self::expire`].
-    crowded: AtomicBool,
 }
 
 impl FlowTable {
@@ -192,7 +194,6 @@ impl FlowTable {
             place_bits: per_shard.next_power_of_two().ilog2(),
             mappings: Mappings::default(),
             journal: Journal::new(Journal::DEFAULT_LIMIT),
-            crowded: AtomicBool::new(false),
         }
     }
 
@@ -241,35 +242,40 @@ impl FlowTable {
     /// The flow of a packet with this key, coming from `side`. Takes no lock.
     #[must_use]
     pub fn find(&self, side: Side, key: &Key) -> Option<Flow> {
-        self.index.find(self.hash(key), |slot| {
-            let (version, identity) = self.slot(slot)?.read_if(side, key)?;
-            Some(flow(FlowId { slot, version }, &identity))
-        })
+        self.find_hashed(side, key, self.hash(key))
     }
 
-    /// Begins to load what looking up these keys will read, a group of them at a time, so that the processor waits for
-    /// memory once for many packets: one look-up after the other would wait for each. Changes nothing, and does
-    /// nothing while the table is small enough for caches.
-    pub fn prefetch(&self, side: Side, keys: impl Iterator<Item = Key>) {
-        const GROUP: usize = 64;
-        if !self.crowded.load(Ordering::Relaxed) {
-            return;
-        }
-        let mut hashes = [0; GROUP];
-        let mut keys = keys.peekable();
-        while keys.peek().is_some() {
-            let mut count = 0;
-            for (hash, key) in hashes.iter_mut().zip(keys.by_ref()) {
-                *hash = self.hash(&key);
-                self.index.prefetch(*hash);
-                count += 1;
-            }
-            for hash in &hashes[..count] {
-                if let Some(slot) = self.index.find(*hash, |number| self.slot(number)) {
-                    slot.prefetch(side);
-                }
-            }
-        }
+    fn find_hashed(&self, side: Side, key: &Key, hash: u64) -> Option<Flow> {
+        self.index.find(hash, |slot| self.find_in(slot, side, key))
+    }
+
+    fn find_in(&self, slot: u32, side: Side, key: &Key) -> Option<Flow> {
+        let (version, identity) = self.slot(slot)?.read_if(side, key)?;
+        Some(flow(FlowId { slot, version }, &identity))
+    }
+
+    /// Begins a look-up: loads what it reads first.
+    #[inline]
+    pub(crate) fn begin(&self, key: &Key) -> Begun {
+        let hash = self.hash(key);
+        self.index.prefetch(hash);
+        Begun { hash, slot: None }
+    }
+
+    /// Goes on with a look-up: loads what a packet from `side` needs of the flow that is probably found.
+    #[inline]
+    pub(crate) fn proceed(&self, side: Side, begun: &mut Begun) {
+        begun.slot = self.index.find(begun.hash, |number| {
+            self.slot(number)?.prefetch(side);
+            Some(number)
+        });
+    }
+
+    /// Ends a look-up, of the same key, as [`Self::find`] would have.
+    pub(crate) fn complete(&self, side: Side, key: &Key, begun: Begun) -> Option<Flow> {
+        let at_once = begun.slot.and_then(|slot| self.find_in(slot, side, key));
+        // Another flow has the same tag, or flows have come or gone since.
+        at_once.or_else(|| self.find_hashed(side, key, begun.hash))
     }
 
     /// Counts a packet of the flow.
@@ -413,7 +419,6 @@ impl FlowTable {
     /// Removes flows that were idle for too long; looks at about `budget` places and goes on from
     /// there at the next call. Returns how many were removed.
     pub fn expire(&self, cursor: &mut usize, budget: usize, limits: &FlowTimeouts, now: Nanos) -> usize {
-        self.crowded.store(self.len() > CROWD, Ordering::Relaxed);
         let total: usize = self.shards.iter().map(Shard::reached).sum();
         let mut removed = 0;
         for _ in 0..budget.min(total) {

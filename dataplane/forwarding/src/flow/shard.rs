@@ -12,12 +12,13 @@ use super::{BUSY, FlowView};
 
 /// Slots that get memory together.
 const CHUNK: usize = 256;
+type Chunk = [Slot; CHUNK];
 /// Flows looked at for one that can give way.
 const CANDIDATES: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Shard {
-    chunks: Box<[OnceLock<Box<[Slot]>>]>,
+    chunks: Box<[OnceLock<Box<Chunk>>]>,
     slots: usize,
     /// Places that were ever in use: the rest is empty.
     reached: AtomicUsize,
@@ -32,8 +33,9 @@ pub(super) struct State {
     hand: usize,
 }
 
-fn empty_chunk() -> Box<[Slot]> {
-    std::iter::repeat_with(Slot::default).take(CHUNK).collect()
+fn empty_chunk() -> Box<Chunk> {
+    let slots: Box<[Slot]> = std::iter::repeat_with(Slot::default).take(CHUNK).collect();
+    slots.try_into().expect("as many as a chunk has")
 }
 
 impl Shard {
@@ -53,7 +55,7 @@ impl Shard {
     }
 
     pub(super) fn slot(&self, place: u32) -> Option<&Slot> {
-        self.chunks.get(place as usize / CHUNK)?.get()?.get(place as usize % CHUNK)
+        Some(&self.chunks.get(place as usize / CHUNK)?.get()?[place as usize % CHUNK])
     }
 
     pub(super) fn reached(&self) -> usize {

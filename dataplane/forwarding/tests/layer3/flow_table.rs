@@ -301,18 +301,3 @@ fn flows_are_spread_over_connections_and_buckets() {
     let buckets: HashSet<usize> = spreads.iter().map(|spread| (spread >> 16) % 512).collect();
     assert!(buckets.len() > 150, "{} of 512 buckets for 256 flows", buckets.len());
 }
-
-#[test]
-fn reading_ahead_changes_nothing() {
-    let table = FlowTable::new(8192, [1, 2]);
-    let flows: Vec<_> = (0..6000).map(|n| new_flow(n, Protocol::UDP)).collect();
-    let created: Vec<_> = flows.iter().map(|new| create(&table, new, NOW)).collect();
-    table.expire(&mut 0, 0, &FlowTimeouts::default(), NOW);
-    let unknown = (6000..6100).map(|n| new_flow(n, Protocol::UDP).keys[0]);
-    table.prefetch(Side::Local, flows.iter().map(|new| new.keys[0]).chain(unknown));
-    table.prefetch(Side::Overlay, std::iter::empty());
-    assert_eq!(table.len(), 6000);
-    for (new, flow) in flows.iter().zip(created) {
-        assert_eq!(find(&table, new), [Some(flow), Some(flow)]);
-    }
-}

@@ -4,6 +4,7 @@ mod acl;
 mod diagnostics;
 mod directions;
 mod ended_flows;
+mod expected;
 mod fast_path;
 mod flow_stress;
 mod flow_table;

@@ -16,7 +16,9 @@ use gridway_forwarding::flow::Side;
 use gridway_forwarding::next_hop::NextHops;
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::throttle::Throttle;
-use gridway_forwarding::{Counters, Direction, DropReason, Forwarder, Inbound, Origin, Outbound, VnetId};
+use gridway_forwarding::{
+    Counters, Direction, DropReason, Expectations, Expected, Forwarder, Inbound, Origin, Outbound, VnetId,
+};
 use gridway_tunnel::Source;
 use gridway_tunnel::aqm::CoDel;
 use gridway_wire::ethernet::{ETHERNET_HEADER_LEN, Ethernet, ether_type};
@@ -33,9 +35,6 @@ use super::lanes::{Lanes, Outbox, Packet, mark};
 use crate::held::Held;
 use crate::link::Link;
 use crate::node::Node;
-
-/// Fewer packets than these are not worth fetching their flows' memory beforehand.
-const FEW: usize = 4;
 
 /// Bursts of a queue in a turn at most: what came first waits for the last.
 const BURSTS: usize = 8;
@@ -67,6 +66,8 @@ pub(crate) struct DataRole {
     /// The kernel has not taken all frames of the last turn.
     backlog: bool,
     burst: Vec<Frame>,
+    /// What is known of the packets at hand.
+    learnt: Expectations,
     eye: Eye,
     /// Laws of the node's rate limits: egress, ingress.
     throttled: [CoDel; 2],
@@ -104,6 +105,7 @@ impl DataRole {
             watched: false,
             backlog: false,
             burst: Vec::with_capacity(BURST),
+            learnt: Expectations::default(),
             eye: Eye::new(worker),
             throttled: Default::default(),
             node,
@@ -152,14 +154,13 @@ impl DataRole {
         let mut burst = std::mem::take(&mut self.burst);
         let count = self.port.receive(queue, &mut burst);
         self.counters.outbound.received.add(count as u64);
-        if count >= FEW {
-            let packet = |frame| self.port.packet(frame).get(ETHERNET_HEADER_LEN..).unwrap_or_default();
-            self.forwarder.expect_outbound(burst.iter().map(packet));
+        let mut learnt = std::mem::take(&mut self.learnt);
+        let packet = |frame| self.port.packet(frame).get(ETHERNET_HEADER_LEN..).unwrap_or_default();
+        self.forwarder.expect_outbound(burst.iter().map(packet), &mut learnt);
+        for (number, frame) in burst.drain(..).enumerate() {
+            self.outbound(queue, frame, learnt.of(number), now, outbox);
         }
-        for frame in burst.drain(..) {
-            self.outbound(queue, frame, now, outbox);
-        }
-        self.burst = burst;
+        (self.burst, self.learnt) = (burst, learnt);
         count
     }
 
@@ -169,14 +170,21 @@ impl DataRole {
     }
 
     /// One frame from a local host.
-    fn outbound(&mut self, queue: usize, frame: Frame, now: Nanos, outbox: &mut Outbox) {
+    fn outbound(
+        &mut self,
+        queue: usize,
+        frame: Frame,
+        expected: Option<&Expected>,
+        now: Nanos,
+        outbox: &mut Outbox,
+    ) {
         let bytes = self.port.packet(&frame);
         let verdict = match Ethernet::parse(bytes).map(|ethernet| ethernet.ether_type) {
             Ok(ether_type::ARP) => self.answer_arp(queue, frame),
             Ok(ether_type::IPV6) if is_neighbour_solicitation(&bytes[ETHERNET_HEADER_LEN..]) => {
                 self.answer_solicitation(queue, frame)
             }
-            Ok(_) => self.forward(queue, frame, now, outbox),
+            Ok(_) => self.forward(queue, frame, expected, now, outbox),
             Err(malformed) => {
                 self.port.recycle(frame);
                 Err(malformed.into())
@@ -191,6 +199,7 @@ impl DataRole {
         &mut self,
         queue: usize,
         mut frame: Frame,
+        expected: Option<&Expected>,
         now: Nanos,
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
@@ -199,7 +208,7 @@ impl DataRole {
         self.counters.outbound.received_bytes.add(packet.len() as u64);
         let look = self.eye.look(Side::Local, None, packet, &mut self.forwarder);
         let verdict = match look {
-            None => self.forwarder.outbound(packet, now),
+            None => self.forwarder.outbound_expected(packet, expected, now),
             Some(_) => self.forwarder.outbound_at_length(packet, now),
         };
         let seen = look.map(|look| (look, packet[..verdict.sent_len()].to_vec()));
@@ -271,12 +280,11 @@ impl DataRole {
             counters.drop(DropReason::UnknownVnet, packets.len() as u64);
             return;
         };
-        if packets.len() >= FEW {
-            self.forwarder.expect_inbound(vnet, packets.iter());
-        }
-        for packet in packets {
+        let mut learnt = std::mem::take(&mut self.learnt);
+        self.forwarder.expect_inbound(vnet, packets.iter(), &mut learnt);
+        for (number, packet) in packets.into_iter().enumerate() {
             counters.received_bytes.add(packet.len() as u64);
-            let result = self.inbound_packet(link, vnet, packet, now, outbox);
+            let result = self.inbound_packet(link, vnet, packet, learnt.of(number), now, outbox);
             if let Err(reason) = result {
                 self.forwarder.emissions.discard_pieces();
                 counters.drop(reason, 1);
@@ -285,6 +293,7 @@ impl DataRole {
                 self.send_emissions(None, now, outbox);
             }
         }
+        self.learnt = learnt;
     }
 
     fn inbound_packet(
@@ -292,6 +301,7 @@ impl DataRole {
         link: &Link,
         vnet: VnetId,
         packet: &mut [u8],
+        expected: Option<&Expected>,
         now: Nanos,
         outbox: &mut Outbox,
     ) -> Result<(), DropReason> {
@@ -299,7 +309,9 @@ impl DataRole {
         let look = self.eye.look(Side::Overlay, by, packet, &mut self.forwarder);
         let law = &mut self.throttled[1];
         let verdict = match throttle(&self.node.ingress, law, packet, &self.counters.inbound, now) {
-            Ok(()) if look.is_none() => self.forwarder.inbound(link.peer, vnet, packet, now),
+            Ok(()) if look.is_none() => {
+                self.forwarder.inbound_expected(link.peer, vnet, packet, expected, now)
+            }
             Ok(()) => self.forwarder.inbound_at_length(link.peer, vnet, packet, now),
             Err(reason) => Inbound::Drop(reason),
         };

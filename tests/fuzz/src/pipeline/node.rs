@@ -9,8 +9,8 @@ use gridway_forwarding::monitor::Monitors;
 use gridway_forwarding::next_hop::{NextHops, Via};
 use gridway_forwarding::policy::Policy;
 use gridway_forwarding::{
-    Counters, DropReason, Forwarder, Inbound, Origin, Outbound, PeerId, Peers, Registry, Shared, Target,
-    Tunnel,
+    Counters, DropReason, Expectations, Forwarder, Inbound, Origin, Outbound, PeerId, Peers, Registry,
+    Shared, Target, Tunnel,
 };
 use gridway_wire::generate::judge;
 use gridway_wire::packet::{Fragment, Transport, parse};
@@ -41,6 +41,7 @@ pub(super) struct Node {
     fragments: Arc<Fragments>,
     monitors: Arc<Monitors>,
     workers: [Forwarder; 2],
+    learnt: Expectations,
     pub(super) now: Nanos,
     pub(super) left: Vec<Left>,
     /// Fragments that were held, those given up, and those sent later, of both sides.
@@ -90,6 +91,7 @@ impl Node {
             fragments,
             monitors,
             workers,
+            learnt: Expectations::default(),
             now,
             left: Vec::new(),
             held: [0; 2],
@@ -101,7 +103,9 @@ impl Node {
     pub(super) fn outbound(&mut self, worker: usize, original: &[u8]) {
         let mut bytes = original.to_vec();
         let right = is_right(original);
-        match self.workers[worker].outbound(&mut bytes, self.now) {
+        let forwarder = &mut self.workers[worker];
+        forwarder.expect_outbound(std::iter::once(original), &mut self.learnt);
+        match forwarder.outbound_expected(&mut bytes, self.learnt.of(0), self.now) {
             Outbound::Tunnel { to, len } => {
                 self.passed(Target::Tunnel(to), &bytes[..len], right, usize::min(DATA_MTU, largest(to)));
                 self.assert_hop(original, &bytes);
@@ -119,7 +123,9 @@ impl Node {
         let mut bytes = original.to_vec();
         let right = is_right(original);
         let vnet = self.policy.vnet_named("corp").expect("every policy has it").id;
-        match self.workers[worker].inbound(PeerId(u16::from(peer % 3)), vnet, &mut bytes, self.now) {
+        let (forwarder, peer) = (&mut self.workers[worker], PeerId(u16::from(peer % 3)));
+        forwarder.expect_inbound(vnet, std::iter::once(original), &mut self.learnt);
+        match forwarder.inbound_expected(peer, vnet, &mut bytes, self.learnt.of(0), self.now) {
             Inbound::Deliver { destination, len } => {
                 self.passed(Target::Local(destination), &bytes[..len], right, DATA_MTU);
                 self.assert_hop(original, &bytes);

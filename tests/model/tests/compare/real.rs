@@ -9,8 +9,8 @@ use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::next_hop::{NextHops, Via};
 use gridway_forwarding::policy::{Policy, Vnet};
 use gridway_forwarding::{
-    Counters, DropReason, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared, Simulation, Target,
-    Tunnel, VnetId,
+    Counters, DropReason, Expectations, Forwarder, Inbound, Outbound, PeerId, Peers, Registry, Shared,
+    Simulation, Target, Tunnel, VnetId,
 };
 use gridway_model::generate::{DATA_MTU, PEERS, data_addresses};
 use gridway_model::{Fate, Input, To};
@@ -31,6 +31,7 @@ pub(crate) struct Real {
     peers: Arc<Peers>,
     counters: Arc<Counters>,
     forwarder: Forwarder,
+    learnt: Expectations,
     now: Nanos,
 }
 
@@ -53,7 +54,18 @@ impl Real {
         let counters = Arc::new(Counters::default());
         let forwarder = Forwarder::new(policy.clone(), hops, shared, counters.clone(), DATA_MTU, [5; 32]);
         let now = Nanos(1_000_000_000);
-        Self { registry, ids, policy, flows, fragments, peers, counters, forwarder, now }
+        Self {
+            registry,
+            ids,
+            policy,
+            flows,
+            fragments,
+            peers,
+            counters,
+            forwarder,
+            learnt: Expectations::default(),
+            now,
+        }
     }
 
     /// Flows, mappings and datagrams that are remembered.
@@ -208,7 +220,8 @@ impl Real {
 
     fn outbound(&mut self, given: &[u8]) -> Fate {
         let mut bytes = given.to_vec();
-        match self.forwarder.outbound(&mut bytes, self.now) {
+        self.forwarder.expect_outbound(std::iter::once(given), &mut self.learnt);
+        match self.forwarder.outbound_expected(&mut bytes, self.learnt.of(0), self.now) {
             Outbound::Tunnel { to, len } => {
                 let (peer, vnet) = self.names(to);
                 Fate::Tunnelled { peer, vnet, bytes: bytes[..len].to_vec() }
@@ -228,7 +241,8 @@ impl Real {
         let mut bytes = bytes.to_vec();
         let sender = self.registry.peer(peer).expect("a few names");
         let id = self.registry.vnet(vnet).expect("a few names");
-        match self.forwarder.inbound(sender, id, &mut bytes, self.now) {
+        self.forwarder.expect_inbound(id, std::iter::once(&bytes[..]), &mut self.learnt);
+        match self.forwarder.inbound_expected(sender, id, &mut bytes, self.learnt.of(0), self.now) {
             Inbound::Deliver { destination, len } if data_addresses().contains(&destination) => {
                 self.at_data_address(&mut bytes[..len])
             }
