@@ -21,13 +21,17 @@ use crate::load::turns::Turns;
 use crate::machine::Machine;
 use crate::percentiles::{self, Latencies};
 use crate::report;
-use crate::search::{Found, search};
+use crate::search::{Found, search, search_above};
 use crate::statistics::median;
 
 /// Loss that the partial-drop rate accepts: 0.5 % (CSIT's PDR).
 pub(crate) const PARTIAL_DROP: f64 = 0.005;
 /// How many times what a device takes the generator must be able to send.
 const HEADROOM: f64 = 2.0;
+/// Where the search without loss begins, as a multiple of the rate with little loss.
+const ABOVE: f64 = 1.1;
+/// Packets a second of an idle device: each is by itself.
+const IDLE: f64 = 1_000.0;
 /// Flows that take turns, in each direction.
 pub(crate) const FLOWS: u32 = 100;
 /// Loads at which latency is measured, as shares of the partial-drop rate.
@@ -114,7 +118,7 @@ struct Rates {
 struct Latency {
     contender: &'static str,
     size: String,
-    /// Share of the contender's own partial-drop rate; 0: idle, 100 packets a second.
+    /// Share of the contender's own partial-drop rate; 0: idle, [`IDLE`].
     load: f64,
     trial: Trial,
 }
@@ -133,12 +137,20 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
         for _ in 0..extent.rounds {
             for (contender, rounds) in contenders.iter().zip(&mut rounds) {
                 let (found, modes) = with_bench(&lab, *contender, |bench| {
-                    let mut rate = |highest, accepted| {
-                        search(highest, accepted, |rate| bench.trial(traffic, Some(rate), extent.trial))
-                    };
-                    let partial = rate(highest, PARTIAL_DROP)?;
-                    // No rate is without loss above the highest with little of it.
-                    let none = rate(rate_of(&partial), 0.0)?;
+                    let mut lossless: Option<Trial> = None;
+                    let partial = search(highest, PARTIAL_DROP, |rate| {
+                        let trial = bench.trial(traffic, Some(rate), extent.trial)?;
+                        let best = lossless.as_ref().map_or(0.0, |best| best.offered);
+                        if trial.lost == 0 && trial.offered > best {
+                            lossless = Some(trial.clone());
+                        }
+                        Ok(trial)
+                    })?;
+                    // Without loss is not far above with little of it, unless that one was unlucky.
+                    let highest = highest.min(rate_of(&partial) * ABOVE);
+                    let none = search_above(lossless, highest, 0.0, |rate| {
+                        bench.trial(traffic, Some(rate), extent.trial)
+                    })?;
                     Ok([none, partial])
                 })?;
                 interfaces = modes;
@@ -196,7 +208,7 @@ fn draw(results: &Path, name: &str, traffics: &[Traffic], latencies: &[Latency])
 }
 
 fn loads(partial_drop: f64) -> impl Iterator<Item = (f64, f64)> {
-    std::iter::once((0.0, 100.0)).chain(LOADS.map(|load| (load, partial_drop * load)))
+    std::iter::once((0.0, IDLE)).chain(LOADS.map(|load| (load, partial_drop * load)))
 }
 
 fn partial_drops(rounds: &[[Found; 2]]) -> Vec<f64> {

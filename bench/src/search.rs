@@ -42,10 +42,20 @@ pub(crate) struct Found<T = Trial> {
 pub(crate) fn search<T: Outcome>(
     highest: f64,
     accepted: f64,
+    trial: impl FnMut(f64) -> Result<T>,
+) -> Result<Found<T>> {
+    search_above(None, highest, accepted, trial)
+}
+
+/// As [`search`], from a trial on that has passed already.
+pub(crate) fn search_above<T: Outcome>(
+    passed: Option<T>,
+    highest: f64,
+    accepted: f64,
     mut trial: impl FnMut(f64) -> Result<T>,
 ) -> Result<Found<T>> {
-    let (mut low, mut high) = (0.0, highest);
-    let mut found = Found::<T> { best: None, limited_by_generator: false, trials: 0 };
+    let (mut low, mut high) = (passed.as_ref().map_or(0.0, T::offered), highest);
+    let mut found = Found::<T> { best: passed, limited_by_generator: false, trials: 0 };
     let mut rate = highest;
     while high - low > high * PRECISION && high > 1.0 {
         let result = trial(rate)?;
@@ -114,6 +124,15 @@ mod tests {
         let found = search(1e6, 0.5, device(100_000.0, 2e6)).unwrap();
         let rate = found.best.unwrap().offered;
         assert!((190_000.0..=200_000.0).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn goes_on_from_a_trial_that_passed() {
+        let mut device = device(100_000.0, 2e6);
+        let passed = device(90_000.0).unwrap();
+        let found = search_above(Some(passed), 110_000.0, 0.0, device).unwrap();
+        let rate = found.best.unwrap().offered;
+        assert!((97_000.0..=100_000.0).contains(&rate) && found.trials < 6, "{rate} after {}", found.trials);
     }
 
     #[test]

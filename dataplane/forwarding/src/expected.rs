@@ -9,6 +9,9 @@ use crate::flow::{Begun, Key, Side};
 use crate::forwarder::Forwarder;
 use crate::ids::VnetId;
 
+/// Look-ups that wait for their index lines at the same time: as many as caches hold beside the packets.
+const GROUP: usize = 64;
+
 /// What is known of a plain packet before it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
@@ -16,7 +19,8 @@ pub struct Expected {
     pub(crate) look_up: Begun,
 }
 
-/// What is known of the packets of a burst, in their order.
+/// What is known of packets, in their order. It is true of these only, and until one of them is changed in its addresses,
+/// ports, length or flags.
 #[derive(Debug, Default)]
 pub struct Expectations(Vec<Option<Expected>>);
 
@@ -26,11 +30,6 @@ impl Expectations {
     #[must_use]
     pub fn of(&self, number: usize) -> Option<&Expected> {
         self.0.get(number)?.as_ref()
-    }
-
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.0.clear();
     }
 }
 
@@ -57,13 +56,20 @@ impl Forwarder {
         key: impl Fn(&Plain) -> Key,
         learnt: &mut Expectations,
     ) {
-        learnt.clear();
-        learnt.0.extend(packets.map(|packet| {
+        learnt.0.clear();
+        let mut packets = packets.map(|packet| {
             let plain = Plain::read(packet)?;
             Some(Expected { plain, look_up: self.flows.begin(&key(&plain)) })
-        }));
-        for expected in learnt.0.iter_mut().flatten() {
-            self.flows.proceed(side, &mut expected.look_up);
+        });
+        loop {
+            let begun = learnt.0.len();
+            learnt.0.extend(packets.by_ref().take(GROUP));
+            if learnt.0.len() == begun {
+                break;
+            }
+            for expected in learnt.0[begun..].iter_mut().flatten() {
+                self.flows.proceed(side, &mut expected.look_up);
+            }
         }
     }
 }

@@ -92,9 +92,9 @@ impl Forwarder {
         }
     }
 
-    /// Takes in what changed since the last burst. The epoch is read first: a policy that is newer
+    /// Takes in what changed since a worker's last turn. The epoch is read first: a policy that is newer
     /// than its epoch is judged by once too often, never once too seldom.
-    pub fn begin_burst<'p>(&mut self, policy: impl FnOnce() -> &'p Arc<Policy>) {
+    pub fn begin_turn<'p>(&mut self, policy: impl FnOnce() -> &'p Arc<Policy>) {
         self.epoch = self.peers.epoch();
         let policy = policy();
         if self.policy.generation != policy.generation {
@@ -138,7 +138,7 @@ impl Forwarder {
         &self.policy
     }
 
-    /// The epoch of this burst.
+    /// The epoch of this turn.
     #[must_use]
     pub fn epoch(&self) -> u32 {
         self.epoch

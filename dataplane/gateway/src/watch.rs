@@ -1,6 +1,6 @@
 //! Who watches packets: traces and captures that operators have under way.
 //!
-//! A worker looks at one flag a burst. While nobody watches, that is all it costs.
+//! A worker looks at one flag a turn. While nobody watches, that is all it costs.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

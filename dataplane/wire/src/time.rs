@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Nanoseconds of a monotonic clock since the process started.
 ///
-/// A plain number, so that it fits an atomic and a flow entry; workers read the clock once a burst
+/// A plain number, so that it fits an atomic and a flow entry; workers read the clock once a turn
 /// and pass the reading down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nanos(pub u64);

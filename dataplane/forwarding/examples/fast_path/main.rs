@@ -42,7 +42,6 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let now = Nanos(1_000_000_000);
-
     let mut forwarder = support::forwarder_with(support::config(), support::table(1 << 21));
     let mut traffic = Vec::with_capacity(flows);
     let outbound = direction == "outbound";

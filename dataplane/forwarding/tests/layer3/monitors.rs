@@ -88,7 +88,7 @@ fn round(node: &mut Node, answered: bool) {
         assert!(probe(node).is_none(), "the next is not due, the last one is judged");
         node.wait(Duration::from_millis(800));
     }
-    node.forwarder.begin_burst(|| &node.policy);
+    node.forwarder.begin_turn(|| &node.policy);
 }
 
 /// The peer that a new flow goes to.

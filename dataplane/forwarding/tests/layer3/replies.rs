@@ -18,7 +18,7 @@ fn node() -> Node {
 fn monitor_fails(node: &mut Node) {
     let id: MonitorId = node.policy.vnet_named("corp").expect("it is configured").probes[0].id;
     node.peers.set_passes(id, false);
-    node.forwarder.begin_burst(|| &node.policy);
+    node.forwarder.begin_turn(|| &node.policy);
 }
 
 /// A query of B's host as B sends it, and the reply of A's host.

@@ -162,14 +162,14 @@ impl Node {
         let random = &mut StdRng::seed_from_u64(10);
         self.monitors.configure(&self.policy, &self.peers, random, self.now);
         self.peers.start_epoch();
-        self.forwarder.begin_burst(|| &self.policy);
+        self.forwarder.begin_turn(|| &self.policy);
     }
 
     /// A peer comes up or goes down.
     pub(crate) fn set_up(&mut self, peer: &str, up: bool) {
         let peer = self.peer(peer);
         self.peers.set_up(peer, up);
-        self.forwarder.begin_burst(|| &self.policy);
+        self.forwarder.begin_turn(|| &self.policy);
     }
 
     pub(crate) fn wait(&mut self, time: Duration) {

@@ -38,8 +38,11 @@ use crate::node::Node;
 
 /// Bursts of a queue in a turn at most: what came first waits for the last.
 const BURSTS: usize = 8;
-/// Records that are full from which on nothing is won by another burst: each has a write's worth.
+/// Records that are full from which on a turn takes no more bursts: there is enough to write.
 const FULL_RECORDS: usize = 4;
+/// Connections with a record under way from which on a turn takes no more bursts. Each costs a write and holds a buffer,
+/// and a turn has to be short against what is measured in turns: how long records wait, and the order of sparse flows.
+const OPEN_RECORDS: usize = 128;
 
 /// Frames under way from which on they are flushed between two records: a ring has room for those of another one, 750 of
 /// the smallest packets.
@@ -117,10 +120,10 @@ impl DataRole {
         self.port.queues().map(|queue| queue.as_fd().as_raw_fd()).collect()
     }
 
-    /// Takes in what changed since the last burst, and sends packets whose neighbour is known now.
-    pub(crate) fn begin_burst(&mut self) {
-        self.forwarder.begin_burst(|| self.policy.load());
-        self.eye.begin_burst(&self.node.watch);
+    /// Takes in what changed since the last turn, and sends packets whose neighbour is known now.
+    pub(crate) fn begin_turn(&mut self) {
+        self.forwarder.begin_turn(|| self.policy.load());
+        self.eye.begin_turn(&self.node.watch);
         let hops = self.next_hops.load();
         if !Arc::ptr_eq(hops, &self.hops_seen) {
             self.hops_seen = hops.clone();
@@ -129,22 +132,24 @@ impl DataRole {
         }
     }
 
-    /// Whether the kernel's view of the data link has changed since the last burst.
+    /// Whether the kernel's view of the data link has changed since the last turn.
     pub(crate) fn has_news(&self) -> bool {
         !Arc::ptr_eq(&self.node.next_hops.load(), &self.hops_seen)
     }
 
-    /// Receives from every queue, a burst each and as many more as wait and are worth it: what is received together shares
-    /// records, and the calls that write them. Returns how many frames came.
+    /// Receives a burst from every queue, and more of them while a whole one waits and it is worth it: what is received
+    /// together shares records, and the calls that write them. Returns how many frames came.
     pub(crate) fn receive(&mut self, now: Nanos, outbox: &mut Outbox) -> usize {
         let mut total = 0;
-        for queue in 0..self.queues {
-            for _ in 0..BURSTS {
+        for _ in 0..BURSTS {
+            let mut more = false;
+            for queue in 0..self.queues {
                 let count = self.receive_burst(queue, now, outbox);
                 total += count;
-                if count < BURST || outbox.len() >= FULL_RECORDS {
-                    break;
-                }
+                more |= count == BURST;
+            }
+            if !more || outbox.len() >= FULL_RECORDS || self.lanes.open() >= OPEN_RECORDS {
+                break;
             }
         }
         total
@@ -164,7 +169,7 @@ impl DataRole {
         count
     }
 
-    /// Closes the records of this burst.
+    /// Closes the records of this turn.
     pub(crate) fn close_records(&mut self, now: Nanos, outbox: &mut Outbox) {
         self.lanes.close_all(now, outbox);
     }
@@ -375,7 +380,7 @@ impl DataRole {
         self.backlog && !flushed.interface_down
     }
 
-    /// What need not be done with every burst: time-outs, tidying, publishing.
+    /// What need not be done in every turn: time-outs, tidying, publishing.
     pub(crate) fn tick(&mut self, now: Nanos, outbox: &mut Outbox) {
         self.give_up_held(now, now);
         self.send_emissions(None, now, outbox);

@@ -159,9 +159,14 @@ impl Lanes {
         }
     }
 
-    /// Forgets lanes of connections that have ended. Only between bursts.
+    /// How many connections have a record under way.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Forgets lanes of connections that have ended. Only between turns.
     pub(crate) fn tidy(&mut self) {
-        debug_assert!(self.open.is_empty(), "records are closed at the end of every burst");
+        debug_assert!(self.open.is_empty(), "records are closed when a turn has received");
         if self.lanes.iter().any(|lane| lane.link.is_closed()) {
             self.lanes.retain(|lane| !lane.link.is_closed());
             self.by_peer.clear();

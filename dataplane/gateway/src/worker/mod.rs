@@ -22,7 +22,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::link::Link;
 use crate::node::{Control, Node};
-use crate::pool::Chunk;
+use crate::pool::{CHUNK_LEN, Chunk};
 use connection::{Deliver, opened_records};
 use data::DataRole;
 use lanes::Outbox;
@@ -30,12 +30,14 @@ use tunnel::TunnelRole;
 
 /// Token of the waker of every worker's poll.
 pub(crate) const WAKER_TOKEN: Token = Token(usize::MAX);
-/// How often a worker does what need not be done with every burst.
+/// How often a worker does what need not be done in every turn.
 const TICK: Duration = Duration::from_millis(250);
 /// Flows looked at for expiry at every tick, at least; a large table is walked within a minute.
 const EXPIRY_BUDGET: usize = 4096;
-/// Received chunks that are delivered before queues and timers have their turn.
-const CHUNKS_A_TURN: usize = 8;
+/// Bytes of received chunks that are delivered before queues and timers have their turn.
+const BYTES_A_TURN: usize = 8 * CHUNK_LEN;
+/// What a chunk counts for at least, however little it holds.
+const LEAST_OF_A_CHUNK: usize = CHUNK_LEN / 8;
 /// How soon packets that the kernel did not take are offered again.
 const RETRY: Duration = Duration::from_micros(200);
 
@@ -170,7 +172,7 @@ impl Worker {
     fn iterate(&mut self, now: Nanos) -> bool {
         let mut worked = self.handle_control(now);
         if let Some(data) = &mut self.data {
-            data.begin_burst();
+            data.begin_turn();
             worked |= data.receive(now, &mut self.outbox) > 0;
             data.close_records(now, &mut self.outbox);
         }
@@ -256,17 +258,17 @@ impl Worker {
 
     /// Delivers what other workers opened.
     fn take_chunks(&mut self, now: Nanos) -> bool {
-        let (Some(data), mut taken) = (&mut self.data, false) else { return false };
-        for _ in 0..CHUNKS_A_TURN {
+        let (Some(data), mut taken) = (&mut self.data, 0) else { return false };
+        while taken < BYTES_A_TURN {
             let Some((link, mut chunk)) = self.node.workers[self.index].chunks.pop() else { break };
+            taken += chunk.filled.max(LEAST_OF_A_CHUNK);
             for frames in opened_records(&mut chunk.bytes[..chunk.filled]) {
                 data.inbound(&link, frames, now, &mut self.outbox);
             }
             self.node.pools.give_chunk(chunk);
             data.flush(now);
-            taken = true;
         }
-        taken
+        taken > 0
     }
 
     fn handle_control(&mut self, now: Nanos) -> bool {

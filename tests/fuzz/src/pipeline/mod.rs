@@ -37,7 +37,7 @@ fn step(node: &mut Node, input: &mut Input<'_>) {
     let opcode = input.byte();
     let worker = usize::from(opcode >> 7);
     if opcode & 0x40 == 0 {
-        node.begin_burst(worker);
+        node.begin_turn(worker);
     }
     match opcode & 15 {
         0 | 1 => {

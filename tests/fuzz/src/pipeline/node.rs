@@ -186,8 +186,8 @@ impl Node {
     }
 
     /// The worker takes in what has changed.
-    pub(super) fn begin_burst(&mut self, worker: usize) {
-        self.workers[worker].begin_burst(|| &self.policy);
+    pub(super) fn begin_turn(&mut self, worker: usize) {
+        self.workers[worker].begin_turn(|| &self.policy);
     }
 
     pub(super) fn reload(&mut self, which: u8) {

@@ -98,7 +98,7 @@ impl Real {
 
     pub(crate) fn apply(&mut self, input: &Input) -> Outcome {
         let before = self.dropped_held();
-        self.forwarder.begin_burst(|| &self.policy);
+        self.forwarder.begin_turn(|| &self.policy);
         let simulated = self.simulate(input);
         let fate = match input {
             Input::Outbound(bytes) => Some(self.outbound(bytes)),

@@ -12,7 +12,7 @@ use gridway_wire::tuple::FiveTuple;
 
 use crate::watch::{Seen, Verdict, Wants, Watch, Watcher};
 
-/// The watchers of this burst.
+/// The watchers of this turn.
 #[derive(Debug, Default)]
 pub(super) struct Eye {
     worker: usize,
@@ -70,7 +70,7 @@ impl Eye {
     }
 
     /// Takes in who watches.
-    pub(super) fn begin_burst(&mut self, watch: &Watch) {
+    pub(super) fn begin_turn(&mut self, watch: &Watch) {
         watch.look(&mut self.watchers);
     }
 
