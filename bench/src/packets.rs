@@ -28,8 +28,6 @@ use crate::statistics::median;
 pub(crate) const PARTIAL_DROP: f64 = 0.005;
 /// How many times what a device takes the generator must be able to send.
 const HEADROOM: f64 = 2.0;
-/// Where the search without loss begins, as a multiple of the rate with little loss.
-const ABOVE: f64 = 1.1;
 /// Packets a second of an idle device: each is by itself.
 const IDLE: f64 = 1_000.0;
 /// Flows that take turns, in each direction.
@@ -137,20 +135,10 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
         for _ in 0..extent.rounds {
             for (contender, rounds) in contenders.iter().zip(&mut rounds) {
                 let (found, modes) = with_bench(&lab, *contender, |bench| {
-                    let mut lossless: Option<Trial> = None;
-                    let partial = search(highest, PARTIAL_DROP, |rate| {
-                        let trial = bench.trial(traffic, Some(rate), extent.trial)?;
-                        let best = lossless.as_ref().map_or(0.0, |best| best.offered);
-                        if trial.lost == 0 && trial.offered > best {
-                            lossless = Some(trial.clone());
-                        }
-                        Ok(trial)
-                    })?;
-                    // Without loss is not far above with little of it, unless that one was unlucky.
-                    let highest = highest.min(rate_of(&partial) * ABOVE);
-                    let none = search_above(lossless, highest, 0.0, |rate| {
-                        bench.trial(traffic, Some(rate), extent.trial)
-                    })?;
+                    let mut trial = |rate| bench.trial(traffic, Some(rate), extent.trial);
+                    let none = search(highest, 0.0, &mut trial)?;
+                    // A rate without loss is one with little of it.
+                    let partial = search_above(none.best.clone(), highest, PARTIAL_DROP, &mut trial)?;
                     Ok([none, partial])
                 })?;
                 interfaces = modes;
