@@ -142,6 +142,23 @@ impl RecordBuffer {
         Ok(())
     }
 
+    /// Appends what `other` holds; how long it waits already counts for all.
+    ///
+    /// # Errors
+    /// [`Full`] when that does not fit; the record is unchanged.
+    pub fn append(&mut self, other: &Self) -> Result<(), Full> {
+        let (needed, free) = (other.plaintext_len, MAX_PLAINTEXT - self.plaintext_len);
+        if needed > free {
+            return Err(Full { needed, free });
+        }
+        let end = self.plaintext_len + needed;
+        self.bytes[HEADER_LEN + self.plaintext_len..HEADER_LEN + end].copy_from_slice(other.plaintext());
+        self.plaintext_len = end;
+        self.packets = PacketsBuilder::at(end);
+        self.contents += other.contents;
+        Ok(())
+    }
+
     /// Appends control frames that `write` puts behind what is there.
     ///
     /// # Errors

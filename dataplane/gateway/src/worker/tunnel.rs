@@ -154,7 +154,7 @@ impl TunnelRole {
     pub(crate) fn enqueue(&mut self, link: &Link, record: RecordBuffer) {
         match self.connections.get_mut(&link.id) {
             Some(connection) => {
-                connection.enqueue(record);
+                connection.enqueue(record, &self.node.pools);
                 mark_dirty(&mut self.dirty, connection);
             }
             None => {

@@ -78,3 +78,23 @@ fn a_cleared_buffer_is_as_new() {
     record.push_packet(VnetId(8), &[2; 20], Source::Local).unwrap();
     assert_eq!(packets(&record), [(8, vec![2; 20])]);
 }
+
+#[test]
+fn a_record_takes_what_another_one_holds_if_all_of_it_fits() {
+    let [mut record, mut other, mut large] = [RecordBuffer::new(), RecordBuffer::new(), RecordBuffer::new()];
+    record.push_packet(VNET, &[1; 100], Source::Local).unwrap();
+    other.push_packet(VNET, &[2; 50], Source::Relayed).unwrap();
+    other.push_packet(VnetId(4), &[3; 60], Source::Own).unwrap();
+    large.push_packet(VNET, &[4; MAX_PLAINTEXT - 100], Source::Local).unwrap();
+    record.append(&other).unwrap();
+    let all = packets(&record);
+    assert_eq!(all, [(3, vec![1; 100]), (3, vec![2; 50]), (4, vec![3; 60])]);
+    let counted =
+        Contents { local: 1, local_bytes: 100, relayed: 1, relayed_bytes: 50, own: 1, own_bytes: 60 };
+    assert_eq!(record.contents(), counted);
+    assert!(record.append(&large).is_err());
+    assert_eq!((packets(&record), record.contents()), (all, counted), "what does not fit changes nothing");
+    // It goes on behind what was taken in.
+    record.push_packet(VNET, &[5; 10], Source::Local).unwrap();
+    assert_eq!(packets(&record).last(), Some(&(3, vec![5; 10])));
+}
