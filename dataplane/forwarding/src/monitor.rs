@@ -22,6 +22,9 @@ use crate::verdict::{Emissions, Target, Tunnel};
 /// Source ports of TCP probes: the dynamic ones (RFC 6335).
 const FIRST_PORT: u16 = 49_152;
 
+/// How many echo requests ago one may have been whose reply is known as a late one, for which nobody waits any more.
+const LATE: u32 = 16;
+
 /// All monitors of the node.
 #[derive(Debug, Default)]
 pub struct Monitors {
@@ -184,24 +187,22 @@ impl Monitors {
     ) -> bool {
         let mut inner = self.lock();
         let Some(entry) = inner.of_reply(vnet, &packet.tuple) else { return false };
-        let success = match (packet.transport, entry.probe.monitor.protocol) {
-            (Transport::IcmpReply, MonitorProtocol::Icmp) => {
-                let answered = echo_sequence(bytes, packet);
-                (answered == Some(entry.sequence as u16)).then_some(true)
-            }
-            (Transport::Tcp { flags }, MonitorProtocol::Tcp) => {
-                let numbers = Segment::numbers(bytes, packet);
-                let answers_probe = numbers.is_some_and(|(_, ack)| ack == entry.sequence.wrapping_add(1));
-                (answers_probe && flags.ack()).then_some(!flags.rst() && flags.syn())
+        let answered = match (packet.transport, entry.probe.monitor.protocol) {
+            (Transport::IcmpReply, MonitorProtocol::Icmp) => echo_sequence(bytes, packet)
+                .map(|sequence| (u32::from((entry.sequence as u16).wrapping_sub(sequence)), true)),
+            (Transport::Tcp { flags }, MonitorProtocol::Tcp) if flags.ack() => {
+                Segment::numbers(bytes, packet)
+                    .filter(|(_, acknowledged)| *acknowledged == entry.sequence.wrapping_add(1))
+                    .map(|_| (0, !flags.rst() && flags.syn()))
             }
             _ => None,
         };
-        let Some(success) = success else { return false };
+        let Some((age, success)) = answered.filter(|(age, _)| *age <= LATE) else { return false };
         if success && let Some(reset) = Segment::reset(bytes, packet) {
             // The target need not wait for the rest of the handshake.
             emissions.write(entry.target(), MAX_SEGMENT_LEN, |out| reset.write(out));
         }
-        if let Some(sent) = entry.waiting_since {
+        if let (0, Some(sent)) = (age, entry.waiting_since) {
             let latency = now.since(sent);
             entry.latency = Some(latency);
             let outcome = match (success, latency < entry.probe.monitor.max_latency) {

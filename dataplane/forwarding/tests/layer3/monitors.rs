@@ -167,6 +167,20 @@ fn a_reply_that_takes_too_long_is_a_failure_and_is_not_counted_again() {
 }
 
 #[test]
+fn a_reply_to_an_earlier_probe_is_taken_without_effect() {
+    let mut node = Node::new(&vnet(ICMP));
+    let asked = probe(&mut node).expect("one is due");
+    node.wait(Duration::from_millis(200));
+    assert!(probe(&mut node).is_none());
+    node.wait(Duration::from_millis(800));
+    let next = probe(&mut node).expect("one is due");
+    assert_eq!(node.inbound("gw-b", &mut reply(&asked).to_bytes()), Inbound::Consumed);
+    assert_eq!(failures(&node).0, 1, "it is no answer to the probe under way");
+    assert_eq!(node.inbound("gw-b", &mut reply(&next).to_bytes()), Inbound::Consumed);
+    assert_eq!(failures(&node).0, 0);
+}
+
+#[test]
 fn only_the_answer_to_the_probe_counts() {
     let mut node = Node::new(&vnet(ICMP));
     let asked = probe(&mut node).expect("one is due");
