@@ -28,7 +28,10 @@ in_both_layouts! {
         let mut running = load.start(pair.lab.h1()).unwrap();
 
         let rated = |row: &ConnectionRow| {
-            let under_load = |tcp: &TcpInfo| tcp.retransmitted > 0 && tcp.delivery_rate_bps > 1_000_000;
+            // The estimate is of a moment, now and then that of a burst which passed at once; in another unit it never fits.
+            let under_load = |tcp: &TcpInfo| {
+                tcp.retransmitted > 0 && (1_000_000..4 * MBPS * 1_000_000).contains(&tcp.delivery_rate_bps)
+            };
             row.round_trip.samples > 3 && row.tcp.as_ref().is_some_and(under_load)
         };
         let row = wait_until("segments sent again", 3 * LIMIT, || Some(packets(&pair.a)).filter(rated)).unwrap();
@@ -41,8 +44,6 @@ in_both_layouts! {
         // At least one segment each.
         assert!(tcp.retransmitted_bytes >= tcp.retransmitted, "{tcp:?}");
         assert!(tcp.unsent_bytes < 1 << 20, "{tcp:?}");
-        // The estimate is of a moment; it is not another unit.
-        assert!(tcp.delivery_rate_bps < 4 * MBPS * 1_000_000, "{tcp:?}");
         let trip = row.round_trip;
         assert!(trip.p50_us <= trip.p90_us && trip.p99_us <= trip.max_us, "{trip:?}");
         assert!((1..10_000_000).contains(&trip.last_us), "{trip:?}");
