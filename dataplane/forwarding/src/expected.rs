@@ -34,12 +34,12 @@ impl Expectations {
 }
 
 impl Forwarder {
-    /// Learns what it can of packets that [`Self::outbound`] will be given soon.
+    /// Learns what it can of packets that [`Self::outbound_expected`] will be given soon.
     pub fn expect_outbound<'p>(&self, packets: impl Iterator<Item = &'p [u8]>, learnt: &mut Expectations) {
         self.expect(Side::Local, packets, Key::plain_local, learnt);
     }
 
-    /// As [`Self::expect_outbound`], for [`Self::inbound`].
+    /// As [`Self::expect_outbound`], for [`Self::inbound_expected`].
     pub fn expect_inbound<'p>(
         &self,
         vnet: VnetId,
