@@ -34,7 +34,7 @@ in_both_layouts! {
             };
             row.round_trip.samples > 3 && row.tcp.as_ref().is_some_and(under_load)
         };
-        let row = wait_until("segments sent again", 3 * LIMIT, || Some(packets(&pair.a)).filter(rated)).unwrap();
+        let row = wait_until("segments sent again at a plausible rate", 3 * LIMIT, || Some(packets(&pair.a)).filter(rated)).unwrap();
         let tcp = row.tcp.clone().unwrap();
         assert_eq!(row.peer, "gw-b");
         let available = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap();
