@@ -9,6 +9,7 @@ use gridway_steer::{Attach, Steer, SteerOptions};
 use gridway_wire::mac::MacAddr;
 use gridway_xsk::{BURST, Frame, Port, PortOptions};
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::prctl::set_timerslack;
 use nix::sys::time::TimeSpec;
 
 use super::flows::{Space, Tuple};
@@ -17,10 +18,11 @@ use super::stamp::{Clock, Stamp};
 use super::tally::Tally;
 use super::turns::Schedule;
 
-/// A gap to the next packet that is worth a sleep: shorter ones are waited for in a loop.
-const WORTH_A_SLEEP: u64 = 100_000;
-/// How long before its time a sleep ends.
-const EARLY: u64 = 60_000;
+/// Shortest sleep of a sender that is not late, nanoseconds: what falls due meanwhile leaves together. One that waited
+/// in a loop would take its processor from what it measures, where there are few.
+const SHORTEST_SLEEP: u64 = 20_000;
+/// How much later than asked the kernel may end a sleep, nanoseconds (`PR_SET_TIMERSLACK`; 50,000 is usual).
+const TIMER_SLACK: u64 = 1;
 /// How often a receiver looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long receivers go on behind the last packet.
@@ -147,6 +149,7 @@ impl Endpoint {
         clock: Clock,
         finish: &Finish,
     ) -> Result<Sent> {
+        set_timerslack(TIMER_SLACK).context("cannot ask for exact sleeps")?;
         let mut sending = plan.map(|plan| Sending { plan, finish, clock, start: clock.now() });
         let mut sent = Sent::default();
         loop {
@@ -163,9 +166,9 @@ impl Endpoint {
                 if due > 0 {
                     self.send_burst(due, plan, now, &mut sent)?;
                 }
-                rest = match plan.gap(sent.packets, elapsed) {
-                    gap if gap > WORTH_A_SLEEP => Duration::from_nanos(gap - EARLY),
-                    _ => Duration::ZERO,
+                rest = match plan.gap(sent.packets, clock.now() - start) {
+                    0 => Duration::ZERO,
+                    gap => Duration::from_nanos(gap.max(SHORTEST_SLEEP)),
                 };
             } else if tally.is_none() || finish.has_come(now) {
                 return Ok(sent);
