@@ -70,7 +70,7 @@ impl std::ops::AddAssign for Contents {
 /// One record under construction or on its way to the socket.
 ///
 /// Header room in front and trailer room behind let the record be sealed where the packets were
-/// written, so the copy out of the receive ring is the only one.
+/// written, so the copy out of the receive ring is the only one, unless records are joined ([`Self::append`]).
 #[derive(Debug)]
 pub struct RecordBuffer {
     bytes: Box<[u8]>,
@@ -78,7 +78,7 @@ pub struct RecordBuffer {
     contents: Contents,
     plaintext_len: usize,
     sealed_len: usize,
-    /// When the data worker closed the record: the start of its wait for the socket.
+    /// When the data worker closed the record, or the first one of those joined: the start of its wait for the socket.
     pub closed_at: Nanos,
     /// It holds packets of sparse flows and passes records that wait.
     pub passes: bool,
@@ -142,7 +142,7 @@ impl RecordBuffer {
         Ok(())
     }
 
-    /// Appends what `other` holds; how long it waits already counts for all.
+    /// Appends what `other` holds. Its frames are copied as they are.
     ///
     /// # Errors
     /// [`Full`] when that does not fit; the record is unchanged.

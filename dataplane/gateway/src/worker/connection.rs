@@ -1,7 +1,6 @@
 //! One tunnel connection: its socket, its records, its session.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +13,13 @@ use gridway_tunnel::{
 use gridway_wire::frame::{ConnectionKind, VnetId};
 use gridway_wire::time::Nanos;
 
+use super::send_queue::SendQueue;
 use super::survey::Surveyed;
 use crate::link::Link;
 use crate::pool::{CHUNK_LEN, Chunk, Pools};
 use crate::round_trips::RoundTrips;
 use crate::tcp_info;
 
-/// Sealed records that may wait for the socket: what is sealed cannot be taken back.
-const SEALED_AHEAD: usize = 4;
 /// Records of our own that may wait for the socket: a peer that asks without reading gets no more.
 const OWN_RECORDS: usize = 4;
 /// Records of streams sealed at a time before others have their turn.
@@ -58,55 +56,15 @@ pub(crate) struct Connection {
     /// The peer's vnets, as it announced them.
     pub(crate) peer_vnets: Vec<(VnetId, String)>,
     records: RecordLayer,
-    waiting: VecDeque<Outgoing>,
-    sealed: VecDeque<Outgoing>,
-    /// Bytes of the first sealed record that the socket has taken.
-    sent: usize,
+    queue: SendQueue,
     writable: bool,
     readable: bool,
     /// The peer has closed its side, or the connection has failed.
     hung_up: bool,
     chunk: Option<Chunk>,
-    /// Records of streams that are sealed at a time: one while the socket is what holds them up, so that little waits in
-    /// front of a stream that has something to say only now and then.
-    ahead: usize,
     /// A key update that the peer asked for waits to be written.
     owes_update: bool,
     pub(crate) dirty: bool,
-}
-
-/// A record on its way out.
-struct Outgoing {
-    record: RecordBuffer,
-    holds: Holds,
-}
-
-/// What a record holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holds {
-    /// Packets of data workers, with a claim on the connection's quota.
-    Packets,
-    /// Frames of streams, in a buffer of the pool or of its own.
-    Streams { pooled: bool },
-    /// The node's own: control frames, key updates.
-    Control,
-}
-
-impl Outgoing {
-    /// Whether it does not wait for its turn: control frames, and packets of sparse flows.
-    fn passes(&self) -> bool {
-        self.holds == Holds::Control || self.record.passes
-    }
-
-    /// The record has left, or never will: gives back what it took.
-    fn release(self, link: &Link, pools: &Pools) {
-        if self.holds == Holds::Packets {
-            link.release(self.record.passes);
-        }
-        if matches!(self.holds, Holds::Packets | Holds::Streams { pooled: true }) {
-            pools.give_record(self.record);
-        }
-    }
 }
 
 /// Why a connection ends.
@@ -155,14 +113,11 @@ impl Connection {
             round_trips: RoundTrips::new(),
             peer_vnets: Vec::new(),
             records: new.records,
-            waiting: VecDeque::new(),
-            sealed: VecDeque::new(),
-            sent: 0,
+            queue: SendQueue::new(),
             writable: true,
             readable: true,
             hung_up: false,
             chunk,
-            ahead: 1,
             owes_update: false,
             dirty: true,
         }
@@ -191,23 +146,9 @@ impl Connection {
         self.readable
     }
 
-    /// Takes a record of a data worker. While records wait, what a turn brings fills up the last one: a queue of so many
-    /// buffers holds most when they are full, and each costs a write less.
+    /// Takes a record of a data worker.
     pub(crate) fn enqueue(&mut self, record: RecordBuffer, pools: &Pools) {
-        if let Some(Outgoing { record: last, holds: Holds::Packets }) = self.waiting.back_mut()
-            && !last.passes
-            && !record.passes
-            && last.append(&record).is_ok()
-        {
-            return Outgoing { record, holds: Holds::Packets }.release(&self.link, pools);
-        }
-        let place = if record.passes { self.behind_those_that_pass() } else { self.waiting.len() };
-        self.waiting.insert(place, Outgoing { record, holds: Holds::Packets });
-    }
-
-    /// The place in front of all that wait in their turn.
-    fn behind_those_that_pass(&self) -> usize {
-        self.waiting.iter().take_while(|outgoing| outgoing.passes()).count()
+        self.queue.push_packets(record, &self.link, pools);
     }
 
     /// Seals and writes what waits, as far as the socket takes it, and what `streams` have to send.
@@ -225,34 +166,31 @@ impl Connection {
         let was_free = self.writable;
         while self.writable {
             if let Some(streams) = &mut streams {
-                self.fill_ahead(now, pools, streams, &mut records);
+                let link = &self.link;
+                self.queue.fill(&mut records, (link, pools), |record| {
+                    streams.fill(link.id, record, now);
+                    record.closed_at = now;
+                });
             }
-            self.seal_ahead()?;
-            if self.sealed.is_empty() {
+            self.queue.seal(&mut self.records)?;
+            if self.queue.nothing_sealed() {
                 break;
             }
-            let mut slices = [IoSlice::new(&[]); SEALED_AHEAD + 1];
-            let mut count = 0;
-            for (slice, outgoing) in slices.iter_mut().zip(&self.sealed) {
-                let skip = if count == 0 { self.sent } else { 0 };
-                *slice = IoSlice::new(&outgoing.record.sealed()[skip..]);
-                count += 1;
-            }
-            match self.stream.write_vectored(&slices[..count]) {
+            match self.queue.write(&mut self.stream) {
                 Ok(0) => return Err(End::Eof),
-                Ok(bytes) => self.advance(bytes, pools, written),
+                Ok(bytes) => self.queue.advance(bytes, (&self.link, pools), written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    (self.writable, self.ahead) = (false, 1);
+                    self.writable = false;
+                    self.queue.blocked();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }
         if was_free && self.writable {
-            self.ahead = (self.ahead * 2).min(SEALED_AHEAD);
+            self.queue.kept_up();
         }
-        let oldest = self.sealed.iter().chain(&self.waiting).find(|outgoing| !outgoing.passes());
-        self.link.publish_oldest(oldest.map(|oldest| oldest.record.closed_at));
+        self.link.publish_oldest(self.queue.oldest_in_turn());
         Ok(())
     }
 
@@ -261,67 +199,17 @@ impl Connection {
         self.session.is_up() && self.session.kind() == ConnectionKind::Streams
     }
 
-    /// Writes records of streams, so many that the socket is kept busy, and at most `left`.
-    fn fill_ahead(&mut self, now: Nanos, pools: &Pools, streams: &mut Engine, left: &mut usize) {
-        while *left > 0 && self.sealed.len() + self.waiting.len() < self.ahead {
-            let taken = pools.take_record();
-            let holds = Holds::Streams { pooled: taken.is_some() };
-            let mut outgoing = Outgoing { record: taken.unwrap_or_default(), holds };
-            streams.fill(self.link.id, &mut outgoing.record, now);
-            if outgoing.record.is_empty() {
-                return outgoing.release(&self.link, pools);
-            }
-            outgoing.record.closed_at = now;
-            self.waiting.push_back(outgoing);
-            *left -= 1;
-        }
-    }
-
     /// Control frames go in a record of their own, ahead of what waits: a ping must not measure our
     /// own queue.
     fn add_control_record(&mut self, now: Nanos) {
-        while self.session.owes() && self.own_records() < OWN_RECORDS {
+        while self.session.owes() && self.queue.own() < OWN_RECORDS {
             let mut record = RecordBuffer::new();
             self.session.write_owed(&mut record, now);
             if record.is_empty() {
                 return;
             }
             record.closed_at = now;
-            // Behind earlier ones of its kind, which must keep their order.
-            let place = self.waiting.iter().take_while(|outgoing| outgoing.holds == Holds::Control).count();
-            self.waiting.insert(place, Outgoing { record, holds: Holds::Control });
-        }
-    }
-
-    fn own_records(&self) -> usize {
-        self.sealed.iter().chain(&self.waiting).filter(|outgoing| outgoing.holds == Holds::Control).count()
-    }
-
-    fn seal_ahead(&mut self) -> Result<(), RecordError> {
-        while self.sealed.len() < SEALED_AHEAD
-            && let Some(mut outgoing) = self.waiting.pop_front()
-        {
-            if self.records.update_due() {
-                let mut update = RecordBuffer::new();
-                self.records.update_key(&mut update)?;
-                update.closed_at = outgoing.record.closed_at;
-                self.sealed.push_back(Outgoing { record: update, holds: Holds::Control });
-            }
-            self.records.seal(&mut outgoing.record)?;
-            self.sealed.push_back(outgoing);
-        }
-        Ok(())
-    }
-
-    fn advance(&mut self, bytes: usize, pools: &Pools, written: &mut Contents) {
-        self.sent += bytes;
-        while let Some(front) = self.sealed.front()
-            && self.sent >= front.record.sealed().len()
-        {
-            self.sent -= front.record.sealed().len();
-            let Some(outgoing) = self.sealed.pop_front() else { return };
-            *written += outgoing.record.contents();
-            outgoing.release(&self.link, pools);
+            self.queue.push_control(record);
         }
     }
 
@@ -431,11 +319,11 @@ impl Connection {
             Opened::Frames(len) => len,
             Opened::Internal { update_requested } => {
                 // One answer serves several requests (RFC 8446, 4.6.3).
-                if update_requested && self.own_records() < OWN_RECORDS {
+                if update_requested && self.queue.own() < OWN_RECORDS {
                     let mut update = RecordBuffer::new();
                     self.records.update_key(&mut update)?;
                     update.closed_at = now;
-                    self.sealed.push_back(Outgoing { record: update, holds: Holds::Control });
+                    self.queue.push_sealed(update);
                     self.owes_update = true;
                 }
                 0
@@ -459,15 +347,11 @@ impl Connection {
         // Best effort: the peer may be gone.
         drop(self.flush(now, pools, None, written));
         let mut last = RecordBuffer::new();
-        if self.sealed.is_empty() && self.records.close_notify(&mut last).is_ok() {
+        if self.queue.nothing_sealed() && self.records.close_notify(&mut last).is_ok() {
             drop(self.stream.write(last.sealed()));
         }
         self.link.publish_oldest(None);
-        let mut lost = Contents::default();
-        for outgoing in self.sealed.drain(..).chain(self.waiting.drain(..)) {
-            lost += outgoing.record.contents();
-            outgoing.release(&self.link, pools);
-        }
+        let lost = self.queue.clear(&self.link, pools);
         if let Some(chunk) = self.chunk.take() {
             pools.give_chunk(chunk);
         }
@@ -476,8 +360,6 @@ impl Connection {
 
     /// What is to be said of it. The kernel is asked now: two system calls.
     pub(crate) fn survey(&self, worker: usize, now: Nanos) -> Surveyed {
-        let queue = || self.sealed.iter().chain(&self.waiting);
-        let oldest = queue().map(|outgoing| outgoing.record.closed_at).min();
         Surveyed {
             id: self.link.id,
             peer: self.peer.clone(),
@@ -485,8 +367,8 @@ impl Connection {
             worker,
             age: now.since(self.up_since),
             round_trips: self.round_trips.of_late(now),
-            queued: queue().count(),
-            wait: oldest.map_or(Duration::ZERO, |closed_at| now.since(closed_at)),
+            queued: self.queue.len(),
+            wait: self.queue.oldest().map_or(Duration::ZERO, |closed_at| now.since(closed_at)),
             tcp: tcp_info::of(&self.stream).ok(),
         }
     }

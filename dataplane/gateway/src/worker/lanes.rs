@@ -1,6 +1,7 @@
 //! Records under construction: one lane for each connection that a data worker writes to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gridway_forwarding::{Counters, DropReason, PeerId, VnetId};
 use gridway_tunnel::aqm::CoDel;
@@ -13,6 +14,10 @@ use gridway_wire::time::Nanos;
 
 use crate::link::Link;
 use crate::node::Node;
+
+/// Most that a record may wait for its socket before what comes behind it is dropped, whatever room there is: later, it is
+/// of no use to anybody.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// Records that are closed and on their way to the workers that own their connections.
 pub(crate) type Outbox = Vec<(Arc<Link>, RecordBuffer)>;
@@ -136,6 +141,9 @@ impl Lanes {
                 }
             };
         if !passed {
+            if wait > LONGEST_WAIT {
+                return Err(DropReason::QueueFull);
+            }
             if lane.early_drop.signal(wait, now) {
                 if !mark(bytes) {
                     return Err(DropReason::EarlyDrop);

@@ -3,6 +3,7 @@
 pub(crate) mod connection;
 mod data;
 mod lanes;
+mod send_queue;
 pub(crate) mod survey;
 mod tunnel;
 
@@ -233,12 +234,14 @@ impl Worker {
 
     /// Takes the records that other workers wrote for our connections.
     fn take_records(&mut self) -> bool {
-        let (Some(tunnel), mut taken) = (&mut self.tunnel, false) else { return false };
-        while let Some((link, record)) = self.node.workers[self.index].records.pop() {
+        let Some(tunnel) = &mut self.tunnel else { return false };
+        let records = &self.node.workers[self.index].records;
+        // No more than there are now: what is joined makes room for others, which would never end.
+        let waiting = records.len();
+        for (link, record) in std::iter::from_fn(|| records.pop()).take(waiting) {
             tunnel.enqueue(&link, record);
-            taken = true;
         }
-        taken
+        waiting > 0
     }
 
     fn receive_from_tunnels(&mut self, now: Nanos) -> bool {
