@@ -15,7 +15,7 @@ use crate::load::turns::Turns;
 use crate::machine::Machine;
 use crate::packets::{PARTIAL_DROP, bench_of, headroom, headroom_in_words, one_way};
 use crate::plot::{Bar, bars};
-use crate::report::{self, figure, ratio};
+use crate::report::{self, ratio};
 use crate::rounds::{Extent, rounds};
 use crate::search::search;
 
@@ -48,12 +48,13 @@ struct Figures {
     most_flows: u64,
     /// Flows that gave way to others or found no room, of all trials.
     displaced: u64,
-    limited_by_generator: bool,
+    /// More may have been borne in a round: generator or sink was the limit.
+    at_least: bool,
 }
 
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
-    let extent = Extent::of(quick.then_some(2));
+    let (extent, machine) = (Extent::of(quick.then_some(2)), Machine::here());
     let contenders = [Contender::Flows, Contender::Tracking, Contender::Kernel];
     let mut figures: Vec<Figures> = contenders.iter().map(|contender| Figures::none(*contender)).collect();
     let generator_packets = headroom(&[one_way(SIZE)], extent.trial)?[0].delivered;
@@ -67,7 +68,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     })?;
     let name = &report::name("connections", quick);
     let measured = Results {
-        machine: Machine::here(),
+        machine,
         rounds: extent.rounds,
         trial_seconds: extent.trial.as_secs_f64(),
         addresses: ADDRESSES,
@@ -96,7 +97,7 @@ fn add_addresses(lab: &Lab) -> Result<()> {
 impl Figures {
     fn none(contender: Contender) -> Self {
         let contender = contender.name();
-        Self { contender, rates: Vec::new(), most_flows: 0, displaced: 0, limited_by_generator: false }
+        Self { contender, rates: Vec::new(), most_flows: 0, displaced: 0, at_least: false }
     }
 
     /// One round.
@@ -118,7 +119,7 @@ impl Figures {
         let rate = found.best.map_or(0.0, |trial| trial.offered);
         println!("  {:<44} {rate:>9.0} new flows/s", self.contender);
         self.rates.push(rate);
-        self.limited_by_generator |= found.limited_by_generator;
+        self.at_least |= found.at_least;
         Ok(())
     }
 }
@@ -133,7 +134,7 @@ impl Results {
             table += &format!(
                 "| {} | {} | {} | {} | {} |\n",
                 row.contender,
-                figure(&row.rates),
+                report::figure_of(&row.rates, row.at_least),
                 ratio(&ours.rates, &row.rates),
                 row.most_flows,
                 row.displaced
@@ -148,7 +149,7 @@ impl Results {
         format!(
             "# New flows\n\n`cargo xtask bench connections` on {}. {} rounds, trials of {} s. Packets of 64 bytes from {} addresses to {} \
              (UDP), of which each is the first of its flow. \"Gridway is\": Gridway's figure over the row's, median of the rounds' ratios. {headroom} Gridway: NAT, ACL, route, mutual TLS, `limits.flows` {}, \
-             `flows.udp` {} s. Conntrack: `masquerade` (nftables) at both gateways, `nf_conntrack_max` and `nf_conntrack_buckets` {}, both UDP time-outs \
+             `flows.udp` {} s. Conntrack: `snat ip prefix` (nftables) at both gateways, which keeps ports as they are, like 1:1 NAT, `nf_conntrack_max` and `nf_conntrack_buckets` {}, both UDP time-outs \
              {} s. All flows are ended before each trial. Flows at most: of the end that had more, when a trial had ended.\n\n{table}\n\
              ![New flows]({name}.svg)\n",
             self.machine,

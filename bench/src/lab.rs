@@ -48,7 +48,7 @@ struct Pair {
 /// Measures, prints, and keeps the raw figures.
 pub(crate) fn run(quick: bool, kept: &Path) -> Result<()> {
     let (count, seconds) = if quick { (3, 4) } else { (7, 10) };
-    let duration = Duration::from_secs(seconds);
+    let (duration, machine) = (Duration::from_secs(seconds), Machine::here());
     println!("TCP, one stream, h1 to h2: {count} interleaved pairs of {seconds} s");
     println!("{:>6} {:>16} {:>17} {:>7}", "pair", "kernel Mbit/s", "Gridway Mbit/s", "ratio");
     let lab = Lab::new().context("cannot build the laboratory")?;
@@ -65,7 +65,7 @@ pub(crate) fn run(quick: bool, kept: &Path) -> Result<()> {
     let median_ratio = median(&ratios);
     println!("\nmedian ratio {median_ratio:.2} (from {lowest_ratio:.2} to {highest_ratio:.2})");
     let results = Results {
-        machine: Machine::here(),
+        machine,
         seconds,
         flags: "iperf3 --client, one TCP stream",
         pairs,

@@ -13,6 +13,13 @@ pub(crate) struct Machine {
     cpus: usize,
     kernel: String,
     commit: String,
+    /// Day on which it began, UTC.
+    date: String,
+    /// What TCP sockets use that do not ask for another one.
+    congestion_control: String,
+    /// Most bytes of a socket's buffers that a program may ask for.
+    rmem_max: String,
+    wmem_max: String,
     version: &'static str,
 }
 
@@ -24,20 +31,27 @@ impl Machine {
         Self {
             cpu: model.map(|(_, name)| name.trim().to_owned()).unwrap_or_default(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
+            kernel: setting("kernel/osrelease"),
             commit: said_by(Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"])),
+            date: said_by(Command::new("date").args(["--utc", "+%F"])),
+            congestion_control: setting("net/ipv4/tcp_congestion_control"),
+            rmem_max: setting("net/core/rmem_max"),
+            wmem_max: setting("net/core/wmem_max"),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
 }
 
+/// A setting of the kernel; nothing of one that it does not have.
+fn setting(name: &str) -> String {
+    let value = std::fs::read_to_string(std::path::Path::new("/proc/sys").join(name));
+    value.unwrap_or_default().trim().to_owned()
+}
+
 impl std::fmt::Display for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { cpu, cpus, kernel, commit, .. } = self;
-        write!(f, "{cpu}, {cpus} CPUs, Linux {kernel}, commit {commit}")
+        let Self { cpu, cpus, kernel, commit, date, .. } = self;
+        write!(f, "{cpu}, {cpus} CPUs, Linux {kernel}, commit {commit}, {date}")
     }
 }
 

@@ -90,7 +90,7 @@ enum What {
         #[arg(required = true)]
         programs: Vec<PathBuf>,
     },
-    /// New flows a second through two gateways, beside connection tracking and masquerade of the kernel, and kernel
+    /// New flows a second through two gateways, beside connection tracking and NAT of the kernel, and kernel
     /// forwarding without either.
     Connections {
         /// Two short rounds instead of five.

@@ -17,7 +17,7 @@ use crate::load::pattern::Sizes;
 use crate::machine::Machine;
 use crate::packets::{PARTIAL_DROP, headroom, headroom_in_words, one_way, with_bench};
 use crate::plot::{Axis, Bar, Line, bars, lines};
-use crate::report::{self, figure, ratio};
+use crate::report::{self, figure, figure_of, ratio};
 use crate::rounds::rounds;
 use crate::search::search;
 use crate::statistics::median;
@@ -64,6 +64,8 @@ struct Figures {
     tcp_streams: Vec<f64>,
     /// Packets of 64 bytes a second with at most 0.5 % lost.
     packets: Vec<f64>,
+    /// More may have been borne in a round: generator or sink was the limit.
+    packets_at_least: bool,
     /// Round trip while nothing else is sent.
     idle: Vec<RoundTrip>,
     loaded: Vec<Loaded>,
@@ -107,7 +109,7 @@ pub(crate) fn latency(quick: bool) -> Result<()> {
 
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
-    let extent = Extent::of(quick);
+    let (extent, machine) = (Extent::of(quick), Machine::here());
     let contenders: Vec<Contender> = [Contender::Gridway, Contender::Kernel]
         .into_iter()
         .chain(Tunnel::ALL.map(Contender::Tunnel))
@@ -126,7 +128,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
         extent.trial.as_secs(),
         extent.loaded.as_secs()
     );
-    let measured = Results { machine: Machine::here(), conditions, generator_packets, contenders: figures };
+    let measured = Results { machine, conditions, generator_packets, contenders: figures };
     let table = measured.table();
     println!("\n{table}");
     measured.draw(results, name)?;
@@ -142,6 +144,7 @@ impl Figures {
             tcp: Vec::new(),
             tcp_streams: Vec::new(),
             packets: Vec::new(),
+            packets_at_least: false,
             idle: Vec::new(),
             loaded: Vec::new(),
         }
@@ -161,6 +164,7 @@ impl Figures {
         let (found, _) = with_bench(lab, contender, |bench| {
             search(highest, PARTIAL_DROP, |rate| bench.trial(traffic, Some(rate), extent.trial))
         })?;
+        self.packets_at_least |= found.at_least;
         let packets = found.best.map_or(0.0, |trial| trial.offered);
         let idle = RoundTrip::of(&idle);
         println!(
@@ -233,7 +237,7 @@ impl Results {
                 ratio(&ours.tcp, &row.tcp),
                 figure(&row.tcp_streams),
                 ratio(&ours.tcp_streams, &row.tcp_streams),
-                figure(&row.packets),
+                figure_of(&row.packets, row.packets_at_least),
                 ratio(&ours.packets, &row.packets),
                 median(&idle),
             );

@@ -64,13 +64,20 @@ pub(crate) fn figure(samples: &[f64]) -> String {
     format!("{:.0} ({least:.0} to {most:.0})", median(samples))
 }
 
-/// The median of `ours` over `theirs`, round by round; a dash where nothing was measured or came through.
+/// As [`figure`], of rates of which some may not be the highest that is borne.
+pub(crate) fn figure_of(rates: &[f64], at_least: bool) -> String {
+    format!("{}{}", if at_least { "≥ " } else { "" }, figure(rates))
+}
+
+/// The median of `ours` over `theirs`, round by round, with the least and the most; a dash where
+/// nothing was measured or came through.
 pub(crate) fn ratio(ours: &[f64], theirs: &[f64]) -> String {
     if theirs.is_empty() || theirs.iter().any(|theirs| *theirs <= 0.0) {
         return "-".to_owned();
     }
     let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
-    format!("{:.2}", median(&ratios))
+    let (least, most) = spread(&ratios);
+    format!("{:.2} ({least:.2} to {most:.2})", median(&ratios))
 }
 
 /// What files of a measurement are called; those of a short run lie beside the others and are not kept (`.gitignore`).
@@ -158,7 +165,8 @@ mod tests {
     #[test]
     fn figures_and_ratios_are_of_the_rounds() {
         assert_eq!(figure(&[3.0, 1.0, 2.0]), "2 (1 to 3)");
-        assert_eq!(ratio(&[4.0, 3.0, 2.0], &[2.0, 1.0, 2.0]), "2.00");
+        assert_eq!(ratio(&[4.0, 3.0, 2.0], &[2.0, 1.0, 2.0]), "2.00 (1.00 to 3.00)");
+        assert_eq!(figure_of(&[3.0], true), "≥ 3 (3 to 3)");
         assert_eq!([figure(&[]), ratio(&[1.0], &[]), ratio(&[1.0], &[0.0])], ["-", "-", "-"]);
     }
 

@@ -15,6 +15,10 @@ pub(crate) trait Outcome {
     fn offered(&self) -> f64;
     /// Share that was lost, 0 to 1.
     fn loss(&self) -> f64;
+    /// Share that came and found no room in the sink, 0 to 1: neither lost nor borne.
+    fn overrun(&self) -> f64 {
+        0.0
+    }
 }
 
 impl Outcome for Trial {
@@ -25,6 +29,10 @@ impl Outcome for Trial {
     fn loss(&self) -> f64 {
         self.loss
     }
+
+    fn overrun(&self) -> f64 {
+        self.overrun as f64 / self.sent.max(1) as f64
+    }
 }
 
 /// What a search found.
@@ -32,8 +40,9 @@ impl Outcome for Trial {
 pub(crate) struct Found<T = Trial> {
     /// The trial at the highest rate that passed; `None` when none did.
     pub(crate) best: Option<T>,
-    /// The generator could not send more: the device under test may be faster.
-    pub(crate) limited_by_generator: bool,
+    /// The device under test may bear more: the generator could not send it, the sink not take it, or nothing higher was
+    /// tried.
+    pub(crate) at_least: bool,
     /// Trials made.
     pub(crate) trials: u32,
 }
@@ -55,21 +64,24 @@ pub(crate) fn search_above<T: Outcome>(
     mut trial: impl FnMut(f64) -> Result<T>,
 ) -> Result<Found<T>> {
     let (mut low, mut high) = (passed.as_ref().map_or(0.0, T::offered), highest);
-    let mut found = Found::<T> { best: passed, limited_by_generator: false, trials: 0 };
+    let mut found = Found::<T> { best: passed, at_least: low >= highest * KEPT_UP, trials: 0 };
+    // The lowest rate that the sink could not take although the device did.
+    let mut sink_failed = f64::INFINITY;
     let mut rate = highest;
     while high - low > high * PRECISION && high > 1.0 {
         let result = trial(rate)?;
         found.trials += 1;
         let kept_up = result.offered() >= rate * KEPT_UP;
-        if result.loss() <= accepted {
+        if result.loss() <= accepted && result.overrun() > accepted {
+            (high, sink_failed) = (rate, rate);
+        } else if result.loss() <= accepted {
             // What was sent, not what was asked for, is what passed.
             low = result.offered().min(rate);
-            let better = found.best.as_ref().is_none_or(|best| best.offered() < result.offered());
-            if better {
+            if found.best.as_ref().is_none_or(|best| best.offered() < result.offered()) {
                 found.best = Some(result);
-                found.limited_by_generator = !kept_up;
             }
-            if !kept_up {
+            if !kept_up || rate >= highest {
+                found.at_least = true;
                 break;
             }
         } else {
@@ -77,6 +89,7 @@ pub(crate) fn search_above<T: Outcome>(
         }
         rate = f64::midpoint(low, high);
     }
+    found.at_least |= sink_failed <= high;
     Ok(found)
 }
 
@@ -115,7 +128,7 @@ mod tests {
             let found = search(1e6, 0.0, device(capacity, 2e6)).unwrap();
             let rate = found.best.unwrap().offered;
             assert!(rate <= capacity && rate >= capacity * 0.97, "{rate} of {capacity}");
-            assert!(!found.limited_by_generator && found.trials < 20);
+            assert!(!found.at_least && found.trials < 20);
         }
     }
 
@@ -138,8 +151,28 @@ mod tests {
     #[test]
     fn says_when_the_generator_is_the_limit() {
         let found = search(1e6, 0.0, device(900_000.0, 500_000.0)).unwrap();
-        assert!(found.limited_by_generator);
+        assert!(found.at_least);
         assert!((found.best.unwrap().offered - 500_000.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn says_when_nothing_higher_was_tried() {
+        let found = search(1e6, 0.0, device(2e6, 3e6)).unwrap();
+        assert!(found.at_least && found.trials == 1);
+        let above = search_above(found.best, 1e6, 0.005, device(2e6, 3e6)).unwrap();
+        assert!(above.at_least && above.best.is_some());
+    }
+
+    #[test]
+    fn what_the_sink_cannot_take_is_not_borne_and_says_so() {
+        let mut lossless = device(900_000.0, 2e6);
+        let found = search(1e6, 0.0, |rate| {
+            let overrun = (rate - 300_000.0).max(0.0) as u64;
+            Ok(Trial { overrun, ..lossless(rate)? })
+        })
+        .unwrap();
+        let rate = found.best.unwrap().offered;
+        assert!(found.at_least && (291_000.0..=300_000.0).contains(&rate), "{rate}");
     }
 
     #[test]

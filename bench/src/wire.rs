@@ -92,6 +92,14 @@ enum What {
     },
 }
 
+/// What the steering program dropped of what came, if anything.
+fn show_dropped(interface: &str, endpoint: &Endpoint) -> Result<()> {
+    for (fate, frames) in endpoint.dropped()? {
+        eprintln!("{interface}: {frames} frames dropped before the sink, {fate}");
+    }
+    Ok(())
+}
+
 /// Runs it.
 pub(crate) fn run(wire: &Wire) -> Result<()> {
     if wire.from == wire.to {
@@ -107,6 +115,15 @@ pub(crate) fn run(wire: &Wire) -> Result<()> {
     // One that only sends needs no more than one queue.
     let from = Endpoint::open(&wire.from, if traffic.both { wire.queues } else { 1 })?;
     eprintln!("{}: {}\n{}: {}", wire.from, from.modes(), wire.to, to.modes());
+    for (interface, receives) in [(&wire.to, true), (&wire.from, traffic.both)] {
+        let queues = gridway_checks::receive_queues(interface);
+        if receives && queues > wire.queues {
+            eprintln!(
+                "{interface} has {queues} receive queues, {} are read: what the NIC puts on others is lost (--queues, ethtool -L)",
+                wire.queues
+            );
+        }
+    }
     let mut bench = Bench::new(from, to, there, back);
     if !wire.json {
         report::show_trial_head();
@@ -140,12 +157,16 @@ pub(crate) fn run(wire: &Wire) -> Result<()> {
                 None => eprintln!("no rate passed with at most {loss} % lost"),
                 Some(best) => eprintln!("{:.0} packets a second with at most {loss} % lost", best.offered),
             }
-            if found.limited_by_generator {
-                eprintln!("the generator cannot send more: the device under test may be faster");
+            if found.at_least {
+                eprintln!(
+                    "the device under test may be faster: the generator sends no more, the sink takes no more, or --most is \
+                     reached"
+                );
             }
         }
     }
-    Ok(())
+    show_dropped(&wire.from, &bench.from)?;
+    show_dropped(&wire.to, &bench.to)
 }
 
 impl Wire {

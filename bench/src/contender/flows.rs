@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use gridway_control::{FlowFilter, Reply, Request};
 use gridway_lab::gateway::{Gateway, vnets};
-use gridway_lab::{Lab, Side};
+use gridway_lab::{Lab, Side, WAN_INTERFACE};
 
 /// Flows that either end has room for.
 pub(crate) const ROOM: u32 = 4_194_304;
@@ -14,13 +14,12 @@ pub(crate) const ROOM: u32 = 4_194_304;
 pub(crate) const UDP_SECONDS: u32 = 1;
 
 const KERNEL: &str = "/proc/sys/net/netfilter";
-/// Of the kernel: the source of all that leaves a gateway becomes the gateway's own, at both of them, as with Gridway's
-/// inside and outside NAT.
-const MASQUERADE: &str = "
+/// Of the kernel: sources are translated by prefix at both gateways, as with Gridway's inside and outside NAT.
+const TRANSLATE: &str = "
 table ip nat {
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    masquerade
+    snat ip prefix to ip saddr map { 10.1.0.0/24 : 10.200.1.0/24, 10.200.1.0/24 : 172.16.1.0/24, 10.2.0.0/24 : 10.200.2.0/24, 10.200.2.0/24 : 172.16.2.0/24 }
   }
 }
 ";
@@ -30,7 +29,13 @@ pub(super) fn corp(side: Side) -> String {
     format!("{}\n[flows]\nudp = \"{UDP_SECONDS}s\"\n\n[limits]\nflows = {ROOM}\n", vnets::corp(side))
 }
 
-/// Kernel forwarding with connection tracking and masquerade, until it is dropped.
+/// The way to what the far side's hosts are called between the gateways.
+fn route(verb: &str, side: Side) -> String {
+    let far = side.other();
+    format!("route {verb} 10.200.{}.0/24 via {} dev {WAN_INTERFACE}", far.index() + 1, far.wan())
+}
+
+/// Kernel forwarding with connection tracking and translation, until it is dropped.
 pub(crate) struct Tracking<'a> {
     lab: &'a Lab,
     /// What the machine had: its namespaces have no room of their own.
@@ -44,7 +49,8 @@ impl<'a> Tracking<'a> {
         lab.kernel_forwarding(true)?;
         for side in Side::BOTH {
             let gateway = lab.gateway(side);
-            gateway.command("nft").args(["-f", "-"]).stdin(MASQUERADE).run()?;
+            gateway.command("nft").args(["-f", "-"]).stdin(TRANSLATE).run()?;
+            gateway.ip_batch(&route("replace", side))?;
             for key in ["nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"] {
                 gateway.sysctl(&format!("net/netfilter/{key}"), &UDP_SECONDS.to_string())?;
             }
@@ -104,8 +110,12 @@ impl<'a> Tracking<'a> {
 impl Drop for Tracking<'_> {
     fn drop(&mut self) {
         for side in Side::BOTH {
-            if let Err(error) = self.lab.gateway(side).run("nft", ["flush", "ruleset"]) {
+            let gateway = self.lab.gateway(side);
+            if let Err(error) = gateway.run("nft", ["flush", "ruleset"]) {
                 eprintln!("cannot take the rules away: {error}");
+            }
+            if let Err(error) = gateway.ip_batch(&route("del", side)) {
+                eprintln!("cannot take the route away: {error}");
             }
         }
         for (file, before) in &self.before {

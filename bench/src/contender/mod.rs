@@ -38,7 +38,7 @@ pub(crate) enum Contender {
     Gridway,
     /// As [`Self::Gridway`], with room for many flows that end soon.
     Flows,
-    /// As [`Self::Kernel`], with connection tracking and masquerade, and the room and the time-outs of [`Self::Flows`].
+    /// As [`Self::Kernel`], with connection tracking and translation by prefix, and the room and the time-outs of [`Self::Flows`].
     Tracking,
     /// Two gateways without a vnet: connectors on the one, services on the other, pinned to different cores.
     Connectors,
@@ -62,7 +62,7 @@ impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Kernel => "kernel forwarding, no tunnel",
-            Self::Tracking => "kernel forwarding, conntrack and masquerade",
+            Self::Tracking => "kernel forwarding, conntrack and NAT",
             Self::Gridway | Self::Flows | Self::Connectors => "Gridway",
             Self::Edge => "Gridway, an edge without XDP beside the clients",
             Self::Tunnel(tunnel) => tunnel.name(),

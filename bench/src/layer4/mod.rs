@@ -87,7 +87,7 @@ struct Loaded {
 
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
-    let extent = Extent::of(quick);
+    let (extent, machine) = (Extent::of(quick), Machine::here());
     let contenders: Vec<Contender> = [Contender::Connectors, Contender::Edge, Contender::Kernel]
         .into_iter()
         .chain(Proxy::ALL.map(Contender::Proxy))
@@ -112,7 +112,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
         extent.web.as_secs(),
         extent.loaded.as_secs()
     );
-    let measured = Results { machine: Machine::here(), conditions, contenders: figures };
+    let measured = Results { machine, conditions, contenders: figures };
     println!("\n{}", measured.tables());
     measured.draw(results, name)?;
     report::write(&results.join(format!("{name}.md")), &measured.page(name))?;

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gridway_steer::{Attach, Steer, SteerOptions};
+use gridway_steer::{Attach, Kind, Steer, SteerOptions};
 use gridway_wire::mac::MacAddr;
 use gridway_xsk::{BURST, Frame, Port, PortOptions};
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::prctl::set_timerslack;
+use nix::sys::prctl::{get_timerslack, set_timerslack};
 use nix::sys::time::TimeSpec;
 
 use super::flows::{Space, Tuple};
@@ -83,6 +83,26 @@ impl Finish {
     }
 }
 
+/// Sleeps of this thread end when they should, until this is dropped. What it starts meanwhile inherits that.
+struct ExactSleeps(u64);
+
+impl ExactSleeps {
+    fn ask() -> Result<Self> {
+        let before = get_timerslack().context("cannot ask how exact sleeps are")?;
+        set_timerslack(TIMER_SLACK).context("cannot ask for exact sleeps")?;
+        Ok(Self(before.try_into().unwrap_or(0)))
+    }
+}
+
+impl Drop for ExactSleeps {
+    fn drop(&mut self) {
+        // 0 is the thread's default.
+        if let Err(error) = set_timerslack(self.0) {
+            eprintln!("sleeps of this thread stay exact: {error}");
+        }
+    }
+}
+
 /// A sender at work; it counts as done when this is dropped, also by an error.
 struct Sending<'a> {
     plan: &'a Plan,
@@ -149,7 +169,7 @@ impl Endpoint {
         clock: Clock,
         finish: &Finish,
     ) -> Result<Sent> {
-        set_timerslack(TIMER_SLACK).context("cannot ask for exact sleeps")?;
+        let _exact = ExactSleeps::ask()?;
         let mut sending = plan.map(|plan| Sending { plan, finish, clock, start: clock.now() });
         let mut sent = Sent::default();
         loop {
@@ -166,9 +186,11 @@ impl Endpoint {
                 if due > 0 {
                     self.send_burst(due, plan, now, &mut sent)?;
                 }
-                rest = match plan.gap(sent.packets, clock.now() - start) {
+                let elapsed = clock.now() - start;
+                let left = (plan.time.as_nanos() as u64).saturating_sub(elapsed);
+                rest = match plan.gap(sent.packets, elapsed) {
                     0 => Duration::ZERO,
-                    gap => Duration::from_nanos(gap.max(SHORTEST_SLEEP)),
+                    gap => Duration::from_nanos(gap.max(SHORTEST_SLEEP).min(left)),
                 };
             } else if tally.is_none() || finish.has_come(now) {
                 return Ok(sent);
@@ -224,6 +246,13 @@ impl Endpoint {
             Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
             Err(error) => Err(error).context("cannot wait for packets"),
         }
+    }
+
+    /// Frames that came and that the steering program dropped, by its reasons, so far.
+    pub(crate) fn dropped(&self) -> Result<Vec<(&'static str, u64)>> {
+        let counters = self.steer.counters()?;
+        let dropped = counters.iter().filter(|(fate, frames)| fate.kind() == Kind::Drop && *frames > 0);
+        Ok(dropped.map(|(fate, frames)| (fate.name(), frames)).collect())
     }
 
     /// Packets that came and found the sink's rings full, so far.

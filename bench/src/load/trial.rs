@@ -155,7 +155,8 @@ impl Bench {
             [near, far.join().expect("an endpoint does not panic")]
         });
         let (sent_there, sent_back) = (sent_there?, sent_back.context("the far end failed")?);
-        let overrun = [self.from.overrun() - overrun[0], self.to.overrun() - overrun[1]];
+        let overrun =
+            [self.from.overrun().saturating_sub(overrun[0]), self.to.overrun().saturating_sub(overrun[1])];
         self.begun += there.schedule.begun_by(sent_there.packets.max(sent_back.packets));
         let there = Trial::of(rate, sent_there, far, overrun[1]);
         Ok(match near {

@@ -84,7 +84,7 @@ struct Sample {
 /// # Errors
 /// Also when memory grew or too much was lost, once all is written.
 pub(crate) fn run(quick: bool, minutes: Option<u64>, results: &Path) -> Result<()> {
-    let extent = Extent::of(quick, minutes);
+    let (extent, machine) = (Extent::of(quick, minutes), Machine::here());
     let highest = headroom(&[TRAFFIC], SEARCH)?[0].delivered;
     let lab = Lab::new().context("cannot build the laboratory")?;
     let partial_drop = with_gateways(&lab, |bench, _| {
@@ -100,7 +100,7 @@ pub(crate) fn run(quick: bool, minutes: Option<u64>, results: &Path) -> Result<(
     println!("\n{verdict}");
     let name = &report::name("soak", quick);
     let measured = Results {
-        machine: Machine::here(),
+        machine,
         interval_seconds: extent.interval.as_secs(),
         partial_drop,
         load: LOAD,

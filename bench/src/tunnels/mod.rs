@@ -69,6 +69,8 @@ struct Results {
 struct Rates {
     peers: usize,
     rates: Vec<f64>,
+    /// More may have been received in a round: the generator was the limit.
+    at_least: bool,
 }
 
 /// As [`gridway_config`] has it where nothing is said.
@@ -96,7 +98,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
         socket_kib: Vec::new(),
         with_first_kib: Vec::new(),
         handshakes: Vec::new(),
-        spread: PEERS.map(|peers| Rates { peers, rates: Vec::new() }),
+        spread: PEERS.map(|peers| Rates { peers, rates: Vec::new(), at_least: false }),
     };
     for round in 1..=extent.rounds {
         println!("round {round} of {}", extent.rounds);
@@ -142,9 +144,11 @@ impl Results {
         self.handshakes.push(handshakes);
         let mut spread = Spread::open(lab)?;
         for row in &mut self.spread {
-            let rate = spread.rate(&mut clients, row.peers, self.generator_packets, extent.trial)?;
+            let (rate, at_least) =
+                spread.rate(&mut clients, row.peers, self.generator_packets, extent.trial)?;
             println!("  {:>5} peers {rate:>9.0} packets/s", row.peers);
             row.rates.push(rate);
+            row.at_least |= at_least;
         }
         drop(clients);
         Ok(gateway.stop()?)

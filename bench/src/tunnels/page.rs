@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::Results;
 use crate::packets::headroom_in_words;
 use crate::plot::{Bar, bars};
-use crate::report::{figure, ratio};
+use crate::report::{figure, figure_of, ratio};
 use crate::statistics::{median, spread};
 
 /// What an idle tunnel may take, KiB.
@@ -36,7 +36,7 @@ impl Results {
             tables += &format!(
                 "| {} | {} | {} |\n",
                 row.peers,
-                figure(&row.rates),
+                figure_of(&row.rates, row.at_least),
                 ratio(&row.rates, &first.rates)
             );
         }

@@ -85,19 +85,19 @@ impl Spread {
         Ok(Self { endpoint, next_hop, trial: 0 })
     }
 
-    /// The highest rate at which the first so many peers together receive all but 0.5 % of what is sent; 0 if there is
-    /// none.
+    /// The highest rate at which the first so many peers together receive all but 0.5 % of what is sent, 0 if there is
+    /// none; and whether they may receive more.
     pub(super) fn rate(
         &mut self,
         clients: &mut Clients,
         peers: usize,
         highest: f64,
         time: Duration,
-    ) -> Result<f64> {
+    ) -> Result<(f64, bool)> {
         let (rate, warm_up) = WARM_UP;
         self.send(clients, peers, rate, warm_up)?;
         let found = search(highest, PARTIAL_DROP, |rate| self.send(clients, peers, rate, time))?;
-        Ok(found.best.map_or(0.0, |delivered| delivered.offered))
+        Ok((found.best.map_or(0.0, |delivered| delivered.offered), found.at_least))
     }
 
     fn send(&mut self, clients: &mut Clients, peers: usize, rate: f64, time: Duration) -> Result<Delivered> {

@@ -4,6 +4,8 @@
 //! h1 generator -- data -- gwa == wan == gwb -- data -- h2 sink
 //! ```
 
+mod page;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,7 +21,6 @@ use crate::load::pattern::Sizes;
 use crate::load::trial::{Bench, Traffic, Trial, Way};
 use crate::load::turns::Turns;
 use crate::machine::Machine;
-use crate::percentiles::{self, Latencies};
 use crate::report;
 use crate::search::{Found, search, search_above};
 use crate::statistics::median;
@@ -77,6 +78,7 @@ fn label(traffic: Traffic) -> String {
 struct Results {
     machine: Machine,
     interfaces: String,
+    rounds: usize,
     trial_seconds: f64,
     headroom: Vec<Headroom>,
     rates: Vec<Rates>,
@@ -106,7 +108,8 @@ struct Rates {
     no_drops: Vec<f64>,
     /// Partial-drop rate over that of the first contender, median over the rounds.
     ratio: f64,
-    limited_by_generator: bool,
+    /// More may be borne, without loss and with little: generator or sink was the limit in a round.
+    at_least: [bool; 2],
     reordered: u64,
     duplicates: u64,
 }
@@ -123,7 +126,7 @@ struct Latency {
 
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
-    let extent = Extent::of(quick);
+    let (extent, machine) = (Extent::of(quick), Machine::here());
     let headroom = headroom(&extent.traffics, extent.trial)?;
     let lab = Lab::new().context("cannot build the laboratory")?;
     let contenders = [Contender::Kernel, Contender::Gridway];
@@ -132,9 +135,10 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     for (index, traffic) in extent.traffics.iter().copied().enumerate() {
         let highest = headroom[index].delivered;
         let mut rounds: Vec<Vec<[Found; 2]>> = contenders.iter().map(|_| Vec::new()).collect();
-        for _ in 0..extent.rounds {
-            for (contender, rounds) in contenders.iter().zip(&mut rounds) {
-                let (found, modes) = with_bench(&lab, *contender, |bench| {
+        for round in 0..extent.rounds {
+            for place in 0..contenders.len() {
+                let number = (round + place) % contenders.len();
+                let (found, modes) = with_bench(&lab, contenders[number], |bench| {
                     let mut trial = |rate| bench.trial(traffic, Some(rate), extent.trial);
                     let none = search(highest, 0.0, &mut trial)?;
                     // A rate without loss is one with little of it.
@@ -142,7 +146,7 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
                     Ok([none, partial])
                 })?;
                 interfaces = modes;
-                rounds.push(found);
+                rounds[number].push(found);
             }
         }
         let first = partial_drops(&rounds[0]);
@@ -172,31 +176,23 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
             format!("{name}-{}-{}-{:.0}.hgrm", report::slug(row.contender), row.size, row.load * 100.0);
         report::write_percentiles(&results.join(file), &row.trial.latency)?;
     }
-    draw(results, name, &extent.traffics, &latencies)?;
-    let trial_seconds = extent.trial.as_secs_f64();
-    let measured =
-        Results { machine: Machine::here(), interfaces, trial_seconds, headroom, rates, latencies };
+    let measured = Results {
+        machine,
+        interfaces,
+        rounds: extent.rounds,
+        trial_seconds: extent.trial.as_secs_f64(),
+        headroom,
+        rates,
+        latencies,
+    };
+    measured.draw(results, name)?;
+    report::write(&results.join(format!("{name}.md")), &measured.page(name))?;
     report::write_json(&results.join(format!("{name}.json")), &measured)
 }
 
-/// A plot of latency percentiles for each traffic, a line for each contender and load.
-fn draw(results: &Path, name: &str, traffics: &[Traffic], latencies: &[Latency]) -> Result<()> {
-    for size in traffics.iter().copied().map(label) {
-        let line = |row: &'_ Latency| {
-            let load = if row.load > 0.0 { format!("{:.0} %", row.load * 100.0) } else { "idle".to_owned() };
-            format!("{}, {load}", row.contender)
-        };
-        let rows = latencies.iter().filter(|row| row.size == size);
-        let lines: Vec<_> =
-            rows.map(|row| Latencies { name: line(row), histogram: &row.trial.latency }).collect();
-        let title = format!("Latency, frames {size}, at shares of the rate at which 0.5 % are lost");
-        percentiles::draw(&results.join(format!("{name}-{size}.svg")), &title, &lines)?;
-    }
-    Ok(())
-}
-
 fn loads(partial_drop: f64) -> impl Iterator<Item = (f64, f64)> {
-    std::iter::once((0.0, IDLE)).chain(LOADS.map(|load| (load, partial_drop * load)))
+    let loaded = LOADS.map(|load| (load, partial_drop * load)).into_iter().filter(|(_, rate)| *rate > 0.0);
+    std::iter::once((0.0, IDLE)).chain(loaded)
 }
 
 fn partial_drops(rounds: &[[Found; 2]]) -> Vec<f64> {
@@ -219,7 +215,7 @@ fn rates_of(contender: Contender, traffic: Traffic, rounds: &[[Found; 2]], first
         no_drop: median(&no_drops),
         partial_drop: median(&partial_drops),
         ratio: median(&ratios),
-        limited_by_generator: rounds.iter().flatten().any(|found| found.limited_by_generator),
+        at_least: [0, 1].map(|which| rounds.iter().any(|found| found[which].at_least)),
         reordered: best.clone().map(|trial| trial.reordered).sum(),
         duplicates: best.map(|trial| trial.duplicates).sum(),
         partial_drops,
