@@ -8,8 +8,8 @@ use gridway_tunnel::buffer::MAX_RECORD;
 /// Bytes of a chunk: several full records and the start of another.
 pub(crate) const CHUNK_LEN: usize = 128 * 1024;
 
-/// Record buffers of a connection that may pass others at a time: when a socket takes nothing, each turn's packets of
-/// sparse flows take one.
+/// Record buffers of a connection that may pass others at a time. Those that wait are filled up; each that is sealed, or on
+/// its way from another worker, takes one.
 pub(crate) const PASSING: u32 = 16;
 
 /// Bytes received from a tunnel socket; `filled` of them are valid.

@@ -43,13 +43,13 @@ pub struct SparseFlows {
 struct Bucket {
     bytes: u64,
     at: Nanos,
-    /// When a packet last went the way of all.
+    /// When a packet was last queued in its turn.
     queued_at: Nanos,
 }
 
 impl SparseFlows {
     /// Whether a packet of `len` bytes of the flow numbered `flow` may pass the records that wait, given how long those
-    /// have waited.
+    /// have waited. Whoever queues it in its turn instead says so ([`Self::queued`]).
     pub fn may_pass(&mut self, flow: usize, len: usize, wait: Duration, now: Nanos) -> bool {
         let waits = wait >= FROM;
         if waits {
@@ -68,14 +68,10 @@ impl SparseFlows {
         bucket.bytes = (bucket.bytes.saturating_sub(elapsed * RATE / 1_000_000_000) + len as u64).min(FULL);
         bucket.at = now;
         let last_queued = bucket.queued_at.max(untold_until);
-        let passes = waits && bucket.bytes <= BURST && now.since(last_queued) > wait + SLACK;
-        if !passes {
-            bucket.queued_at = now;
-        }
-        passes
+        waits && bucket.bytes <= BURST && now.since(last_queued) > wait + SLACK
     }
 
-    /// A packet that might have passed went the way of all.
+    /// A packet of the flow was queued in its turn. Not said of one that was dropped: nothing of the flow waits then.
     pub fn queued(&mut self, flow: usize, now: Nanos) {
         if let Some(bucket) = self.buckets.get_mut(place(flow)) {
             bucket.queued_at = now;
@@ -98,21 +94,30 @@ mod tests {
         Nanos(1_000_000_000) + Duration::from_millis(ms)
     }
 
+    /// Whether a packet passes; else it is queued in its turn.
+    fn send(flows: &mut SparseFlows, flow: usize, len: usize, wait: Duration, now: Nanos) -> bool {
+        let passes = flows.may_pass(flow, len, wait, now);
+        if !passes {
+            flows.queued(flow, now);
+        }
+        passes
+    }
+
     #[test]
     fn nobody_passes_where_nothing_waits() {
         let mut flows = SparseFlows::default();
-        assert!((0..1000).all(|ms| !flows.may_pass(1 << 16, 84, Duration::ZERO, at(ms))));
+        assert!((0..1000).all(|ms| !send(&mut flows, 1 << 16, 84, Duration::ZERO, at(ms))));
         assert!(flows.buckets.is_empty(), "no memory is claimed");
     }
 
     #[test]
     fn a_ping_passes_and_a_bulk_transfer_waits() {
         let mut flows = SparseFlows::default();
-        assert!(!flows.may_pass(1 << 16, 84, Duration::ZERO, at(0)));
+        assert!(!send(&mut flows, 1 << 16, 84, Duration::ZERO, at(0)));
         let (mut pings, mut bulk) = (0, 0);
         for ms in 10..1010 {
-            pings += u32::from(ms % 20 == 0 && flows.may_pass(1 << 16, 84, WAIT, at(ms)));
-            bulk += (0..10).filter(|_| flows.may_pass(2 << 16, 1400, WAIT, at(ms))).count();
+            pings += u32::from(ms % 20 == 0 && send(&mut flows, 1 << 16, 84, WAIT, at(ms)));
+            bulk += (0..10).filter(|_| send(&mut flows, 2 << 16, 1400, WAIT, at(ms))).count();
         }
         assert_eq!(pings, 50);
         assert!(bulk <= 2, "{bulk}");
@@ -122,32 +127,42 @@ mod tests {
     fn a_bulk_transfer_that_becomes_quiet_is_sparse_again() {
         let mut flows = SparseFlows::default();
         for ms in 0..100 {
-            flows.may_pass(1 << 16, 1400, WAIT, at(ms));
+            send(&mut flows, 1 << 16, 1400, WAIT, at(ms));
         }
-        assert!(!flows.may_pass(1 << 16, 84, WAIT, at(110)));
-        assert!(flows.may_pass(1 << 16, 84, WAIT, at(1000)));
+        assert!(!send(&mut flows, 1 << 16, 84, WAIT, at(110)));
+        assert!(send(&mut flows, 1 << 16, 84, WAIT, at(1000)));
     }
 
     #[test]
     fn no_packet_passes_an_earlier_one_of_its_flow() {
         let mut flows = SparseFlows::default();
         // Packed while nothing waited, and may still be under way when something does.
-        assert!(!flows.may_pass(1 << 16, 84, Duration::ZERO, at(0)));
-        assert!(!flows.may_pass(1 << 16, 84, WAIT, at(4)));
+        assert!(!send(&mut flows, 1 << 16, 84, Duration::ZERO, at(0)));
+        assert!(!send(&mut flows, 1 << 16, 84, WAIT, at(4)));
         // That one waits too, as long as the record it is in.
-        assert!(!flows.may_pass(1 << 16, 84, WAIT, at(10)));
-        assert!(flows.may_pass(1 << 16, 84, WAIT, at(21)));
+        assert!(!send(&mut flows, 1 << 16, 84, WAIT, at(10)));
+        assert!(send(&mut flows, 1 << 16, 84, WAIT, at(21)));
         flows.queued(1 << 16, at(21));
-        assert!(!flows.may_pass(1 << 16, 84, WAIT, at(25)));
+        assert!(!send(&mut flows, 1 << 16, 84, WAIT, at(25)));
+    }
+
+    #[test]
+    fn packets_that_were_dropped_bar_none_behind_them() {
+        let mut flows = SparseFlows::default();
+        send(&mut flows, 1 << 16, 84, Duration::ZERO, at(0));
+        send(&mut flows, 1 << 16, 84, WAIT, at(1));
+        // Each is dropped: none is behind the one that was queued.
+        assert_eq!((2..12).filter(|ms| flows.may_pass(1 << 16, 84, WAIT, at(*ms))).count(), 0);
+        assert!(flows.may_pass(1 << 16, 84, WAIT, at(12)));
     }
 
     #[test]
     fn what_nothing_waits_for_is_forgotten() {
         let mut flows = SparseFlows::default();
-        flows.may_pass(1 << 16, 84, WAIT, at(0));
-        flows.may_pass(1 << 16, 84, Duration::ZERO, at(100));
+        send(&mut flows, 1 << 16, 84, WAIT, at(0));
+        send(&mut flows, 1 << 16, 84, Duration::ZERO, at(100));
         assert_eq!(flows.buckets.len(), BUCKETS);
-        flows.may_pass(1 << 16, 84, Duration::ZERO, at(6000));
+        send(&mut flows, 1 << 16, 84, Duration::ZERO, at(6000));
         assert!(flows.buckets.is_empty());
     }
 }

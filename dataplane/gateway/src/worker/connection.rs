@@ -80,6 +80,15 @@ pub(crate) enum End {
     Eof,
 }
 
+/// Packets of records that are gone.
+#[derive(Debug, Default)]
+pub(crate) struct Departed {
+    /// The socket has taken them.
+    pub(crate) written: Contents,
+    /// They waited too long, and were dropped.
+    pub(crate) expired: Contents,
+}
+
 /// Where opened records go.
 pub(crate) trait Deliver {
     /// Whether this very worker delivers what comes on `link`.
@@ -157,13 +166,14 @@ impl Connection {
         now: Nanos,
         pools: &Pools,
         streams: Option<&mut Engine>,
-        written: &mut Contents,
+        departed: &mut Departed,
     ) -> Result<(), End> {
         self.owes_update = false;
+        departed.expired += self.queue.expire(now, (&self.link, pools));
         self.add_control_record(now);
         let mut streams = streams.filter(|_| self.carries_streams());
         let mut records = STREAM_RECORDS;
-        let was_free = self.writable;
+        let mut taken = 0;
         while self.writable {
             if let Some(streams) = &mut streams {
                 let link = &self.link;
@@ -178,7 +188,10 @@ impl Connection {
             }
             match self.queue.write(&mut self.stream) {
                 Ok(0) => return Err(End::Eof),
-                Ok(bytes) => self.queue.advance(bytes, (&self.link, pools), written),
+                Ok(bytes) => {
+                    taken += bytes;
+                    self.queue.advance(bytes, (&self.link, pools), &mut departed.written);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.writable = false;
                     self.queue.blocked();
@@ -187,8 +200,8 @@ impl Connection {
                 Err(error) => return Err(error.into()),
             }
         }
-        if was_free && self.writable {
-            self.queue.kept_up();
+        if self.writable {
+            self.queue.kept_up(taken);
         }
         self.link.publish_oldest(self.queue.oldest_in_turn());
         Ok(())
@@ -343,9 +356,9 @@ impl Connection {
     }
 
     /// Ends the connection: writes what the socket still takes, and returns what was lost with the rest.
-    pub(crate) fn end(mut self, now: Nanos, pools: &Pools, written: &mut Contents) -> Contents {
+    pub(crate) fn end(mut self, now: Nanos, pools: &Pools, departed: &mut Departed) -> Contents {
         // Best effort: the peer may be gone.
-        drop(self.flush(now, pools, None, written));
+        drop(self.flush(now, pools, None, departed));
         let mut last = RecordBuffer::new();
         if self.queue.nothing_sealed() && self.records.close_notify(&mut last).is_ok() {
             drop(self.stream.write(last.sealed()));

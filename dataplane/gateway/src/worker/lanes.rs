@@ -1,7 +1,6 @@
 //! Records under construction: one lane for each connection that a data worker writes to.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use gridway_forwarding::{Counters, DropReason, PeerId, VnetId};
 use gridway_tunnel::aqm::CoDel;
@@ -14,10 +13,6 @@ use gridway_wire::time::Nanos;
 
 use crate::link::Link;
 use crate::node::Node;
-
-/// Most that a record may wait for its socket before what comes behind it is dropped, whatever room there is: later, it is
-/// of no use to anybody.
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// Records that are closed and on their way to the workers that own their connections.
 pub(crate) type Outbox = Vec<(Arc<Link>, RecordBuffer)>;
@@ -133,17 +128,8 @@ impl Lanes {
         let lane = &mut lanes[number];
         let (wait, was_open) = (lane.link.wait(now), lane.is_open());
         let passed = lane.sparse.may_pass(spread, bytes.len(), wait, now)
-            && match lane.pack(node, (vnet, bytes, source), true, now, outbox) {
-                Ok(()) => true,
-                Err(_) => {
-                    lane.sparse.queued(spread, now);
-                    false
-                }
-            };
+            && lane.pack(node, (vnet, bytes, source), true, now, outbox).is_ok();
         if !passed {
-            if wait > LONGEST_WAIT {
-                return Err(DropReason::QueueFull);
-            }
             if lane.early_drop.signal(wait, now) {
                 if !mark(bytes) {
                     return Err(DropReason::EarlyDrop);
@@ -153,6 +139,7 @@ impl Lanes {
                 received.ecn_marked.add(1);
             }
             lane.pack(node, (vnet, bytes, source), false, now, outbox)?;
+            lane.sparse.queued(spread, now);
         }
         if !was_open {
             open.push(number);

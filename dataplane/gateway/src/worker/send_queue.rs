@@ -13,6 +13,9 @@ use crate::pool::Pools;
 
 /// Records that may be sealed and wait for the socket: what is sealed cannot be taken back, and nothing passes it.
 const SEALED_AHEAD: usize = 4;
+/// Packets that wait in their turn for longer are dropped: TCP has sent them again by then (RFC 6298, 2), and to others
+/// they are of no use. It bounds the queue where early drop is not heeded.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Records of packets become one while they wait if they were closed within this time. How long a record waits is known
 /// by its first packet, and early drop judges by that: much below [`gridway_tunnel::aqm::TARGET`].
 const JOIN_SPAN: Duration = Duration::from_millis(1);
@@ -72,12 +75,16 @@ impl SendQueue {
     pub(super) fn push_packets(&mut self, record: RecordBuffer, link: &Link, pools: &Pools) {
         let place = if record.passes { self.behind_those_that_pass() } else { self.waiting.len() };
         let outgoing = Outgoing { record, holds: Holds::Packets };
+        let (passes, closed_at) = (outgoing.record.passes, outgoing.record.closed_at);
         if let Some(before) = place.checked_sub(1).map(|before| &mut self.waiting[before])
             && before.holds == Holds::Packets
-            && before.record.passes == outgoing.record.passes
-            && outgoing.record.closed_at.since(before.record.closed_at) <= JOIN_SPAN
+            && before.record.passes == passes
+            // Nothing is told from how long those wait that pass.
+            && (passes || closed_at.since(before.record.closed_at) <= JOIN_SPAN)
             && before.record.append(&outgoing.record).is_ok()
         {
+            // Another worker may have closed it before.
+            before.record.closed_at = before.record.closed_at.min(closed_at);
             return outgoing.release(link, pools);
         }
         self.waiting.insert(place, outgoing);
@@ -86,6 +93,21 @@ impl SendQueue {
     /// The place in front of all that wait in their turn.
     fn behind_those_that_pass(&self) -> usize {
         self.waiting.iter().take_while(|outgoing| outgoing.passes()).count()
+    }
+
+    /// Drops packets that have waited too long; what was dropped.
+    pub(super) fn expire(&mut self, now: Nanos, (link, pools): (&Link, &Pools)) -> Contents {
+        let mut expired = Contents::default();
+        let place = self.behind_those_that_pass();
+        while let Some(first) = self.waiting.get(place)
+            && first.holds == Holds::Packets
+            && now.since(first.record.closed_at) > LONGEST_WAIT
+            && let Some(outgoing) = self.waiting.remove(place)
+        {
+            expired += outgoing.record.contents();
+            outgoing.release(link, pools);
+        }
+        expired
     }
 
     /// Takes control frames. They go ahead of what waits, behind earlier ones of their kind, which must keep their order.
@@ -174,9 +196,11 @@ impl SendQueue {
         self.ahead = 1;
     }
 
-    /// The socket has taken all there was.
-    pub(super) fn kept_up(&mut self) {
-        self.ahead = (self.ahead * 2).min(SEALED_AHEAD);
+    /// The socket has taken so many bytes, all there were.
+    pub(super) fn kept_up(&mut self, taken: usize) {
+        if taken >= self.ahead * MAX_RECORD / 2 {
+            self.ahead = (self.ahead * 2).min(SEALED_AHEAD);
+        }
     }
 
     /// Whether nothing is sealed and not yet written.

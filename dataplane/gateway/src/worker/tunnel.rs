@@ -14,7 +14,7 @@ use gridway_wire::frame::{CloseReason, ConnectionKind, VnetId};
 use gridway_wire::time::Nanos;
 use mio::{Interest, Registry, Token};
 
-use super::connection::{Connection, Deliver, End, NewConnection};
+use super::connection::{Connection, Deliver, Departed, End, NewConnection};
 use super::survey::Surveyed;
 use crate::doors::NodeDoors;
 use crate::link::Link;
@@ -159,18 +159,10 @@ impl TunnelRole {
             }
             None => {
                 // The connection ended while the record was on its way.
-                self.count_lost(record.contents());
+                count_lost(&self.counters, record.contents(), DropReason::ConnectionLost);
                 link.release(record.passes);
                 self.node.pools.give_record(record);
             }
-        }
-    }
-
-    fn count_lost(&self, lost: Contents) {
-        let Counters { outbound, inbound, .. } = &*self.counters;
-        for (books, packets) in [(outbound, lost.local), (inbound, lost.relayed)] {
-            books.dequeued.add(packets);
-            books.drop(DropReason::ConnectionLost, packets);
         }
     }
 
@@ -183,9 +175,9 @@ impl TunnelRole {
         for id in self.dirty.drain(..) {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             connection.dirty = false;
-            let mut written = Contents::default();
-            let flushed = connection.flush(now, &self.node.pools, Some(&mut self.proxy), &mut written);
-            count_written(&self.counters, &connection.link, written);
+            let mut departed = Departed::default();
+            let flushed = connection.flush(now, &self.node.pools, Some(&mut self.proxy), &mut departed);
+            count_departed(&self.counters, &connection.link, departed);
             match flushed {
                 // Frames that found no room in the records it may have of its own, or streams that must wait their turn.
                 Ok(()) => {
@@ -341,10 +333,10 @@ impl TunnelRole {
         // The registry forgets a socket that is closed; this only spares it a stale event.
         drop(self.registry.deregister(&mut connection.stream));
         link.mark_closed();
-        let mut written = Contents::default();
-        let lost = connection.end(now, &self.node.pools, &mut written);
-        count_written(&self.counters, &link, written);
-        self.count_lost(lost);
+        let mut departed = Departed::default();
+        let lost = connection.end(now, &self.node.pools, &mut departed);
+        count_departed(&self.counters, &link, departed);
+        count_lost(&self.counters, lost, DropReason::ConnectionLost);
         self.node.book.ended((&peer, kind), &link, (severity, why), now);
         if kind == ConnectionKind::Streams {
             self.proxy.detach(link.id, now);
@@ -456,8 +448,17 @@ fn severity(reason: CloseReason) -> Severity {
     }
 }
 
-/// Counts packets that left with whole records.
-fn count_written(counters: &Counters, link: &Link, written: Contents) {
+/// Counts packets that will not leave.
+fn count_lost(counters: &Counters, lost: Contents, reason: DropReason) {
+    for (books, packets) in [(&counters.outbound, lost.local), (&counters.inbound, lost.relayed)] {
+        books.dequeued.add(packets);
+        books.drop(reason, packets);
+    }
+}
+
+/// Counts packets that left with whole records, and those that waited too long.
+fn count_departed(counters: &Counters, link: &Link, Departed { written, expired }: Departed) {
+    count_lost(counters, expired, DropReason::QueueFull);
     let (outbound, inbound, traffic) = (&counters.outbound, &counters.inbound, &link.traffic);
     outbound.forwarded.add(written.local);
     outbound.forwarded_bytes.add(written.local_bytes);

@@ -12,7 +12,7 @@ use gridway_tunnel::{ConnectionId, Contents, RecordBuffer, Source};
 use gridway_wire::frame::{Frame, FrameReader, VnetId};
 use gridway_wire::time::Nanos;
 
-use super::{JOIN_SPAN, SEALED_AHEAD, SendQueue};
+use super::{JOIN_SPAN, LONGEST_WAIT, SEALED_AHEAD, SendQueue};
 use crate::link::Link;
 use crate::pool::Pools;
 
@@ -103,6 +103,10 @@ fn a_record_that_is_full_or_too_old_is_not_added_to() {
     assert_eq!(at.order(), [vec![1], vec![2, 3, 4], vec![5]]);
     // Told from its first packet.
     assert_eq!(at.queue.oldest_in_turn(), Some(Nanos(0)));
+    // One that another worker closed before, and brought later.
+    at.push(6, 10, ms(0), false);
+    assert_eq!(at.order()[2], [5, 6]);
+    assert_eq!(at.queue.waiting[2].record.closed_at, Nanos(0));
 }
 
 #[test]
@@ -112,11 +116,12 @@ fn records_that_pass_become_one_in_front_of_those_that_wait() {
     at.push(2, 10, ms(0), true);
     at.push(3, 10, ms(0), false);
     at.push(4, 10, ms(1), true);
-    at.push(5, 10, ms(3), true);
+    // However far apart: there are few places for them.
+    at.push(5, 10, ms(300), true);
     at.push(6, 10, ms(1), false);
-    assert_eq!(at.order(), [vec![2, 4], vec![5], vec![1, 3, 6]]);
-    let freed = (0..).take_while(|_| at.link.claim(true)).count();
-    assert_eq!(freed + 2, crate::pool::PASSING as usize);
+    assert_eq!(at.order(), [vec![2, 4, 5], vec![1, 3, 6]]);
+    let free = (0..).take_while(|_| at.link.claim(true)).count();
+    assert_eq!(free + 1, crate::pool::PASSING as usize);
 }
 
 #[test]
@@ -150,6 +155,39 @@ fn records_of_streams_take_no_packets_in() {
     assert_eq!(at.used(), 0);
 }
 
+#[test]
+fn packets_that_wait_too_long_are_dropped_and_those_that_pass_are_not() {
+    let mut at = Fixture::new();
+    at.push(1, 10, ms(0), false);
+    at.push(2, 10, ms(5), false);
+    at.push(3, 10, ms(10), false);
+    at.push(4, 10, ms(0), true);
+    at.push_control(91);
+    let none = at.queue.expire(Nanos(0) + LONGEST_WAIT, (&at.link, &at.pools));
+    assert_eq!((none.packets(), at.queue.len()), (0, 5));
+    let two = at.queue.expire(Nanos(0) + LONGEST_WAIT + ms(6), (&at.link, &at.pools));
+    assert_eq!((two.local, two.local_bytes), (2, 20));
+    assert_eq!((at.order(), at.used()), (vec![vec![91], vec![4], vec![3]], 2));
+    let claims = (0..).take_while(|_| at.link.claim(false)).count();
+    assert_eq!(claims, BUFFERS - 1, "their claims are given back");
+}
+
+#[test]
+fn what_is_sealed_and_what_streams_say_is_not_dropped() {
+    let (mut near, _) = support::layers();
+    let long = Nanos(0) + 9 * LONGEST_WAIT;
+    let mut at = Fixture::new();
+    at.push(1, 10, ms(0), false);
+    at.queue.seal(&mut near).unwrap();
+    assert_eq!(at.queue.expire(long, (&at.link, &at.pools)), Contents::default());
+    let mut at = Fixture::new();
+    at.queue.fill(&mut 1, (&at.link, &at.pools), |record| {
+        record.push_frames(|writer| writer.ping(77)).expect("it fits");
+    });
+    assert_eq!(at.queue.expire(long, (&at.link, &at.pools)), Contents::default());
+    assert_eq!(at.order(), [vec![77]]);
+}
+
 /// What is sealed and not yet sent, in bytes.
 fn unsent(queue: &SendQueue) -> usize {
     queue.sealed.iter().map(|outgoing| outgoing.record.sealed().len()).sum::<usize>() - queue.sent
@@ -164,8 +202,11 @@ fn little_is_sealed_ahead_of_a_socket_that_is_full() {
     }
     at.queue.seal(&mut near).unwrap();
     assert_eq!(at.queue.sealed.len(), 1);
+    at.queue.kept_up(100);
+    at.queue.seal(&mut near).unwrap();
+    assert_eq!(at.queue.sealed.len(), 1, "a socket that took little has shown little");
     for _ in 0..8 {
-        at.queue.kept_up();
+        at.queue.kept_up(1 << 20);
     }
     at.queue.seal(&mut near).unwrap();
     assert_eq!(at.queue.sealed.len(), SEALED_AHEAD);
