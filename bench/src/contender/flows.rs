@@ -32,7 +32,7 @@ pub(super) fn corp(side: Side) -> String {
 /// The way to what the far side's hosts are called between the gateways.
 fn route(verb: &str, side: Side) -> String {
     let far = side.other();
-    format!("route {verb} 10.200.{}.0/24 via {} dev {WAN_INTERFACE}", far.index() + 1, far.wan())
+    format!("route {verb} {} via {} dev {WAN_INTERFACE}", vnets::virtual_network(far), far.wan())
 }
 
 /// Kernel forwarding with connection tracking and translation, until it is dropped.

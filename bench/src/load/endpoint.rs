@@ -256,8 +256,8 @@ impl Endpoint {
     }
 
     /// Packets that came and found the sink's rings full, so far.
-    pub(crate) fn overrun(&self) -> u64 {
-        let statistics = self.port.statistics().unwrap_or_default();
-        statistics.iter().map(|queue| queue.rx_ring_full + queue.rx_dropped).sum()
+    pub(crate) fn overrun(&self) -> Result<u64> {
+        let statistics = self.port.statistics().context("cannot read what the rings had no room for")?;
+        Ok(statistics.iter().map(|queue| queue.rx_ring_full + queue.rx_dropped).sum())
     }
 }

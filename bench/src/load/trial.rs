@@ -147,7 +147,7 @@ impl Bench {
         let tally = |plan: &Plan| Tally::new(self.trial, most as u64, plan.schedule);
         let (mut far, mut near) = (tally(&there), back.as_ref().map(tally));
         let (clock, finish) = (self.clock, Finish::of(senders));
-        let overrun = [self.from.overrun(), self.to.overrun()];
+        let overrun = [self.from.overrun()?, self.to.overrun()?];
         let Self { from, to, .. } = self;
         let [sent_there, sent_back]: [Result<Sent>; 2] = std::thread::scope(|scope| {
             let far = scope.spawn(|| to.work(back.as_ref(), Some(&mut far), clock, &finish));
@@ -155,8 +155,7 @@ impl Bench {
             [near, far.join().expect("an endpoint does not panic")]
         });
         let (sent_there, sent_back) = (sent_there?, sent_back.context("the far end failed")?);
-        let overrun =
-            [self.from.overrun().saturating_sub(overrun[0]), self.to.overrun().saturating_sub(overrun[1])];
+        let overrun = [self.from.overrun()? - overrun[0], self.to.overrun()? - overrun[1]];
         self.begun += there.schedule.begun_by(sent_there.packets.max(sent_back.packets));
         let there = Trial::of(rate, sent_there, far, overrun[1]);
         Ok(match near {

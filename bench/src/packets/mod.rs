@@ -33,6 +33,8 @@ const HEADROOM: f64 = 2.0;
 const IDLE: f64 = 1_000.0;
 /// Flows that take turns, in each direction.
 pub(crate) const FLOWS: u32 = 100;
+/// Who carries the packets; ratios are to the first.
+const CONTENDERS: [Contender; 2] = [Contender::Kernel, Contender::Gridway];
 /// Loads at which latency is measured, as shares of the partial-drop rate.
 const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
 
@@ -129,28 +131,25 @@ pub(crate) fn run(quick: bool, results: &Path) -> Result<()> {
     let (extent, machine) = (Extent::of(quick), Machine::here());
     let headroom = headroom(&extent.traffics, extent.trial)?;
     let lab = Lab::new().context("cannot build the laboratory")?;
-    let contenders = [Contender::Kernel, Contender::Gridway];
     let (mut rates, mut latencies, mut interfaces) = (Vec::new(), Vec::new(), String::new());
     println!("{:<30} {:>9} {:>12} {:>12} {:>7}", "", "bytes", "0 % lost", "0.5 % lost", "ratio");
     for (index, traffic) in extent.traffics.iter().copied().enumerate() {
         let highest = headroom[index].delivered;
-        let mut rounds: Vec<Vec<[Found; 2]>> = contenders.iter().map(|_| Vec::new()).collect();
-        for round in 0..extent.rounds {
-            for place in 0..contenders.len() {
-                let number = (round + place) % contenders.len();
-                let (found, modes) = with_bench(&lab, contenders[number], |bench| {
-                    let mut trial = |rate| bench.trial(traffic, Some(rate), extent.trial);
-                    let none = search(highest, 0.0, &mut trial)?;
-                    // A rate without loss is one with little of it.
-                    let partial = search_above(none.best.clone(), highest, PARTIAL_DROP, &mut trial)?;
-                    Ok([none, partial])
-                })?;
-                interfaces = modes;
-                rounds[number].push(found);
-            }
-        }
+        let mut rounds: Vec<Vec<[Found; 2]>> = CONTENDERS.iter().map(|_| Vec::new()).collect();
+        crate::rounds::rounds(extent.rounds, CONTENDERS.len(), |number| {
+            let (found, modes) = with_bench(&lab, CONTENDERS[number], |bench| {
+                let mut trial = |rate| bench.trial(traffic, Some(rate), extent.trial);
+                let none = search(highest, 0.0, &mut trial)?;
+                // A rate without loss is one with little of it.
+                let partial = search_above(none.best.clone(), highest, PARTIAL_DROP, &mut trial)?;
+                Ok([none, partial])
+            })?;
+            interfaces = modes;
+            rounds[number].push(found);
+            Ok(())
+        })?;
         let first = partial_drops(&rounds[0]);
-        for (contender, rounds) in contenders.iter().zip(&rounds) {
+        for (contender, rounds) in CONTENDERS.iter().zip(&rounds) {
             let row = rates_of(*contender, traffic, rounds, &first);
             report::show_rates(row.contender, &row.size, [row.no_drop, row.partial_drop], row.ratio);
             if row.partial_drop * HEADROOM > headroom[index].delivered {

@@ -13,16 +13,6 @@ use crate::report::{figure_of, ratio};
 const BETWEEN_FRAMES: f64 = 20.0 * 8.0;
 
 impl Results {
-    /// Rows of one contender, in the order of the traffics.
-    fn of(&self, contender: &str) -> impl Iterator<Item = &Rates> {
-        self.rates.iter().filter(move |row| row.contender == contender)
-    }
-
-    fn contenders(&self) -> impl Iterator<Item = &'static str> {
-        let first = self.rates.first().map(|row| row.size.clone());
-        self.rates.iter().filter(move |row| Some(&row.size) == first.as_ref()).map(|row| row.contender)
-    }
-
     fn rates_table(&self) -> String {
         let mut table = "| frames | | 0 % lost, packets/s | 0.5 % lost, packets/s | of kernel forwarding | generator over a cable |\n|---|---|---|---|---|---|\n".to_owned();
         for row in &self.rates {
@@ -65,14 +55,14 @@ impl Results {
             .map(|Headroom { size, .. }| format!("![{size}]({name}-{size}.svg)\n\n"))
             .collect();
         format!(
-            "# Packets\n\n`cargo xtask bench packets` on {}. {} Rounds: {}, trials of {} s, {} flows each way; sizes with the check sequence, `both`: \
+            "# Packets\n\n`cargo xtask bench packets` on {}. Generator and sink: {}. Rounds: {}, trials of {} s, {} flows each way; sizes with the check sequence, `both`: \
              both hosts send, half of the packets each. A rate without loss is one at which no packet of one trial was lost; ≥: \
              generator or sink was the limit in a round. Kernel forwarding is done within the generator's sends, by its processor, and \
              holds it back where a device would drop. Medians over the rounds, least and most in brackets; ratios are taken within a round. \
              Latency from generator to sink, microseconds, at shares of the contender's own rate at 0.5 % lost; idle: 1,000 packets a second.\n\n{}\n\
              ![Rates by frame size]({name}.svg)\n\n## Latency\n\n{}\n{plots}",
             self.machine,
-            format_args!("Generator and sink: {}.", self.interfaces),
+            self.interfaces,
             self.rounds,
             self.trial_seconds,
             super::FLOWS,
@@ -102,13 +92,12 @@ impl Results {
             let bytes: f64 = row.size.parse().ok()?;
             Some((bytes, row.partial_drop * (bytes * 8.0 + BETWEEN_FRAMES) / 1e6))
         };
-        let mut contenders: Vec<_> = self.contenders().collect();
+        let line = |contender: Contender| {
+            let rows = self.rates.iter().filter(|row| row.contender == contender.name());
+            Line { name: contender.name(), points: rows.filter_map(point).collect() }
+        };
         // The first line has our colour.
-        contenders.sort_by_key(|name| *name != Contender::Gridway.name());
-        let drawn: Vec<_> = contenders
-            .into_iter()
-            .map(|contender| Line { name: contender, points: self.of(contender).filter_map(point).collect() })
-            .collect();
+        let drawn = [Contender::Gridway, Contender::Kernel].map(line);
         lines(file, "Mbit/s on the wire, 0.5 % lost", Axis::Logarithmic("bytes of a frame"), "Mbit/s", &drawn)
     }
 }

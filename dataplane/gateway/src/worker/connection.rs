@@ -169,7 +169,7 @@ impl Connection {
         departed: &mut Departed,
     ) -> Result<(), End> {
         self.owes_update = false;
-        departed.expired += self.queue.expire(now, (&self.link, pools));
+        departed.expired += self.queue.expire(now, &self.link, pools);
         self.add_control_record(now);
         let mut streams = streams.filter(|_| self.carries_streams());
         let mut records = STREAM_RECORDS;
@@ -177,7 +177,7 @@ impl Connection {
         while self.writable {
             if let Some(streams) = &mut streams {
                 let link = &self.link;
-                self.queue.fill(&mut records, (link, pools), |record| {
+                self.queue.fill(&mut records, link, pools, |record| {
                     streams.fill(link.id, record, now);
                     record.closed_at = now;
                 });
@@ -190,7 +190,7 @@ impl Connection {
                 Ok(0) => return Err(End::Eof),
                 Ok(bytes) => {
                     taken += bytes;
-                    self.queue.advance(bytes, (&self.link, pools), &mut departed.written);
+                    self.queue.advance(bytes, &self.link, pools, &mut departed.written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.writable = false;

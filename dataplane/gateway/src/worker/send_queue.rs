@@ -96,7 +96,7 @@ impl SendQueue {
     }
 
     /// Drops packets that have waited too long; what was dropped.
-    pub(super) fn expire(&mut self, now: Nanos, (link, pools): (&Link, &Pools)) -> Contents {
+    pub(super) fn expire(&mut self, now: Nanos, link: &Link, pools: &Pools) -> Contents {
         let mut expired = Contents::default();
         let place = self.behind_those_that_pass();
         while let Some(first) = self.waiting.get(place)
@@ -126,7 +126,8 @@ impl SendQueue {
     pub(super) fn fill(
         &mut self,
         left: &mut usize,
-        (link, pools): (&Link, &Pools),
+        link: &Link,
+        pools: &Pools,
         mut fill: impl FnMut(&mut RecordBuffer),
     ) {
         while *left > 0 && self.len() < self.ahead {
@@ -179,7 +180,7 @@ impl SendQueue {
     }
 
     /// The socket has taken so many bytes. What has left whole is added to `written`.
-    pub(super) fn advance(&mut self, bytes: usize, (link, pools): (&Link, &Pools), written: &mut Contents) {
+    pub(super) fn advance(&mut self, bytes: usize, link: &Link, pools: &Pools, written: &mut Contents) {
         self.sent += bytes;
         while let Some(front) = self.sealed.front()
             && self.sent >= front.record.sealed().len()

@@ -145,7 +145,7 @@ fn control_frames_go_ahead_of_all_in_their_order_and_take_nothing_in() {
 fn records_of_streams_take_no_packets_in() {
     let mut at = Fixture::new();
     let mut left = 9;
-    at.queue.fill(&mut left, (&at.link, &at.pools), |record| {
+    at.queue.fill(&mut left, &at.link, &at.pools, |record| {
         record.push_frames(|writer| writer.ping(77)).expect("it fits");
     });
     assert_eq!(left, 8, "one at a time while it is not known how much the socket takes");
@@ -163,9 +163,9 @@ fn packets_that_wait_too_long_are_dropped_and_those_that_pass_are_not() {
     at.push(3, 10, ms(10), false);
     at.push(4, 10, ms(0), true);
     at.push_control(91);
-    let none = at.queue.expire(Nanos(0) + LONGEST_WAIT, (&at.link, &at.pools));
+    let none = at.queue.expire(Nanos(0) + LONGEST_WAIT, &at.link, &at.pools);
     assert_eq!((none.packets(), at.queue.len()), (0, 5));
-    let two = at.queue.expire(Nanos(0) + LONGEST_WAIT + ms(6), (&at.link, &at.pools));
+    let two = at.queue.expire(Nanos(0) + LONGEST_WAIT + ms(6), &at.link, &at.pools);
     assert_eq!((two.local, two.local_bytes), (2, 20));
     assert_eq!((at.order(), at.used()), (vec![vec![91], vec![4], vec![3]], 2));
     let claims = (0..).take_while(|_| at.link.claim(false)).count();
@@ -179,12 +179,12 @@ fn what_is_sealed_and_what_streams_say_is_not_dropped() {
     let mut at = Fixture::new();
     at.push(1, 10, ms(0), false);
     at.queue.seal(&mut near).unwrap();
-    assert_eq!(at.queue.expire(long, (&at.link, &at.pools)), Contents::default());
+    assert_eq!(at.queue.expire(long, &at.link, &at.pools), Contents::default());
     let mut at = Fixture::new();
-    at.queue.fill(&mut 1, (&at.link, &at.pools), |record| {
+    at.queue.fill(&mut 1, &at.link, &at.pools, |record| {
         record.push_frames(|writer| writer.ping(77)).expect("it fits");
     });
-    assert_eq!(at.queue.expire(long, (&at.link, &at.pools)), Contents::default());
+    assert_eq!(at.queue.expire(long, &at.link, &at.pools), Contents::default());
     assert_eq!(at.order(), [vec![77]]);
 }
 
@@ -211,7 +211,7 @@ fn little_is_sealed_ahead_of_a_socket_that_is_full() {
     at.queue.seal(&mut near).unwrap();
     assert_eq!(at.queue.sealed.len(), SEALED_AHEAD);
     // Some of it leaves, then the socket is full.
-    at.queue.advance(unsent(&at.queue) - 1_000, (&at.link, &at.pools), &mut Contents::default());
+    at.queue.advance(unsent(&at.queue) - 1_000, &at.link, &at.pools, &mut Contents::default());
     at.queue.blocked();
     at.queue.seal(&mut near).unwrap();
     assert_eq!(at.queue.sealed.len(), 2, "the rest of one, and one more");
@@ -254,7 +254,7 @@ fn what_was_joined_arrives_whole_and_in_order_through_a_socket_that_takes_a_litt
         let mut room = [0; 777];
         let taken = at.queue.write(&mut &mut room[..]).unwrap();
         socket.extend_from_slice(&room[..taken]);
-        at.queue.advance(taken, (&at.link, &at.pools), &mut written);
+        at.queue.advance(taken, &at.link, &at.pools, &mut written);
     }
     assert_eq!(support::open(&mut far, &socket).unwrap().frames, plaintext);
     assert_eq!((written.local, written.local_bytes), (3, 9_500 + rest as u64));
