@@ -1,17 +1,19 @@
 //! Holds a contender at work in the laboratory, for a profiler or for one's own tools.
 
 use std::io::Read;
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use gridway_lab::Lab;
+use gridway_lab::{EchoServer, Lab, Side};
 use serde_json::json;
 
-use crate::contender::Contender;
+use crate::contender::{Contender, ECHO};
 
 /// Starts it, prints a line of JSON (its processes, what h1 calls h2, how to enter each namespace), and ends it when
 /// standard input ends.
 pub(crate) fn run(contender: Contender) -> Result<()> {
     let lab = Lab::new().context("cannot build the laboratory")?;
+    let _echo_server = EchoServer::tcp(lab.h2(), SocketAddr::from((Side::B.host(0), ECHO)))?;
     let running = contender.start(&lab)?;
     let enter = |namespace: &gridway_lab::Namespace| {
         let command = format!("nsenter --net={}", namespace.path().display());

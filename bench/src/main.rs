@@ -116,7 +116,8 @@ enum What {
     /// Sets up what carries packets from h1 to h2, says how to reach it, and keeps it until the input ends: for
     /// profilers, and whatever else one wants to try.
     Hold {
-        /// `kernel`, `gridway`, `openvpn-tcp`, `openvpn-udp`, `gotatun`, `wireguard-go` or `nebula`.
+        /// `kernel`, `gridway`, `openvpn-tcp`, `openvpn-udp`, `gotatun`, `wireguard-go` or `nebula`; `connectors`, `edge`,
+        /// `stunnel` or `haproxy`.
         contender: contender::Contender,
     },
     /// Generator and sink on two interfaces of this machine, around whatever is between them.

@@ -144,6 +144,10 @@ impl FromStr for Contender {
             "gotatun" => Self::Tunnel(Tunnel::Gotatun),
             "wireguard-go" => Self::Tunnel(Tunnel::WireguardGo),
             "nebula" => Self::Tunnel(Tunnel::Nebula),
+            "connectors" => Self::Connectors,
+            "edge" => Self::Edge,
+            "stunnel" => Self::Proxy(Proxy::Stunnel),
+            "haproxy" => Self::Proxy(Proxy::HaProxy),
             _ => return Err("no such contender".to_owned()),
         })
     }

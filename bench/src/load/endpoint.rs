@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gridway_steer::{Attach, Kind, Steer, SteerOptions};
+use gridway_steer::{Attach, AttachedMode, Kind, Steer, SteerOptions};
 use gridway_wire::mac::MacAddr;
 use gridway_xsk::{BURST, Frame, Port, PortOptions};
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -141,8 +141,9 @@ impl Endpoint {
     /// it until the endpoint is dropped, but ARP.
     pub(crate) fn open(interface: &str, queues: u32) -> Result<Self> {
         let options = SteerOptions { interface, attach: Attach::Auto };
-        let mut steer =
-            Steer::attach(&options).with_context(|| format!("cannot take the packets of {interface}"))?;
+        let taken = || format!("cannot take the packets of {interface}");
+        let mut steer = Steer::load(&options).with_context(taken)?;
+        steer.attach_xdp().with_context(taken)?;
         let options = PortOptions::new(interface, (0..queues).collect());
         let port = Port::open(&options).with_context(|| format!("cannot open rings on {interface}"))?;
         for queue in port.queues() {
@@ -158,7 +159,8 @@ impl Endpoint {
 
     /// AF_XDP and XDP modes, for the record.
     pub(crate) fn modes(&self) -> String {
-        format!("rings {:?}, XDP {:?}", self.port.mode(), self.steer.mode())
+        let xdp = self.steer.mode().map_or("none", AttachedMode::name);
+        format!("rings {:?}, XDP {xdp}", self.port.mode())
     }
 
     /// Sends what `plan` says, on the first queue, and receives into `tally`, until all of the trial have sent.

@@ -27,6 +27,7 @@ mod round_trips;
 mod sleep_time;
 mod socket;
 mod start;
+mod steering;
 mod tcp_info;
 mod watch;
 mod watchdog;
@@ -41,6 +42,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use gridway_config::Rings;
 use gridway_control::Severity;
+use gridway_steer::AttachedMode;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -135,16 +137,11 @@ fn announce(running: &Running) {
     let node = &running.node;
     let config = node.config.load();
     if let Some(data) = &node.data {
-        let (interface, xdp, rings) = (&data.interface, &data.attach_mode, &data.ring_mode);
+        let (interface, rings) = (&data.interface, &data.ring_mode);
         let (pages, mtu, queues) = (&data.pages, data.mtu, data.queues);
-        tracing::info!(interface, xdp, rings, pages, mtu, queues, "data NIC open");
-        if xdp == "generic" {
-            let message = format!(
-                "XDP runs in generic mode on {interface}: its driver has no native mode, or the configuration asks for it; \
-                 every packet costs more"
-            );
-            node.events.record(Severity::Warning, Kind::XdpGeneric, interface, message);
-        }
+        let steering = node.attach_mode().map(AttachedMode::name);
+        tracing::info!(interface, steering, rings, pages, mtu, queues, "data NIC open");
+        steering::warn_of_generic(node);
         if rings == "copy" && config.data.as_ref().is_some_and(|data| data.rings == Rings::Auto) {
             let message = format!("zero-copy is not available on {interface}: frames are copied");
             node.events.record(Severity::Info, Kind::RingsCopy, interface, message);

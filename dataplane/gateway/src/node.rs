@@ -18,7 +18,7 @@ use gridway_forwarding::throttle::Throttle;
 use gridway_forwarding::{Counters, PeerId, Peers, Shared, Tunnel, VnetId};
 use gridway_netlink::Resolver;
 use gridway_proxy::{Listener, Plan, SessionBook};
-use gridway_steer::Steer;
+use gridway_steer::{AttachedMode, Steer};
 use gridway_tunnel::{ConnectionId, Credentials, RecordBuffer};
 use gridway_wire::frame::{self, CloseReason};
 
@@ -85,7 +85,6 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) struct DataPort {
     pub(crate) interface: String,
-    pub(crate) attach_mode: String,
     pub(crate) ring_mode: String,
     pub(crate) pages: String,
     /// Why segments for local hosts go one by one although the rings copy, if they do.
@@ -263,6 +262,11 @@ impl Node {
     /// Largest packet that the data NIC takes; for a node without one, what Ethernet does.
     pub(crate) fn data_mtu(&self) -> u16 {
         self.data.as_ref().map_or(1500, |data| data.mtu)
+    }
+
+    /// How the steering program is attached, where there is a data NIC.
+    pub(crate) fn attach_mode(&self) -> Option<AttachedMode> {
+        self.lock_steer().and_then(|steer| steer.mode())
     }
 
     /// The steering program, for a moment.

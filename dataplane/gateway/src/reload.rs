@@ -13,6 +13,7 @@ use gridway_tunnel::Credentials;
 
 use crate::events::Kind;
 use crate::node::{Control, Node};
+use crate::steering;
 
 /// The peers of a configuration with their numbers.
 pub(crate) fn numbered_peers(
@@ -77,8 +78,10 @@ impl Prepared {
         Ok(Self { config, credentials, policy, peers })
     }
 
-    /// Puts it into force; on an error nothing of it is. The maps are all that can fail, so they come first.
+    /// Puts it into force; on an error nothing of it is. The steering program is all that can fail, so it
+    /// comes first.
     pub(crate) fn put_into_force(self, node: &Node) -> Result<()> {
+        steering::follow(node, &self.config)?;
         if let Some(mut steer) = node.lock_steer()
             && let Err(error) = steer.set_proxied(&self.policy.proxied())
         {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, unbounded};
 use crossbeam::queue::ArrayQueue;
-use gridway_config::{Attach, Data, Rings};
+use gridway_config::{Attach, Config, Data, Rings};
 use gridway_forwarding::flow::FlowTable;
 use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::policy::Policy;
@@ -35,7 +35,7 @@ use crate::node::{DataPort, HandshakeCounters, Node, PortNumbers, WorkerHandle};
 use crate::pool::Pools;
 use crate::sleep_time::SleepTime;
 use crate::watch::Watch;
-use crate::{checks, control, neighbours, reload, socket, worker};
+use crate::{checks, control, neighbours, reload, socket, steering, worker};
 
 /// Chunks for received records: enough for a burst on every connection that is busy at once.
 const CHUNKS: usize = 64;
@@ -95,7 +95,7 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
         parts.iter_mut().for_each(|part| part.queues.clear());
     }
     let data = match &config.data {
-        Some(data) => Some(open_data(data, &parts, &policy)?),
+        Some(data) => Some(open_data(&config, data, &parts, &policy)?),
         None => None,
     };
 
@@ -177,7 +177,7 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
     spawn_all(node, (changes, asks), starts, listener, control, watcher, flow_log)
 }
 
-fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
+fn open_data(config: &Config, data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
     let interface = data.interface.as_str();
     let attach = match data.attach {
         Attach::Auto => gridway_steer::Attach::Auto,
@@ -186,10 +186,11 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
     };
     // The addresses are known before the first packet is steered.
     let watcher = Watcher::open(interface).with_context(|| format!("data.interface = \"{interface}\""))?;
-    let mut steer = Steer::attach(&SteerOptions { interface, attach })?;
+    let mut steer = Steer::load(&SteerOptions { interface, attach })?;
     steer.set_own_addresses(&neighbours::own_addresses(&watcher.snapshot()))?;
     steer.set_proxied(&policy.proxied())?;
     steer.set_deny(&data.deny)?;
+    steering::attach(&mut steer, config)?;
 
     let (mtu, limits) = (steer.mtu(), segmentation(interface)?);
     let mut ports = Vec::new();
@@ -229,7 +230,6 @@ fn open_data(data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
     let port = DataPort {
         interface: interface.to_owned(),
         segments_alone: alone,
-        attach_mode: steer.mode().name().to_owned(),
         ring_mode: match ring_mode {
             RingMode::ZeroCopy => "zero-copy".to_owned(),
             RingMode::Copy => "copy".to_owned(),

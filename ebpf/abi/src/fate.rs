@@ -19,6 +19,8 @@ pub enum Fate {
     DropGroupUnicast,
     /// Meant for AF_XDP, but no socket is registered for the receive queue.
     DropNoSocket,
+    /// Meant for AF_XDP, at the tc hook: the node has no vnet.
+    DropNoVnet,
     /// ARP that the data plane does not answer.
     ToKernelArp,
     /// Neighbour discovery (RFC 4861) that the data plane does not answer.
@@ -44,9 +46,9 @@ pub enum Fate {
 /// Who a frame was given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Dropped: `XDP_DROP`.
+    /// Dropped: `XDP_DROP`, `TC_ACT_SHOT`.
     Drop,
-    /// The host's network stack: `XDP_PASS`.
+    /// The host's network stack: `XDP_PASS`, `TC_ACT_UNSPEC`.
     Kernel,
     /// The AF_XDP socket of the receive queue: `XDP_REDIRECT`.
     Worker,
@@ -57,13 +59,14 @@ impl Fate {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every fate, in the order of the counter map.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::DropForeignMac,
         Self::DropVlan,
         Self::DropMalformed,
         Self::DropDenied,
         Self::DropGroupUnicast,
         Self::DropNoSocket,
+        Self::DropNoVnet,
         Self::ToKernelArp,
         Self::ToKernelNeighbourDiscovery,
         Self::ToKernelGroup,
@@ -91,6 +94,7 @@ impl Fate {
             Self::DropDenied => "drop_denied",
             Self::DropGroupUnicast => "drop_group_unicast",
             Self::DropNoSocket => "drop_no_socket",
+            Self::DropNoVnet => "drop_no_vnet",
             Self::ToKernelArp => "to_kernel_arp",
             Self::ToKernelNeighbourDiscovery => "to_kernel_neighbour_discovery",
             Self::ToKernelGroup => "to_kernel_group",
@@ -113,7 +117,8 @@ impl Fate {
             | Self::DropMalformed
             | Self::DropDenied
             | Self::DropGroupUnicast
-            | Self::DropNoSocket => Kind::Drop,
+            | Self::DropNoSocket
+            | Self::DropNoVnet => Kind::Drop,
             Self::ToKernelArp
             | Self::ToKernelNeighbourDiscovery
             | Self::ToKernelGroup

@@ -1,10 +1,12 @@
-//! Names and sizes of the maps and of the program.
+//! Names and sizes of the maps, and names of the programs.
 //!
 //! A set is replaced by inserting what is new before removing what is old, so for a moment it may hold both:
 //! such maps have room for twice the limit that user space accepts.
 
 /// Name of the XDP program in the object.
 pub const PROGRAM: &str = "gridway_steer";
+/// Name of the program for the tc hook in the object.
+pub const TC_PROGRAM: &str = "gridway_steer_tc";
 
 /// Array of one `u64`: the interface's MAC, first byte lowest, upper two bytes zero.
 pub const MAC: &str = "MAC";

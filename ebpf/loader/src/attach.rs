@@ -1,8 +1,13 @@
-//! Attaching the program: native mode, else generic.
+//! Attaching the programs: XDP in native mode, else generic; or at the tc hook.
 
 use std::fmt;
 
-use aya::programs::{ProgramError, Xdp, XdpMode, links::FdLink, xdp::XdpError};
+use aya::programs::{
+    LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
+    links::FdLink,
+    tc::{TcAttachOptions, TcError},
+    xdp::XdpError,
+};
 
 use crate::{SteerError, nic::Nic};
 
@@ -18,28 +23,24 @@ pub enum Attach {
     Generic,
 }
 
-/// Which XDP mode is in use.
+/// How the steering program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttachedMode {
-    /// In the driver.
+    /// XDP, in the driver.
     Native,
-    /// In the network stack.
+    /// XDP, in the network stack.
     Generic,
+    /// At the ingress of tc, where nothing reaches a worker.
+    Tc,
 }
 
 impl AttachedMode {
-    /// `native` or `generic`.
+    /// `native`, `generic` or `tc`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Generic => "generic",
-        }
-    }
-
-    const fn flag(self) -> XdpMode {
-        match self {
-            Self::Native => XdpMode::Driver,
-            Self::Generic => XdpMode::Skb,
+            Self::Tc => "tc",
         }
     }
 }
@@ -50,41 +51,67 @@ impl fmt::Display for AttachedMode {
     }
 }
 
-/// Attaches `program` as `wanted` says, and logs which mode it became.
-pub(crate) fn attach(
+/// Attaches `program` to the XDP hook as `wanted` says, and logs which mode it became.
+pub(crate) fn attach_xdp(
     program: &mut Xdp,
     nic: &Nic,
     wanted: Attach,
 ) -> Result<(FdLink, AttachedMode), SteerError> {
-    let (link, mode) = match wanted {
-        Attach::Native => (attach_in(program, nic, AttachedMode::Native)?, AttachedMode::Native),
-        Attach::Generic => (attach_in(program, nic, AttachedMode::Generic)?, AttachedMode::Generic),
-        Attach::Auto => match attach_in(program, nic, AttachedMode::Native) {
-            Ok(link) => (link, AttachedMode::Native),
+    let native = |program: &mut Xdp| attach_in(program, nic, XdpMode::Driver, AttachedMode::Native);
+    let generic = |program: &mut Xdp| attach_in(program, nic, XdpMode::Skb, AttachedMode::Generic);
+    let attached = match wanted {
+        Attach::Native => native(program)?,
+        Attach::Generic => generic(program)?,
+        Attach::Auto => match native(program) {
             Err(SteerError::Attach { source, hint, .. }) if !is_occupied(&source) => {
                 tracing::warn!(
                     interface = nic.name,
                     error = %source,
                     "native XDP is not to be had, generic is slower{hint}"
                 );
-                (attach_in(program, nic, AttachedMode::Generic)?, AttachedMode::Generic)
+                generic(program)?
             }
-            Err(error) => return Err(error),
+            other => other?,
         },
     };
-    tracing::info!(interface = nic.name, mode = mode.name(), mtu = nic.mtu, "steering program attached");
+    log(nic, attached.1);
+    Ok(attached)
+}
+
+fn attach_in(
+    program: &mut Xdp,
+    nic: &Nic,
+    flag: XdpMode,
+    mode: AttachedMode,
+) -> Result<(FdLink, AttachedMode), SteerError> {
+    let refused = |source| refused(source, nic, mode);
+    let id = program.attach_to_if_index(nic.ifindex, flag).map_err(refused)?;
+    let link = program.take_link(id).map_err(refused)?;
+    let link = FdLink::try_from(link).map_err(|_| SteerError::NoLink { interface: nic.name.clone() })?;
     Ok((link, mode))
 }
 
-fn attach_in(program: &mut Xdp, nic: &Nic, mode: AttachedMode) -> Result<FdLink, SteerError> {
-    let refused = |source: ProgramError| {
-        let hint = hint(&source, nic);
-        let source = Box::new(source);
-        SteerError::Attach { interface: nic.name.clone(), mode, mtu: nic.mtu, source, hint }
-    };
-    let id = program.attach_to_if_index(nic.ifindex, mode.flag()).map_err(refused)?;
+/// Attaches `program` in front of all others at the ingress of tc, by a `bpf_link` (Linux 6.6), and logs that.
+pub(crate) fn attach_tc(
+    program: &mut SchedClassifier,
+    nic: &Nic,
+) -> Result<(FdLink, AttachedMode), SteerError> {
+    let refused = |source| refused(source, nic, AttachedMode::Tc);
+    let first = TcAttachOptions::TcxOrder(LinkOrder::first());
+    let id = program.attach_with_options(&nic.name, TcAttachType::Ingress, first).map_err(refused)?;
     let link = program.take_link(id).map_err(refused)?;
-    FdLink::try_from(link).map_err(|_| SteerError::NoLink { interface: nic.name.clone() })
+    let link = FdLink::try_from(link).map_err(|_| SteerError::NoLink { interface: nic.name.clone() })?;
+    log(nic, AttachedMode::Tc);
+    Ok((link, AttachedMode::Tc))
+}
+
+fn log(nic: &Nic, mode: AttachedMode) {
+    tracing::info!(interface = nic.name, mode = mode.name(), mtu = nic.mtu, "steering program attached");
+}
+
+fn refused(source: ProgramError, nic: &Nic, mode: AttachedMode) -> SteerError {
+    let hint = hint(&source, nic);
+    SteerError::Attach { interface: nic.name.clone(), mode, mtu: nic.mtu, source: Box::new(source), hint }
 }
 
 /// The system's error number behind an attach error.
@@ -92,6 +119,7 @@ fn errno(error: &ProgramError) -> Option<i32> {
     match error {
         ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
         ProgramError::XdpError(XdpError::NetlinkError(error)) => error.raw_os_error(),
+        ProgramError::TcError(TcError::IoError(error)) => error.raw_os_error(),
         _other => None,
     }
 }

@@ -33,10 +33,10 @@ pub enum SteerError {
         /// The kernel's answer.
         source: io::Error,
     },
-    /// Frames of this size do not fit one XDP buffer.
+    /// Frames of the size that was possible when the program was loaded do not fit one XDP buffer.
     #[error(
         "the MTU of {interface} is {mtu}, above {SINGLE_BUFFER_MTU}, which is what fits one XDP buffer: \
-         `ip link set {interface} mtu {SINGLE_BUFFER_MTU}` or less"
+         `ip link set {interface} mtu {SINGLE_BUFFER_MTU}` or less, and start again"
     )]
     MtuTooLarge {
         /// Interface name.
@@ -67,22 +67,22 @@ pub enum SteerError {
     },
     /// The program or its maps could not be loaded.
     #[error(
-        "cannot load the XDP program: {0}; it needs Linux 6.1 and the capabilities BPF and NET_ADMIN (PERFMON \
+        "cannot load the steering program: {0}; it needs Linux 6.1 and the capabilities BPF and NET_ADMIN (PERFMON \
          for the verifier), or root"
     )]
     Load(#[from] EbpfError),
     /// The verifier refused the program.
-    #[error("the kernel refused the XDP program: {0}")]
+    #[error("the kernel refused the steering program: {0}")]
     Verify(#[source] ProgramError),
     /// The object does not hold what the loader expects: they were built from different sources.
-    #[error("the XDP object has no {0}: rebuild")]
+    #[error("the steering object has no {0}: rebuild")]
     Object(&'static str),
     /// Neither mode, or not the one asked for, could be attached.
-    #[error("cannot attach the XDP program to {interface} in {mode} mode (MTU {mtu}): {source}{hint}")]
+    #[error("cannot attach the steering program to {interface} in {mode} mode (MTU {mtu}): {source}{hint}")]
     Attach {
         /// Interface name.
         interface: String,
-        /// `native` or `generic`.
+        /// How it was to be attached.
         mode: crate::AttachedMode,
         /// MTU of the interface in bytes.
         mtu: u32,
@@ -93,7 +93,7 @@ pub enum SteerError {
     },
     /// The program would outlive the process.
     #[error(
-        "the kernel attached the XDP program to {interface} without a bpf_link, so it would outlive this \
+        "the kernel attached the steering program to {interface} without a bpf_link, so it would outlive this \
          process: `ip link set {interface} xdp off`, and use Linux 6.1 or newer"
     )]
     NoLink {

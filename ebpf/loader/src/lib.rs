@@ -4,8 +4,9 @@
 //! use gridway_steer::{Attach, Steer, SteerOptions};
 //!
 //! # fn main() -> Result<(), gridway_steer::SteerError> {
-//! let mut steer = Steer::attach(&SteerOptions { interface: "data0", attach: Attach::Auto })?;
+//! let mut steer = Steer::load(&SteerOptions { interface: "data0", attach: Attach::Auto })?;
 //! steer.set_own_addresses(&["10.1.0.1".parse().expect("an address")])?;
+//! steer.attach_xdp()?;
 //! for (fate, frames) in steer.counters()?.iter() {
 //!     println!("{} {frames}", fate.name());
 //! }

@@ -1,4 +1,4 @@
-//! The attached program and its maps.
+//! The steering program, where it is attached, and its maps.
 
 use std::{
     collections::BTreeSet,
@@ -10,13 +10,13 @@ use std::{
 use aya::{
     Ebpf, include_bytes_aligned,
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, XskMap},
-    programs::{Xdp, links::FdLink},
+    programs::{Program, ProgramError, SchedClassifier, Xdp, links::FdLink},
 };
 use gridway_steer_abi::maps;
 use ipnet::IpNet;
 
 use crate::{
-    Attach, AttachedMode, FateCounters, Listener, SteerError, attach,
+    Attach, AttachedMode, FateCounters, Listener, SINGLE_BUFFER_MTU, SteerError, attach,
     keys::{self, AddressData, ListenerData, PrefixData},
     nic::{self, Nic},
     sets::{self, SetKind},
@@ -34,10 +34,10 @@ pub struct SteerOptions<'a> {
     pub attach: Attach,
 }
 
-/// The steering program on the data NIC. Dropping it detaches the program.
+/// The steering program for the data NIC. Dropping it detaches the program.
 pub struct Steer {
     nic: Nic,
-    mode: AttachedMode,
+    wanted: Attach,
     sockets: XskMap<MapData>,
     mac: Array<MapData, u64>,
     own_addresses: HashMap<MapData, AddressData, u8>,
@@ -46,23 +46,20 @@ pub struct Steer {
     listeners: HashMap<MapData, ListenerData, u8>,
     counters: PerCpuArray<MapData, u64>,
     ebpf: Ebpf,
-    /// Last, and only to be dropped: the kernel detaches the program when this is closed.
-    _link: FdLink,
+    /// Last: the kernel detaches the program when its link is closed.
+    attached: Option<(FdLink, AttachedMode)>,
 }
 
 impl Steer {
-    /// Prepares the NIC, loads the program and attaches it.
+    /// Prepares the NIC, and loads the program without attaching it: the kernel gets all frames.
     ///
-    /// Preparing is: refuse an MTU above [`crate::SINGLE_BUFFER_MTU`]; switch the kernel's forwarding off;
-    /// switch receive VLAN stripping off. All of it stays after the end.
-    ///
-    /// Until [`Self::set_own_addresses`] is called the kernel gets no unicast IP, and until
-    /// [`Self::register_socket`] is called what is meant for a worker is dropped and counted.
+    /// Preparing is: switch the kernel's forwarding off; switch receive VLAN stripping off. Both stay so after the
+    /// end.
     ///
     /// # Errors
-    /// Whatever keeps the NIC from being prepared, the program from being loaded or attached. The NIC may have
-    /// been prepared by then.
-    pub fn attach(options: &SteerOptions<'_>) -> Result<Self, SteerError> {
+    /// Whatever keeps the NIC from being prepared, or the program from being loaded. The NIC may have been
+    /// prepared by then.
+    pub fn load(options: &SteerOptions<'_>) -> Result<Self, SteerError> {
         let nic = Nic::query(options.interface)?;
         nic::prepare(&nic)?;
 
@@ -76,16 +73,10 @@ impl Steer {
         let listeners = typed(&mut ebpf, maps::LISTENERS)?;
         let counters = typed(&mut ebpf, maps::COUNTERS)?;
 
-        let program: &mut Xdp = ebpf
-            .program_mut(maps::PROGRAM)
-            .ok_or(SteerError::Object(maps::PROGRAM))?
-            .try_into()
-            .map_err(SteerError::Verify)?;
-        program.load().map_err(SteerError::Verify)?;
-        let (link, mode) = attach::attach(program, &nic, options.attach)?;
+        program::<Xdp>(&mut ebpf, maps::PROGRAM)?.load().map_err(SteerError::Verify)?;
         Ok(Self {
             nic,
-            mode,
+            wanted: options.attach,
             sockets,
             mac,
             own_addresses,
@@ -94,13 +85,48 @@ impl Steer {
             listeners,
             counters,
             ebpf,
-            _link: link,
+            attached: None,
         })
     }
 
-    /// The XDP mode in use.
-    pub fn mode(&self) -> AttachedMode {
-        self.mode
+    /// Attaches the program to the XDP hook, unless it is there; it leaves the tc hook then. For a moment it is
+    /// at both, and frames for the kernel are counted twice.
+    ///
+    /// Until [`Self::set_own_addresses`] is called the kernel gets no unicast IP, and until
+    /// [`Self::register_socket`] is called what is meant for a worker is dropped and counted.
+    ///
+    /// # Errors
+    /// [`SteerError::MtuTooLarge`] above [`SINGLE_BUFFER_MTU`], [`SteerError::Attach`], [`SteerError::NoLink`] when
+    /// the kernel refuses it: all is as before then.
+    pub fn attach_xdp(&mut self) -> Result<(), SteerError> {
+        if matches!(self.mode(), None | Some(AttachedMode::Tc)) {
+            if self.nic.mtu > SINGLE_BUFFER_MTU {
+                return Err(SteerError::MtuTooLarge { interface: self.nic.name.clone(), mtu: self.nic.mtu });
+            }
+            let program = program(&mut self.ebpf, maps::PROGRAM)?;
+            self.attached = Some(attach::attach_xdp(program, &self.nic, self.wanted)?);
+        }
+        Ok(())
+    }
+
+    /// Attaches the program to the tc hook, if it is attached nowhere yet: it judges and counts frames as at the
+    /// XDP hook, and drops those for a worker.
+    ///
+    /// # Errors
+    /// [`SteerError::Verify`], [`SteerError::Attach`], [`SteerError::NoLink`] when the kernel refuses it, as one
+    /// before Linux 6.6 does.
+    pub fn attach_tc(&mut self) -> Result<(), SteerError> {
+        if self.attached.is_none() {
+            let program = program::<SchedClassifier>(&mut self.ebpf, maps::TC_PROGRAM)?;
+            program.load().map_err(SteerError::Verify)?;
+            self.attached = Some(attach::attach_tc(program, &self.nic)?);
+        }
+        Ok(())
+    }
+
+    /// How the program is attached, if it is.
+    pub fn mode(&self) -> Option<AttachedMode> {
+        self.attached.as_ref().map(|&(_, mode)| mode)
     }
 
     /// MAC address of the data NIC, as the program knows it.
@@ -113,17 +139,29 @@ impl Steer {
         self.nic.ifindex
     }
 
-    /// MTU of the data NIC in bytes, when it was attached.
+    /// MTU of the data NIC in bytes, when the program was loaded.
     pub fn mtu(&self) -> u32 {
         self.nic.mtu
     }
 
-    /// The program, for `BPF_PROG_TEST_RUN` and for finding it in `bpftool prog show`.
+    /// The program for the XDP hook, for `BPF_PROG_TEST_RUN` and for finding it in `bpftool prog show`.
     ///
     /// # Errors
-    /// [`SteerError::Object`] when it is not loaded, which [`Self::attach`] rules out.
-    pub fn program_fd(&self) -> Result<BorrowedFd<'_>, SteerError> {
-        let program = self.ebpf.program(maps::PROGRAM).ok_or(SteerError::Object(maps::PROGRAM))?;
+    /// [`SteerError::Object`] when it is not loaded, which [`Self::load`] rules out.
+    pub fn xdp_fd(&self) -> Result<BorrowedFd<'_>, SteerError> {
+        self.fd(maps::PROGRAM)
+    }
+
+    /// As [`Self::xdp_fd`], of the tc hook.
+    ///
+    /// # Errors
+    /// [`SteerError::Verify`] when it is not loaded, which a successful [`Self::attach_tc`] rules out.
+    pub fn tc_fd(&self) -> Result<BorrowedFd<'_>, SteerError> {
+        self.fd(maps::TC_PROGRAM)
+    }
+
+    fn fd(&self, name: &'static str) -> Result<BorrowedFd<'_>, SteerError> {
+        let program = self.ebpf.program(name).ok_or(SteerError::Object(name))?;
         Ok(program.fd().map_err(SteerError::Verify)?.as_fd())
     }
 
@@ -226,8 +264,16 @@ impl Steer {
 
 impl fmt::Debug for Steer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Steer").field("nic", &self.nic).field("mode", &self.mode).finish_non_exhaustive()
+        f.debug_struct("Steer").field("nic", &self.nic).field("mode", &self.mode()).finish_non_exhaustive()
     }
+}
+
+/// A program of the object.
+fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, SteerError>
+where
+    &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+{
+    ebpf.program_mut(name).ok_or(SteerError::Object(name))?.try_into().map_err(SteerError::Verify)
 }
 
 fn prefix_set(prefixes: &[IpNet]) -> Result<BTreeSet<keys::Prefix>, SteerError> {

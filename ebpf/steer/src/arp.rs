@@ -3,6 +3,7 @@
 use gridway_steer_abi::{Address, Fate};
 
 use crate::{
+    context::Context,
     frame::{Frame, Unsteerable},
     maps,
 };
@@ -21,7 +22,7 @@ const TARGET_PROTOCOL_ADDRESS: usize = 24;
 ///
 /// Other hardware or protocol types are the kernel's to judge, like all other ARP.
 #[inline(always)]
-pub fn arp(frame: &Frame, network: usize) -> Result<Fate, Unsteerable> {
+pub fn arp(frame: &Frame<impl Context>, network: usize) -> Result<Fate, Unsteerable> {
     if !frame.holds(network, LENGTH) {
         return Err(Unsteerable::Truncated);
     }

@@ -4,6 +4,7 @@ use gridway_steer_abi::{Fate, maps::mac_word};
 
 use crate::{
     arp,
+    context::Context,
     frame::{Frame, Unsteerable},
     ipv4, ipv6, maps,
 };
@@ -23,6 +24,8 @@ const ETHERTYPE_OFFSET: usize = 12;
 pub const TAG_LENGTH: usize = 4;
 /// Priority tags that are peeled: one, and one of a provider's bridge around it.
 pub const MAX_TAGS: u32 = 2;
+/// The VLAN's number in a tag.
+const ID_BITS: u16 = 0x0fff;
 
 /// A fate, and how many priority tags stand before the network header.
 pub struct Steered {
@@ -32,7 +35,7 @@ pub struct Steered {
 
 /// Decides a frame's fate.
 #[inline(always)]
-pub fn classify(frame: &Frame) -> Steered {
+pub fn classify(frame: &Frame<impl Context>) -> Steered {
     let mut tags = 0;
     let fate = match ethernet(frame, &mut tags) {
         Ok(fate) => fate,
@@ -42,7 +45,7 @@ pub fn classify(frame: &Frame) -> Steered {
 }
 
 #[inline(always)]
-fn ethernet(frame: &Frame, tags: &mut u32) -> Result<Fate, Unsteerable> {
+fn ethernet(frame: &Frame<impl Context>, tags: &mut u32) -> Result<Fate, Unsteerable> {
     if !frame.holds(0, ETHERNET_LENGTH) {
         return Err(Unsteerable::Truncated);
     }
@@ -54,10 +57,15 @@ fn ethernet(frame: &Frame, tags: &mut u32) -> Result<Fate, Unsteerable> {
         return Ok(Fate::DropForeignMac);
     }
 
+    if let Some(tag) = frame.tag_taken_off() {
+        if tag & ID_BITS != 0 {
+            return Ok(Fate::DropVlan);
+        }
+        *tags += 1;
+    }
     let mut offset = ETHERTYPE_OFFSET;
     let mut ethertype = frame.read_u16(offset)?;
     while *tags < MAX_TAGS && is_vlan(ethertype) {
-        const ID_BITS: u16 = 0x0fff;
         if frame.read_u16(offset + 2)? & ID_BITS != 0 {
             return Ok(Fate::DropVlan);
         }

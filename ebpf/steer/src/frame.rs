@@ -1,13 +1,18 @@
 //! Bounds-checked reads of a frame, in the form that the verifier follows.
 
-use aya_ebpf::{bindings::xdp_md, programs::XdpContext};
 use gridway_steer_abi::{Address, Fate};
 
+use crate::context::Context;
+
 /// No header that steering reads begins further in; frames are below 4 KiB (one XDP buffer).
-const MAX_OFFSET: usize = 0xfff;
+pub const MAX_OFFSET: usize = 0xfff;
 
 /// Why a frame cannot be steered.
+///
+/// As wide as a register: the rest of a narrower one the compiler may fill up with whatever is at hand, be it a
+/// pointer, and the verifier refuses arithmetic with those.
 #[derive(Clone, Copy)]
+#[repr(u64)]
 pub enum Unsteerable {
     /// It ends before something that it announces.
     Truncated,
@@ -35,22 +40,34 @@ impl Unsteerable {
 }
 
 /// The bytes of one frame, from the destination MAC on.
-pub struct Frame {
-    context: *mut xdp_md,
+pub struct Frame<'a, C> {
+    context: &'a C,
     start: usize,
     end: usize,
 }
 
-impl Frame {
+impl<'a, C: Context> Frame<'a, C> {
     #[inline(always)]
-    pub fn new(context: &XdpContext) -> Self {
-        Self { context: context.ctx, start: context.data(), end: context.data_end() }
+    pub fn new(context: &'a C) -> Self {
+        Self { context, start: context.start(), end: context.end() }
     }
 
-    /// Whether the frame has `length` bytes from `offset` on.
+    /// Whether the frame has `length` bytes from `offset` on. Not all of them need be readable.
     #[inline(always)]
     pub fn holds(&self, offset: usize, length: usize) -> bool {
-        offset <= MAX_OFFSET && self.start + offset + length <= self.end
+        offset <= MAX_OFFSET && self.context.holds(offset, length)
+    }
+
+    /// As [`Context::tag_taken_off`].
+    #[inline(always)]
+    pub fn tag_taken_off(&self) -> Option<u16> {
+        self.context.tag_taken_off()
+    }
+
+    /// As [`Context::joined_from`].
+    #[inline(always)]
+    pub fn joined_from(&self, network: usize) -> usize {
+        self.context.joined_from(network)
     }
 
     /// Reads `T` at an `offset` that is a constant but for peeled tags, as it lies.
@@ -79,9 +96,7 @@ impl Frame {
     /// verifier learns nothing about those.
     #[inline(always)]
     pub fn read_computed<T: Plain>(&self, offset: usize) -> Result<T, Unsteerable> {
-        // SAFETY: the context is the one that the kernel called the program with.
-        let end = unsafe { (&raw const (*self.context).data_end).read_volatile() };
-        self.read_before(end as usize, offset)
+        self.read_before(self.context.end(), offset)
     }
 
     #[inline(always)]

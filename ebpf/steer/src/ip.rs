@@ -3,6 +3,7 @@
 use gridway_steer_abi::{Address, DatagramId, Fate, FragmentKey, ListenerKey};
 
 use crate::{
+    context::Context,
     frame::{Frame, Unsteerable},
     maps,
 };
@@ -27,7 +28,7 @@ impl Transport {
     /// Reads the ports at `offset`; the IP packet ends at `end`.
     #[inline(always)]
     pub fn ports(
-        frame: &Frame,
+        frame: &Frame<impl Context>,
         protocol: u8,
         offset: usize,
         end: usize,

@@ -3,6 +3,7 @@
 use gridway_steer_abi::{Address, DatagramId, Fate};
 
 use crate::{
+    context::Context,
     frame::{Frame, Unsteerable},
     ip::{self, PROTOCOL_TCP, PROTOCOL_UDP, Packet, Transport},
 };
@@ -20,13 +21,20 @@ const OFFSET_BITS: u16 = 0x1fff;
 
 /// Steers the IPv4 packet at `network`.
 #[inline(always)]
-pub fn ipv4(frame: &Frame, network: usize, group_mac: bool) -> Result<Fate, Unsteerable> {
+pub fn ipv4(
+    frame: &Frame<impl Context>,
+    network: usize,
+    group_mac: bool,
+) -> Result<Fate, Unsteerable> {
     if !frame.holds(network, MIN_HEADER_LENGTH) {
         return Err(Unsteerable::Truncated);
     }
     let first: u8 = frame.read(network)?;
     let header_length = usize::from(first & 0x0f) * 4;
-    let total_length = usize::from(frame.read_u16(network + TOTAL_LENGTH)?);
+    let total_length = match frame.read_u16(network + TOTAL_LENGTH)? {
+        0 => frame.joined_from(network),
+        announced => usize::from(announced),
+    };
     if first >> 4 != 4 || header_length < MIN_HEADER_LENGTH || total_length < header_length {
         return Err(Unsteerable::Inconsistent);
     }

@@ -3,6 +3,7 @@
 use gridway_steer_abi::{DatagramId, Fate};
 
 use crate::{
+    context::Context,
     frame::{Frame, Unsteerable},
     ip::{self, PROTOCOL_TCP, PROTOCOL_UDP, Packet, Transport},
     neighbour,
@@ -44,7 +45,11 @@ struct Walked {
 
 /// Steers the IPv6 packet at `network`.
 #[inline(always)]
-pub fn ipv6(frame: &Frame, network: usize, group_mac: bool) -> Result<Fate, Unsteerable> {
+pub fn ipv6(
+    frame: &Frame<impl Context>,
+    network: usize,
+    group_mac: bool,
+) -> Result<Fate, Unsteerable> {
     if !frame.holds(network, HEADER_LENGTH) {
         return Err(Unsteerable::Truncated);
     }
@@ -52,7 +57,10 @@ pub fn ipv6(frame: &Frame, network: usize, group_mac: bool) -> Result<Fate, Unst
     if first >> 4 != 6 {
         return Err(Unsteerable::Inconsistent);
     }
-    let length = HEADER_LENGTH + usize::from(frame.read_u16(network + PAYLOAD_LENGTH)?);
+    let length = match frame.read_u16(network + PAYLOAD_LENGTH)? {
+        0 => HEADER_LENGTH.max(frame.joined_from(network)),
+        announced => HEADER_LENGTH + usize::from(announced),
+    };
     if !frame.holds(network, length) {
         return Err(Unsteerable::Truncated);
     }
@@ -112,7 +120,7 @@ pub fn ipv6(frame: &Frame, network: usize, group_mac: bool) -> Result<Fate, Unst
 /// Walks the extension headers from the end of the IPv6 header on; behind a later fragment's fragment header
 /// there is nothing to walk.
 #[inline(always)]
-fn walk(frame: &Frame, network: usize, end: usize) -> Result<Walked, Unsteerable> {
+fn walk(frame: &Frame<impl Context>, network: usize, end: usize) -> Result<Walked, Unsteerable> {
     let mut walked = Walked {
         protocol: frame.read(network + NEXT_HEADER)?,
         offset: network + HEADER_LENGTH,

@@ -1,5 +1,8 @@
-//! The steering program: an XDP program on the data NIC that gives every frame to the kernel, to the AF_XDP
-//! socket of its receive queue, or to nobody, and counts which.
+//! The steering program on the data NIC, which gives every frame to the kernel, to the AF_XDP socket of its
+//! receive queue, or to nobody, and counts which. It is there twice, with the same table and the same maps:
+//! - at the XDP hook, in the driver, which is where sockets can be reached;
+//! - at the ingress of tc, in the kernel's stack, for a node that has no vnet and so no frames for sockets:
+//!   what a driver does for XDP's sake (copies, no joining of segments) would be for nothing there.
 //!
 //! The rows of the table "Steering on the data NIC", in the order in which they are asked; the first that
 //! applies decides. [`classify`] is that list.
@@ -23,7 +26,8 @@
 //!     broadcast is an own address: user space puts it into that set.
 //! 12. Any other IP: the worker.
 //!
-//! A frame for a worker whose queue has no socket is dropped and counted as that.
+//! A frame for a worker whose queue has no socket is dropped and counted as that, and so is one for a worker at
+//! the tc hook.
 //!
 //! Later fragments have no ports. They follow their first fragment: one that went to a listener is remembered
 //! for its datagram in an LRU map. A later fragment that overtakes its first one goes to the worker, and the
@@ -33,6 +37,7 @@
 
 mod arp;
 mod classify;
+mod context;
 mod frame;
 mod ip;
 mod ipv4;
@@ -41,12 +46,16 @@ mod maps;
 mod neighbour;
 mod untag;
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
 use gridway_steer_abi::{Fate, Kind};
 
-use crate::frame::Frame;
+use crate::frame::{Frame, MAX_OFFSET};
 
-/// Entry point.
+/// Entry point at the XDP hook.
 #[xdp]
 fn gridway_steer(context: XdpContext) -> u32 {
     let steered = classify::classify(&Frame::new(&context));
@@ -57,6 +66,32 @@ fn gridway_steer(context: XdpContext) -> u32 {
     };
     maps::count(fate);
     action
+}
+
+/// Entry point at the tc hook.
+#[classifier]
+fn gridway_steer_tc(context: TcContext) -> i32 {
+    let mut fate = classify::classify(&Frame::new(&context)).fate;
+    // What looks cut short may lie outside of the linear part.
+    if matches!(fate, Fate::DropMalformed) && pull(&context) {
+        fate = classify::classify(&Frame::new(&context)).fate;
+    }
+    let (fate, action) = match fate.kind() {
+        Kind::Drop => (fate, TC_ACT_SHOT),
+        // To whoever else has a program there, and then to the stack.
+        Kind::Kernel => (fate, TC_ACT_UNSPEC),
+        Kind::Worker => (Fate::DropNoVnet, TC_ACT_SHOT),
+    };
+    maps::count(fate);
+    action
+}
+
+/// Makes all headers readable that steering would read; whether that changed anything.
+#[inline(always)]
+fn pull(context: &TcContext) -> bool {
+    let readable = context.data_end() - context.data();
+    let wanted = context.len().min(MAX_OFFSET as u32);
+    readable < wanted as usize && context.pull_data(wanted).is_ok()
 }
 
 /// Hands the frame to the socket of its receive queue.

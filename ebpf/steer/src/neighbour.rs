@@ -3,6 +3,7 @@
 use gridway_steer_abi::{Address, Fate};
 
 use crate::{
+    context::Context,
     frame::{Frame, Unsteerable},
     maps,
 };
@@ -38,7 +39,10 @@ pub struct Message<'a> {
 /// - a solicitation whose sender is its target: nobody asks,
 /// - a solicitation for an own address, which the kernel answers.
 #[inline(always)]
-pub fn neighbour_discovery(frame: &Frame, message: &Message<'_>) -> Result<Option<Fate>, Unsteerable> {
+pub fn neighbour_discovery(
+    frame: &Frame<impl Context>,
+    message: &Message<'_>,
+) -> Result<Option<Fate>, Unsteerable> {
     let &Message { offset, end, .. } = message;
     if offset + ICMPV6_HEADER_LENGTH > end {
         return Err(Unsteerable::Truncated);

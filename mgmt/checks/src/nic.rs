@@ -41,14 +41,14 @@ pub fn receive_queues(interface: &str) -> u32 {
 }
 
 /// Everything about the data NIC but its offloads and addresses.
-pub(crate) fn data(system: &System, data: &Data, is_running: bool) -> Vec<Finding> {
+pub(crate) fn data(system: &System, data: &Data, needs_xdp: bool, is_running: bool) -> Vec<Finding> {
     let name = data.interface.as_str();
     let mut findings = vec![link::link(system, name)];
     if !system.exists(link::folder(name)) {
         return findings;
     }
     findings.extend(link::speed(system, name));
-    findings.extend(system.number(link::folder(name).join("mtu")).map(|found| mtu(name, found)));
+    findings.extend(system.number(link::folder(name).join("mtu")).map(|found| mtu(name, found, needs_xdp)));
     let device = Interface::named(name).ok().flatten();
     let driver = device.as_ref().and_then(|device| device.driver().ok()).unwrap_or_default();
     match gridway_netlink::xdp(name) {
@@ -65,17 +65,19 @@ pub(crate) fn data(system: &System, data: &Data, is_running: bool) -> Vec<Findin
     findings
 }
 
-fn mtu(interface: &str, mtu: i64) -> Finding {
+fn mtu(interface: &str, mtu: i64, needs_xdp: bool) -> Finding {
     const ID: &str = "data.mtu";
     if mtu <= i64::from(SINGLE_BUFFER_MTU) {
         return Finding::ok(ID, interface, format!("{mtu} bytes; {SINGLE_BUFFER_MTU} is the most"));
     }
-    Finding::problem(
-        ID,
-        interface,
-        format!("the MTU is {mtu}: frames do not fit one XDP buffer, and the node does not start"),
-        format!("ip link set {interface} mtu {SINGLE_BUFFER_MTU}, or less"),
-    )
+    let advice = format!("ip link set {interface} mtu {SINGLE_BUFFER_MTU}, or less");
+    let misfit = format!("the MTU is {mtu}: frames do not fit one XDP buffer");
+    if needs_xdp {
+        return Finding::problem(ID, interface, format!("{misfit}, and the node does not start"), advice);
+    }
+    let later =
+        format!("{misfit}; there is no vnet, so none is needed before the first one, which would be refused");
+    Finding::warning(ID, interface, later, advice)
 }
 
 fn xdp_support(data: &Data, driver: &str, xdp: Xdp, is_running: bool) -> Vec<Finding> {
@@ -223,8 +225,9 @@ mod tests {
 
     #[test]
     fn an_mtu_beyond_one_buffer_is_a_problem_and_short_rings_that_could_grow_a_warning() {
-        assert_eq!(mtu("data0", 1500).status, Status::Ok);
-        assert_eq!(mtu("data0", i64::from(SINGLE_BUFFER_MTU) + 1).status, Status::Problem);
+        assert_eq!(mtu("data0", 1500, true).status, Status::Ok);
+        assert_eq!(mtu("data0", i64::from(SINGLE_BUFFER_MTU) + 1, true).status, Status::Problem);
+        assert_eq!(mtu("data0", i64::from(SINGLE_BUFFER_MTU) + 1, false).status, Status::Warning);
         let rings = |rx, rx_max| ring_sizes("data0", RingSizes { rx, rx_max, tx: 512, tx_max: 512 });
         assert_eq!(rings(512, 4096).advice, "ethtool -G data0 rx 1024");
         assert_eq!(rings(256, 256).status, Status::Ok);

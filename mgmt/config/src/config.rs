@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::error::ConfigErrors;
 use crate::file;
 use crate::model::{
-    Connector, Control, Data, FlowLog, FlowTimeouts, Identity, Limits, Log, Management, Node, Object, Peer,
-    Service, ServiceRange, Throttle, Tunnel, Vnet, Workers,
+    Attach, Connector, Control, Data, FlowLog, FlowTimeouts, Identity, Limits, Log, Management, Node, Object,
+    Peer, Service, ServiceRange, Throttle, Tunnel, Vnet, Workers,
 };
 use crate::name::{NodeName, VnetName};
 use crate::read;
@@ -64,6 +64,13 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether the data NIC needs an XDP program: for frames of vnets, for sources whose frames are to cost as little
+    /// as they can, or because a mode of XDP is asked for.
+    pub fn needs_xdp(&self) -> bool {
+        let asked = |data: &Data| !data.deny.is_empty() || data.attach != Attach::Auto;
+        !self.vnets.is_empty() || self.data.as_ref().is_some_and(asked)
+    }
+
     /// Longest file that is read, in bytes.
     pub const MAX_FILE: u64 = 64 << 20;
 

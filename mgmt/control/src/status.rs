@@ -52,7 +52,7 @@ pub struct Status {
 pub struct DataStatus {
     /// Interface.
     pub interface: String,
-    /// XDP mode in use: `native` or `generic`.
+    /// How the steering program is attached: by XDP, `native` or `generic`; at the `tc` hook while no vnet needs XDP.
     pub attach_mode: String,
     /// AF_XDP mode in use: `zero-copy` or `copy`.
     pub ring_mode: String,

@@ -3,7 +3,7 @@
 mod forwarding;
 mod vlan;
 
-use gridway_kernel::{Interface, SINGLE_BUFFER_MTU};
+use gridway_kernel::Interface;
 
 use crate::SteerError;
 
@@ -37,11 +37,8 @@ impl Nic {
     }
 }
 
-/// Refuses what cannot work, and switches off what must not be on.
+/// Switches off what must not be on.
 pub(crate) fn prepare(nic: &Nic) -> Result<(), SteerError> {
-    if nic.mtu > SINGLE_BUFFER_MTU {
-        return Err(SteerError::MtuTooLarge { interface: nic.name.clone(), mtu: nic.mtu });
-    }
     forwarding::switch_off(&nic.name)?;
     vlan::switch_stripping_off(&nic.name)
 }

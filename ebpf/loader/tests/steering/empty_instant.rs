@@ -17,7 +17,7 @@ use gridway_steer::ListenerProtocol::Tcp;
 #[test]
 fn what_stays_in_a_set_is_there_at_every_instant() {
     let mut bench = Bench::new();
-    let program = bench.steer.program_fd().expect("program").try_clone_to_owned().expect("a copy");
+    let program = bench.steer.xdp_fd().expect("program").try_clone_to_owned().expect("a copy");
     let ifindex = bench.steer.ifindex();
     bench.steer.set_own_addresses(&[address("10.1.0.1")]).expect("own");
     bench.steer.set_deny(&[net("203.0.113.0/24")]).expect("deny");
@@ -33,7 +33,7 @@ fn what_stays_in_a_set_is_there_at_every_instant() {
             let mut looks = 0;
             while !done.load(Ordering::Relaxed) || looks == 0 {
                 for (frame, action) in &constant {
-                    assert_eq!(test_run::run(program.as_fd(), frame, ifindex, 0).action, *action);
+                    assert_eq!(test_run::run_xdp(program.as_fd(), frame, ifindex, 0).action, *action);
                 }
                 looks += 1;
             }

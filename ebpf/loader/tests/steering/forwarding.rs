@@ -1,9 +1,9 @@
 //! The data side reaches neither what lies behind the kernel nor the kernel's other addresses.
 
-use gridway_steer::{Attach, Fate};
+use gridway_steer::{Attach, Fate, Steer, SteerError};
 
 use crate::common::{
-    OWN, address, attach,
+    OWN, address, attach, attach_tc,
     netns::{Host, sh, veth_to_host},
 };
 
@@ -65,22 +65,29 @@ fn the_kernel_forwards_nothing_once_start_up_has_run() {
 /// Linux answers for any of its addresses on any interface, and to group MACs as well.
 #[test]
 fn a_host_cannot_reach_the_address_of_another_interface() {
-    let host = veth_to_host();
-    sh("ip link add wan0 type veth peer name wan1 && ip link set wan0 up && ip link set wan1 up");
-    sh("ip addr add 198.51.100.1/24 dev wan0");
-    host.sh("ip route add 198.51.100.1 dev host0");
-    let reaches = |mac: &str| {
-        host.sh(&format!("ip neigh replace 198.51.100.1 lladdr {mac} nud permanent dev host0"));
-        host.try_sh("ping -c 1 -W 0.5 198.51.100.1").status.success()
-    };
-    let macs = ["02:00:00:00:00:01", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"];
-    assert!(macs.map(reaches).contains(&true), "the danger is real");
-    assert!(reaches(macs[0]) && reaches(macs[1]), "by unicast and by broadcast MAC");
+    for (load, nobodys) in [(attach_natively as fn() -> _, Fate::DropNoSocket), (attach_tc, Fate::DropNoVnet)]
+    {
+        let host = veth_to_host();
+        sh("ip link add wan0 type veth peer name wan1 && ip link set wan0 up && ip link set wan1 up");
+        sh("ip addr add 198.51.100.1/24 dev wan0");
+        host.sh("ip route add 198.51.100.1 dev host0");
+        let reaches = |mac: &str| {
+            host.sh(&format!("ip neigh replace 198.51.100.1 lladdr {mac} nud permanent dev host0"));
+            host.try_sh("ping -c 1 -W 0.5 198.51.100.1").status.success()
+        };
+        let macs = ["02:00:00:00:00:01", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"];
+        assert!(macs.map(reaches).contains(&true), "the danger is real");
+        assert!(reaches(macs[0]) && reaches(macs[1]), "by unicast and by broadcast MAC");
 
-    let mut steer = attach(Attach::Native).expect("attach");
-    steer.set_own_addresses(&OWN.map(address)).expect("own addresses");
-    assert_eq!(macs.map(reaches), [false; 3]);
-    let counters = steer.counters().expect("counters");
-    assert_eq!((counters.get(Fate::DropNoSocket), counters.get(Fate::DropGroupUnicast)), (1, 2));
-    host.sh("ping -c 1 -W 2 10.1.0.1");
+        let mut steer = load().expect("attach");
+        steer.set_own_addresses(&OWN.map(address)).expect("own addresses");
+        assert_eq!(macs.map(reaches), [false; 3]);
+        let counters = steer.counters().expect("counters");
+        assert_eq!((counters.get(nobodys), counters.get(Fate::DropGroupUnicast)), (1, 2));
+        host.sh("ping -c 1 -W 2 10.1.0.1");
+    }
+}
+
+fn attach_natively() -> Result<Steer, SteerError> {
+    attach(Attach::Native)
 }

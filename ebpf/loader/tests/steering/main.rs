@@ -9,3 +9,4 @@ mod live;
 mod malformed;
 mod preparation;
 mod sets;
+mod tc;

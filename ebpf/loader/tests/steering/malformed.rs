@@ -1,13 +1,13 @@
 //! Frames that lie, end early, or are noise: always one fate, never a frame that only looks right.
 
-use crate::common::{Bench, action_of, check, frames::*};
+use crate::common::{Bench, action_of, at_tc, check, frames::*};
 use gridway_steer::Fate;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 const HOST6: &str = "2001:db8:1::2";
 
 /// One frame of every kind, as the seeds of what is done to them.
-fn specimens() -> Vec<(Vec<u8>, Fate)> {
+pub(crate) fn specimens() -> Vec<(Vec<u8>, Fate)> {
     let fragmented = fragment_header(17, 3, 0, true, &udp_segment(53));
     vec![
         (arp(BROADCAST, 1, "10.1.0.2", "172.16.2.9"), Fate::ToWorkerArpRequest),
@@ -38,18 +38,23 @@ fn a_frame_cut_anywhere_is_malformed() {
         let arp = frame[12..14] == [0x08, 0x06];
         // Ethernet pads: only what a length field promises must be there. The kernel runs no shorter frame.
         for length in 14..frame.len() {
-            let (counted, verdict) = bench.run(&frame[..length], 0);
-            assert_eq!(
-                counted,
-                [Fate::DropMalformed],
-                "{fate:?} cut to {length} of {} (ARP: {arp})",
-                frame.len()
-            );
-            assert_eq!(verdict.action, action_of(Fate::DropMalformed));
+            let cut = &frame[..length];
+            let runs = [("XDP", Some(bench.run(cut, 0))), ("tc", bench.run_tc(cut))];
+            for (hook, run) in runs {
+                let Some((counted, verdict)) = run else { continue };
+                assert_eq!(
+                    counted,
+                    [Fate::DropMalformed],
+                    "{hook}, {fate:?} cut to {length} of {} (ARP: {arp})",
+                    frame.len()
+                );
+                assert_eq!(verdict.action, action_of(Fate::DropMalformed), "{hook}");
+            }
         }
         check(&bench, vec![("whole", frame.clone(), fate)]);
         let padded = [&frame[..], &[0xaa; 40]].concat();
         assert_eq!(bench.run(&padded, 0).0, [fate], "padded");
+        assert_eq!(bench.run_tc(&padded).expect("it is long").0, [at_tc(fate)], "padded, tc");
     }
 }
 
@@ -124,6 +129,12 @@ fn noise_has_exactly_one_fate_and_its_verdict() {
         let worker = action_of(fate) == action_of(Fate::ToWorkerIp);
         assert!(queue == 0 || !worker, "seed {seed} round {round}: queue 1 has no socket");
         assert!(queue == 1 || fate != Fate::DropNoSocket, "seed {seed} round {round}: queue 0 has one");
+
+        let fate = if fate == Fate::DropNoSocket { Fate::DropNoVnet } else { at_tc(fate) };
+        if let Some((counted, verdict)) = bench.run_tc(&frame) {
+            assert_eq!(counted, [fate], "seed {seed} round {round}: at the tc hook, {frame:02x?}");
+            assert_eq!(verdict.action, action_of(fate), "seed {seed} round {round}: at the tc hook");
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use gridway_steer::{Attach, SINGLE_BUFFER_MTU, Steer, SteerError, SteerOptions};
+use gridway_steer::{Attach, AttachedMode, SINGLE_BUFFER_MTU, Steer, SteerError, SteerOptions};
 
 use crate::common::{
-    attach,
+    attach, attach_tc,
     netns::{sh, silent_veth},
 };
 
@@ -60,6 +60,12 @@ fn refuses_an_mtu_beyond_one_buffer_with_the_number() {
         assert!(matches!(error, SteerError::MtuTooLarge { mtu: 3507, .. }), "{error}");
         assert!(error.to_string().contains("3507") && error.to_string().contains("3506"), "{error}");
     }
+    let mut steer = attach_tc().expect("at the tc hook any frame will do");
+    sh("ip link set data0 mtu 1500");
+    let error = steer.attach_xdp().expect_err("what was set up for larger ones");
+    assert!(matches!(error, SteerError::MtuTooLarge { mtu: 3507, .. }), "{error}");
+    assert_eq!(steer.mode(), Some(AttachedMode::Tc));
+    drop(steer);
     sh(&format!("ip link set data0 mtu {SINGLE_BUFFER_MTU} && ip link set host0 mtu {SINGLE_BUFFER_MTU}"));
     let steer = attach(Attach::Native).expect("the largest MTU attaches natively");
     assert_eq!(steer.mtu(), SINGLE_BUFFER_MTU);
@@ -68,10 +74,10 @@ fn refuses_an_mtu_beyond_one_buffer_with_the_number() {
 #[test]
 fn refuses_what_is_not_an_ethernet_interface() {
     silent_veth();
-    let attach =
-        |interface| Steer::attach(&SteerOptions { interface, attach: Attach::Auto }).expect_err("refused");
+    let load =
+        |interface| Steer::load(&SteerOptions { interface, attach: Attach::Auto }).expect_err("refused");
     for name in ["nowhere0", "", "a-name-that-is-too-long", "../all", "data0\0"] {
-        assert!(matches!(attach(name), SteerError::UnknownInterface { .. }), "{name:?}: {}", attach(name));
+        assert!(matches!(load(name), SteerError::UnknownInterface { .. }), "{name:?}: {}", load(name));
     }
-    assert!(matches!(attach("lo"), SteerError::NotEthernet { hardware_type: 772, .. }));
+    assert!(matches!(load("lo"), SteerError::NotEthernet { hardware_type: 772, .. }));
 }

@@ -15,7 +15,11 @@ pub(super) fn status(status: &Status, now: u64) -> Page {
     line("running", format!("{}, process {}", span(status.uptime_s), status.pid));
     match &status.data {
         Some(data) => {
-            let modes = format!("{} XDP, {} rings, {} pages", data.attach_mode, data.ring_mode, data.pages);
+            let steering = match data.attach_mode.as_str() {
+                "tc" => "steering at the tc hook".to_owned(),
+                mode => format!("{mode} XDP"),
+            };
+            let modes = format!("{steering}, {} rings, {} pages", data.ring_mode, data.pages);
             line("data", format!("{}: {modes}, {} queue(s), MTU {}", data.interface, data.queues, data.mtu));
         }
         None => line("data", "none".to_owned()),

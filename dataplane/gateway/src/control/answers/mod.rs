@@ -15,6 +15,7 @@ use gridway_control::{
     Status, WorkerStatus,
 };
 use gridway_forwarding::{Counter, PeerId};
+use gridway_steer::AttachedMode;
 
 use crate::book::Entry;
 use crate::hex::hex;
@@ -86,7 +87,7 @@ fn status(node: &Node) -> Status {
         uptime_s: node.clock.now().as_secs(),
         data: node.data.as_ref().map(|data| DataStatus {
             interface: data.interface.clone(),
-            attach_mode: data.attach_mode.clone(),
+            attach_mode: node.attach_mode().map_or("none", AttachedMode::name).to_owned(),
             ring_mode: data.ring_mode.clone(),
             pages: data.pages.clone(),
             mtu: u32::from(data.mtu),

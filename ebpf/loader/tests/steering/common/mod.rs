@@ -4,6 +4,7 @@
 
 pub(crate) mod frames;
 pub(crate) mod netns;
+pub(crate) mod tap;
 pub(crate) mod test_run;
 pub(crate) mod xsk;
 
@@ -37,7 +38,10 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         netns::silent_veth();
-        let mut steer = attach(Attach::Native).expect("attach natively to veth");
+        let mut steer = load(Attach::Native).expect("load");
+        // Leaves the hook at once, and stays loaded.
+        steer.attach_tc().expect("attach to the tc hook");
+        steer.attach_xdp().expect("attach natively to veth");
         let socket = Xsk::bind(steer.ifindex(), 0);
         steer.register_socket(0, socket.as_raw_fd()).expect("register the socket");
         steer.set_own_addresses(&OWN.map(address)).expect("own addresses");
@@ -47,11 +51,22 @@ impl Bench {
         Self { steer, _socket: socket }
     }
 
-    /// Runs the program on a frame of receive queue `queue`; the fates that were counted, and what came out.
+    /// Runs the XDP program on a frame of receive queue `queue`; the fates that were counted, and what came out.
     pub(crate) fn run(&self, frame: &[u8], queue: u32) -> (Vec<Fate>, Verdict) {
+        let program = self.steer.xdp_fd().expect("program");
+        self.counted(|| test_run::run_xdp(program, frame, self.steer.ifindex(), queue))
+    }
+
+    /// As [`Self::run`], the program of the tc hook; none if the kernel does not run it on such a frame.
+    pub(crate) fn run_tc(&self, frame: &[u8]) -> Option<(Vec<Fate>, Verdict)> {
+        let program = self.steer.tc_fd().expect("program");
+        let (counted, verdict) = self.counted(|| test_run::run_tc(program, frame));
+        Some((counted, verdict?))
+    }
+
+    fn counted<T>(&self, run: impl FnOnce() -> T) -> (Vec<Fate>, T) {
         let before = self.steer.counters().expect("counters");
-        let program = self.steer.program_fd().expect("program");
-        let verdict = test_run::run(program, frame, self.steer.ifindex(), queue);
+        let verdict = run();
         let after = self.steer.counters().expect("counters");
         let counted = after
             .iter()
@@ -64,16 +79,30 @@ impl Bench {
     }
 }
 
-/// Attaches the program to the data end.
+/// Loads the program for the data end.
+pub(crate) fn load(attach: Attach) -> Result<Steer, SteerError> {
+    Steer::load(&SteerOptions { interface: netns::DATA, attach })
+}
+
+/// Attaches the program to the data end's XDP hook.
 pub(crate) fn attach(attach: Attach) -> Result<Steer, SteerError> {
-    Steer::attach(&SteerOptions { interface: netns::DATA, attach })
+    let mut steer = load(attach)?;
+    steer.attach_xdp()?;
+    Ok(steer)
+}
+
+/// Attaches the program to the data end's tc hook.
+pub(crate) fn attach_tc() -> Result<Steer, SteerError> {
+    let mut steer = load(Attach::Auto)?;
+    steer.attach_tc()?;
+    Ok(steer)
 }
 
 /// A description, a frame, and the fate that it must have.
 pub(crate) type Case = (&'static str, Vec<u8>, Fate);
 
-/// Runs the cases on queue 0: each counts its fate once, gets the verdict of that fate, and a frame that no
-/// worker gets is left as it was.
+/// Runs the cases, at the XDP hook on queue 0 and at the tc hook: each counts its fate once, gets the verdict of
+/// that fate, and a frame that no worker gets is left as it was.
 pub(crate) fn check(bench: &Bench, cases: Vec<Case>) {
     for (description, frame, fate) in cases {
         let (counted, verdict) = bench.run(&frame, 0);
@@ -82,6 +111,21 @@ pub(crate) fn check(bench: &Bench, cases: Vec<Case>) {
         if verdict.action != Action::Redirect {
             assert_eq!(verdict.frame, frame, "{description}: left as it was");
         }
+
+        let fate = at_tc(fate);
+        if let Some((counted, verdict)) = bench.run_tc(&frame) {
+            assert_eq!(counted, [fate], "{description}, tc");
+            assert_eq!(verdict.action, action_of(fate), "{description}, tc");
+            assert_eq!(verdict.frame, frame, "{description}, tc: left as it was");
+        }
+    }
+}
+
+/// The fate at the tc hook of a frame that has `fate` at the XDP hook.
+pub(crate) fn at_tc(fate: Fate) -> Fate {
+    match fate.kind() {
+        Kind::Worker => Fate::DropNoVnet,
+        Kind::Drop | Kind::Kernel => fate,
     }
 }
 

@@ -1,0 +1,121 @@
+//! At which hook the steering program is: that of tc without a vnet, where connectors lose nothing by it, and XDP with.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use gridway_e2e::layer4::{connector, dial, near, published, service, target};
+use gridway_e2e::{LIMIT, Layout, Pair, configs};
+use gridway_lab::gateway::{Gateway, start_pair, vnets};
+use gridway_lab::{DATA_INTERFACE, EchoServer, Iperf3, Iperf3Server, Lab, Ping, Side, wait_until};
+
+const PORT: u16 = 7000;
+
+/// Whether the kernel has an XDP program on a node's data NIC, and what the node says of its own.
+fn hook(node: &Gateway) -> (bool, String) {
+    let shown = node.namespace().command("ip").args(["link", "show", "dev", DATA_INTERFACE]).run();
+    let status = node.status().expect("the node answers");
+    let attached = shown.expect("ip shows it").stdout.contains("xdp");
+    (attached, status.data.expect("the node has a data NIC").attach_mode)
+}
+
+fn at_tc() -> (bool, String) {
+    (false, "tc".to_owned())
+}
+
+fn in_driver() -> (bool, String) {
+    (true, "native".to_owned())
+}
+
+/// Frames that a node's steering dropped as being for nobody.
+fn for_nobody(node: &Gateway) -> u64 {
+    node.counters().expect("the node answers").drops["drop_no_vnet"]
+}
+
+fn assert_echoes(session: &mut TcpStream, pair: &Pair) {
+    let mut answer = [0; 5];
+    let exchanged = session.write_all(b"hello").and_then(|()| session.read_exact(&mut answer));
+    exchanged.unwrap_or_else(|error| panic!("{error}\n{}", pair.evidence()));
+    assert_eq!(&answer, b"hello");
+}
+
+#[test]
+fn the_first_vnet_brings_xdp_and_connectors_work_before_and_after() {
+    let mut pair = Pair::with(Layout::Combined, published("tcp", PORT));
+    let _echo = EchoServer::tcp(pair.lab.h2(), target(PORT)).unwrap();
+    let mut old = dial(pair.lab.h1(), near(PORT)).unwrap();
+    assert_echoes(&mut old, &pair);
+    for node in [&pair.a, &pair.b] {
+        assert_eq!(hook(node), at_tc());
+    }
+
+    for (side, node) in Side::BOTH.into_iter().zip([&mut pair.a, &mut pair.b]) {
+        let config = node.config().clone().with(&vnets::corp(side));
+        node.set_config(config).unwrap();
+        assert_eq!(node.reload().unwrap(), None, "the vnet is taken");
+        assert_eq!(hook(node), in_driver());
+    }
+    let ping = Ping::new(vnets::outside_host(Side::B, 0)).count(3);
+    let answered = || ping.run(pair.lab.h1()).ok()?.all_answered().then_some(());
+    wait_until("answers through the new vnet", LIMIT, answered).unwrap();
+    assert_echoes(&mut old, &pair);
+    assert_echoes(&mut dial(pair.lab.h1(), near(PORT)).unwrap(), &pair);
+
+    // It stays there for the next one: many a NIC resets its queues when a program comes or goes.
+    let config = pair.a.config().clone().without_fragments().with(&published("tcp", PORT)(Side::A));
+    pair.a.set_config(config).unwrap();
+    assert_eq!(pair.a.reload().unwrap(), None);
+    assert_eq!(hook(&pair.a), in_driver());
+    assert_echoes(&mut old, &pair);
+    pair.finish();
+}
+
+/// Linux takes packets for any of its addresses on any interface.
+#[test]
+fn without_a_vnet_hosts_still_do_not_reach_the_management_side() {
+    let pair = Pair::with(Layout::Combined, published("tcp", PORT));
+    let _echo = EchoServer::tcp(pair.lab.h2(), target(PORT)).unwrap();
+    let management = (Side::A.wan(), PORT).into();
+    let _listener = EchoServer::tcp(pair.a.namespace(), management).unwrap();
+    let dropped = for_nobody(&pair.a);
+    assert!(dial(pair.lab.h1(), management).is_err(), "{}", pair.evidence());
+    assert!(for_nobody(&pair.a) > dropped, "{}", pair.evidence());
+    assert_echoes(&mut dial(pair.lab.h1(), near(PORT)).unwrap(), &pair);
+    assert_eq!(hook(&pair.a), at_tc());
+    pair.finish();
+}
+
+#[test]
+fn a_mode_that_is_asked_for_or_a_deny_list_has_xdp_from_the_start() {
+    let lab = Lab::builder().build().unwrap();
+    let [a, b] = configs(Layout::Combined, published("tcp", PORT));
+    let [a, b] = start_pair(&lab, [a.attach("native"), b.deny(&["203.0.113.0/24"])]).unwrap();
+    assert_eq!([&a, &b].map(hook), [in_driver(), in_driver()]);
+}
+
+/// A data NIC as cloud networks have it.
+#[test]
+fn frames_beyond_one_xdp_buffer_are_for_nodes_without_a_vnet_alone() {
+    const IPERF: u16 = 5201;
+    let fragment = |side| match side {
+        Side::A => connector("bulk", "tcp", near(IPERF), Side::B.node(), "bulk"),
+        Side::B => service("bulk", "tcp", target(IPERF)),
+    };
+    let mut pair = Pair::built(Lab::builder().data_mtu(9000), Layout::Combined, fragment);
+    assert_eq!([&pair.a, &pair.b].map(hook), [at_tc(), at_tc()]);
+    let mut server = Iperf3Server::start(pair.lab.h2(), IPERF).unwrap();
+    let load = Iperf3::tcp(near(IPERF).ip()).port(IPERF).duration(Duration::from_secs(2));
+    for load in [load.clone(), load.reverse()] {
+        let carried = load.run(pair.lab.h1()).unwrap();
+        assert!(carried.mbps() > 1.0, "{carried:?}\n{}", pair.evidence());
+        server.wait_idle().unwrap();
+    }
+    assert_eq!(pair.a.counters().unwrap().drops["drop_malformed"], 0, "{}", pair.evidence());
+
+    let config = pair.a.config().clone().with(&vnets::corp(Side::A));
+    pair.a.set_config(config).unwrap();
+    let refused = pair.a.reload().unwrap().expect("a vnet needs XDP");
+    assert!(refused.contains("9000") && refused.contains("3506"), "{refused}");
+    assert_eq!(hook(&pair.a), at_tc());
+    pair.finish();
+}
