@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gridway_steer::{Attach, AttachedMode, Kind, Steer, SteerOptions};
+use gridway_steer::{Attach, AttachedMode, Hooks, Kind, Steer};
 use gridway_wire::mac::MacAddr;
 use gridway_xsk::{BURST, Frame, Port, PortOptions};
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -32,6 +32,7 @@ pub(crate) const DRAIN: Duration = Duration::from_millis(300);
 pub(crate) struct Endpoint {
     port: Port,
     steer: Steer,
+    hooks: Hooks,
     burst: Vec<Frame>,
 }
 
@@ -140,16 +141,15 @@ impl Endpoint {
     /// Takes the queues of an interface in the network namespace of this thread. The kernel gets no IP packets of
     /// it until the endpoint is dropped, but ARP.
     pub(crate) fn open(interface: &str, queues: u32) -> Result<Self> {
-        let options = SteerOptions { interface, attach: Attach::Auto };
         let taken = || format!("cannot take the packets of {interface}");
-        let mut steer = Steer::load(&options).with_context(taken)?;
-        steer.attach_xdp().with_context(taken)?;
+        let (mut steer, mut hooks) = Steer::load(interface).with_context(taken)?;
+        hooks.attach_xdp(Attach::Auto).with_context(taken)?;
         let options = PortOptions::new(interface, (0..queues).collect());
         let port = Port::open(&options).with_context(|| format!("cannot open rings on {interface}"))?;
         for queue in port.queues() {
             steer.register_socket(queue.id, queue.as_fd())?;
         }
-        Ok(Self { port, steer, burst: Vec::with_capacity(BURST) })
+        Ok(Self { port, steer, hooks, burst: Vec::with_capacity(BURST) })
     }
 
     /// The interface's MAC address.
@@ -159,7 +159,7 @@ impl Endpoint {
 
     /// AF_XDP and XDP modes, for the record.
     pub(crate) fn modes(&self) -> String {
-        let xdp = self.steer.mode().map_or("none", AttachedMode::name);
+        let xdp = self.hooks.mode().map_or("none", AttachedMode::name);
         format!("rings {:?}, XDP {xdp}", self.port.mode())
     }
 

@@ -31,6 +31,7 @@ use crate::flow_log::FlowLog;
 use crate::link::Link;
 use crate::pool::{Chunk, Pools};
 use crate::sleep_time::SleepTime;
+use crate::steering::Steering;
 use crate::watch::Watch;
 use crate::worker::connection::{Connection, NewConnection};
 use crate::worker::survey::Surveyed;
@@ -64,6 +65,7 @@ pub(crate) struct Node {
     pub(crate) next_hops: Arc<ArcSwap<NextHops>>,
     pub(crate) resolver: Option<Resolver>,
     pub(crate) steer: Option<Mutex<Steer>>,
+    pub(crate) steering: Option<Steering>,
     pub(crate) data: Option<DataPort>,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) stopping: AtomicBool,
@@ -266,10 +268,10 @@ impl Node {
 
     /// How the steering program is attached, where there is a data NIC.
     pub(crate) fn attach_mode(&self) -> Option<AttachedMode> {
-        self.lock_steer().and_then(|steer| steer.mode())
+        self.steering.as_ref().map(Steering::mode)
     }
 
-    /// The steering program, for a moment.
+    /// The steering program's maps, for a moment.
     pub(crate) fn lock_steer(&self) -> Option<MutexGuard<'_, Steer>> {
         let steer = self.steer.as_ref()?;
         Some(steer.lock().unwrap_or_else(PoisonError::into_inner))

@@ -78,10 +78,16 @@ impl Prepared {
         Ok(Self { config, credentials, policy, peers })
     }
 
-    /// Puts it into force; on an error nothing of it is. The steering program is all that can fail, so it
-    /// comes first.
+    /// Puts it into force; on an error nothing of it is.
     pub(crate) fn put_into_force(self, node: &Node) -> Result<()> {
-        steering::follow(node, &self.config)?;
+        let outcome = self.replace(node);
+        steering::settle(node);
+        outcome
+    }
+
+    /// The steering program is all that can fail, so it comes first.
+    fn replace(self, node: &Node) -> Result<()> {
+        steering::prepare(node, &self.config)?;
         if let Some(mut steer) = node.lock_steer()
             && let Err(error) = steer.set_proxied(&self.policy.proxied())
         {

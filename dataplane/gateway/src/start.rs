@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, unbounded};
 use crossbeam::queue::ArrayQueue;
-use gridway_config::{Attach, Config, Data, Rings};
+use gridway_config::{Config, Data, Rings};
 use gridway_forwarding::flow::FlowTable;
 use gridway_forwarding::fragments::Fragments;
 use gridway_forwarding::policy::Policy;
@@ -19,7 +19,7 @@ use gridway_forwarding::throttle::Throttle;
 use gridway_forwarding::{Peers, Registry};
 use gridway_netlink::{Watcher, segmentation};
 use gridway_proxy::{Plan, SessionBook};
-use gridway_steer::{Steer, SteerOptions};
+use gridway_steer::Steer;
 use gridway_xsk::{Pages, Port, PortOptions, RingMode, SegmentSocket};
 use mio::{Poll, Waker};
 
@@ -34,8 +34,9 @@ use crate::layout::{self, Part};
 use crate::node::{DataPort, HandshakeCounters, Node, PortNumbers, WorkerHandle};
 use crate::pool::Pools;
 use crate::sleep_time::SleepTime;
+use crate::steering::Steering;
 use crate::watch::Watch;
-use crate::{checks, control, neighbours, reload, socket, steering, worker};
+use crate::{checks, control, neighbours, reload, socket, worker};
 
 /// Chunks for received records: enough for a burst on every connection that is busy at once.
 const CHUNKS: usize = 64;
@@ -59,6 +60,7 @@ pub(crate) struct Running {
 /// What the data NIC gave.
 struct DataSide {
     steer: Steer,
+    steering: Steering,
     watcher: Watcher,
     ports: Vec<Option<worker::DataSockets>>,
     port: DataPort,
@@ -111,9 +113,11 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
 
     let records = config.limits.records as usize;
     let (handles, starts) = make_workers(&parts, records)?;
-    let (steer, watcher, ports, port) = match data {
-        Some(data) => (Some(data.steer), Some(data.watcher), data.ports, Some(data.port)),
-        None => (None, None, parts.iter().map(|_| None).collect(), None),
+    let (steer, steering, watcher, ports, port) = match data {
+        Some(data) => {
+            (Some(data.steer), Some(data.steering), Some(data.watcher), data.ports, Some(data.port))
+        }
+        None => (None, None, None, parts.iter().map(|_| None).collect(), None),
     };
     let next_hops = watcher.as_ref().map(|watcher| neighbours::next_hops(&watcher.snapshot()));
     let next_hops = next_hops.unwrap_or_default();
@@ -148,6 +152,7 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
         next_hops: Arc::new(ArcSwap::from_pointee(next_hops)),
         resolver: watcher.as_ref().map(Watcher::requests),
         steer: steer.map(Mutex::new),
+        steering,
         data: port,
         workers: handles,
         stopping: AtomicBool::new(false),
@@ -179,18 +184,13 @@ pub(crate) fn start(opened: Opened, file: PathBuf) -> Result<Running> {
 
 fn open_data(config: &Config, data: &Data, parts: &[Part], policy: &Policy) -> Result<DataSide> {
     let interface = data.interface.as_str();
-    let attach = match data.attach {
-        Attach::Auto => gridway_steer::Attach::Auto,
-        Attach::Native => gridway_steer::Attach::Native,
-        Attach::Generic => gridway_steer::Attach::Generic,
-    };
     // The addresses are known before the first packet is steered.
     let watcher = Watcher::open(interface).with_context(|| format!("data.interface = \"{interface}\""))?;
-    let mut steer = Steer::load(&SteerOptions { interface, attach })?;
+    let (mut steer, hooks) = Steer::load(interface)?;
     steer.set_own_addresses(&neighbours::own_addresses(&watcher.snapshot()))?;
     steer.set_proxied(&policy.proxied())?;
     steer.set_deny(&data.deny)?;
-    steering::attach(&mut steer, config)?;
+    let steering = Steering::attach(hooks, config, data)?;
 
     let (mtu, limits) = (steer.mtu(), segmentation(interface)?);
     let mut ports = Vec::new();
@@ -242,7 +242,7 @@ fn open_data(config: &Config, data: &Data, parts: &[Part], policy: &Policy) -> R
         mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
         queues: parts.iter().map(|part| part.queues.len() as u32).sum(),
     };
-    Ok(DataSide { steer, watcher, ports, port })
+    Ok(DataSide { steer, steering, watcher, ports, port })
 }
 
 type WorkerStart = (Poll, crossbeam::channel::Receiver<crate::node::Control>);

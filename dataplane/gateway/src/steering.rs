@@ -1,35 +1,116 @@
-//! At which hook of the data NIC the steering program is.
+//! At which hook of the data NIC the steering program is: that of XDP where the configuration needs it, else that of tc,
+//! where it costs nothing of what connectors and services move through the kernel.
 
-use anyhow::Result;
-use gridway_config::Config;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use crossbeam::atomic::AtomicCell;
+use gridway_config::{Attach, Config, Data};
 use gridway_control::Severity;
-use gridway_steer::{AttachedMode, Steer};
+use gridway_steer::{AttachedMode, Hooks, SteerError};
 
 use crate::events::Kind;
 use crate::node::Node;
 
-/// Attaches the program where this configuration needs it. At the tc hook it only judges, and costs nothing of what
-/// connectors and services move through the kernel.
-pub(crate) fn attach(steer: &mut Steer, config: &Config) -> Result<()> {
-    if !config.needs_xdp() {
-        match steer.attach_tc() {
-            Ok(()) => return Ok(()),
-            Err(error) => tracing::info!(%error, "XDP is attached although no vnet needs it yet"),
-        }
-    }
-    Ok(steer.attach_xdp()?)
+/// How long frames may be on their way from the one hook to the other: they wait for a soft interrupt.
+const ON_THEIR_WAY: Duration = Duration::from_millis(50);
+
+/// The hooks of the data NIC.
+#[derive(Debug)]
+pub(crate) struct Steering {
+    /// Locked by whoever changes the configuration. A driver may take seconds to take a program.
+    hooks: Mutex<Hooks>,
+    wanted: gridway_steer::Attach,
+    mode: AtomicCell<AttachedMode>,
 }
 
-/// Attaches the program to the XDP hook for a configuration that needs it there. It stays until the node ends: many a NIC
-/// resets its queues when a program comes or goes.
-pub(crate) fn follow(node: &Node, config: &Config) -> Result<()> {
-    let Some(mut steer) = node.lock_steer() else { return Ok(()) };
-    if steer.mode() == Some(AttachedMode::Tc) && config.needs_xdp() {
-        steer.attach_xdp()?;
-        drop(steer);
-        warn_of_generic(node);
+impl Steering {
+    /// Attaches the program where the configuration needs it; to the XDP hook, too, where the kernel has no other.
+    pub(crate) fn attach(mut hooks: Hooks, config: &Config, data: &Data) -> Result<Self> {
+        let wanted = match data.attach {
+            Attach::Auto => gridway_steer::Attach::Auto,
+            Attach::Native => gridway_steer::Attach::Native,
+            Attach::Generic => gridway_steer::Attach::Generic,
+        };
+        if config.needs_xdp() {
+            hooks.attach_xdp(wanted)?;
+        } else if let Err(error) = hooks.attach_tc() {
+            tracing::warn!(%error, "XDP is used, although there is no vnet that needs it");
+            hooks.attach_xdp(wanted).with_context(|| format!("not to be had without XDP either: {error}"))?;
+        }
+        let mode = hooks.mode().context("the steering program is attached nowhere")?;
+        Ok(Self { hooks: Mutex::new(hooks), wanted, mode: AtomicCell::new(mode) })
+    }
+
+    pub(crate) fn mode(&self) -> AttachedMode {
+        self.mode.load()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Hooks> {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks where the program is now; whether that is elsewhere than before.
+    fn has_moved(&self, hooks: &Hooks) -> bool {
+        hooks.mode().is_some_and(|mode| self.mode.swap(mode) != mode)
+    }
+
+    fn attach_xdp(&self) -> Result<bool, SteerError> {
+        let mut hooks = self.lock();
+        hooks.attach_xdp(self.wanted)?;
+        Ok(self.has_moved(&hooks))
+    }
+
+    /// Leaves the hook that is not needed.
+    fn settle(&self, needs_xdp: bool) -> bool {
+        let mut hooks = self.lock();
+        if needs_xdp {
+            if hooks.is_at_both() {
+                thread::sleep(ON_THEIR_WAY);
+                hooks.detach_tc();
+            }
+        } else {
+            match hooks.attach_tc() {
+                Ok(()) => hooks.detach_xdp(),
+                Err(error) => tracing::debug!(%error, "the steering program stays at the XDP hook"),
+            }
+        }
+        self.has_moved(&hooks)
+    }
+}
+
+/// Attaches the program where a configuration needs it that is to be in force. It leaves no hook: that is
+/// [`settle`]'s to do, when the configuration is in force or was refused.
+pub(crate) fn prepare(node: &Node, config: &Config) -> Result<()> {
+    if let Some(steering) = &node.steering
+        && config.needs_xdp()
+        && steering.attach_xdp()?
+    {
+        say_that_it_moved(node, steering.mode());
     }
     Ok(())
+}
+
+/// Takes the program off the hook where the configuration in force does not need it.
+pub(crate) fn settle(node: &Node) {
+    if let Some(steering) = &node.steering
+        && steering.settle(node.config.load().needs_xdp())
+    {
+        say_that_it_moved(node, steering.mode());
+    }
+}
+
+fn say_that_it_moved(node: &Node, mode: AttachedMode) {
+    let Some(data) = &node.data else { return };
+    let place = match mode {
+        AttachedMode::Tc => "the tc hook: there is no vnet".to_owned(),
+        mode => format!("the XDP hook, {mode}: there is a vnet"),
+    };
+    let message = format!("frames of {} are steered at {place}", data.interface);
+    node.events.record(Severity::Info, Kind::SteeringMoved, &data.interface, message);
+    warn_of_generic(node);
 }
 
 /// Says so where the program costs more than it should.

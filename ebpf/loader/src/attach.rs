@@ -92,17 +92,14 @@ fn attach_in(
 }
 
 /// Attaches `program` in front of all others at the ingress of tc, by a `bpf_link` (Linux 6.6), and logs that.
-pub(crate) fn attach_tc(
-    program: &mut SchedClassifier,
-    nic: &Nic,
-) -> Result<(FdLink, AttachedMode), SteerError> {
+pub(crate) fn attach_tc(program: &mut SchedClassifier, nic: &Nic) -> Result<FdLink, SteerError> {
     let refused = |source| refused(source, nic, AttachedMode::Tc);
     let first = TcAttachOptions::TcxOrder(LinkOrder::first());
     let id = program.attach_with_options(&nic.name, TcAttachType::Ingress, first).map_err(refused)?;
     let link = program.take_link(id).map_err(refused)?;
     let link = FdLink::try_from(link).map_err(|_| SteerError::NoLink { interface: nic.name.clone() })?;
     log(nic, AttachedMode::Tc);
-    Ok((link, AttachedMode::Tc))
+    Ok(link)
 }
 
 fn log(nic: &Nic, mode: AttachedMode) {
@@ -110,7 +107,10 @@ fn log(nic: &Nic, mode: AttachedMode) {
 }
 
 fn refused(source: ProgramError, nic: &Nic, mode: AttachedMode) -> SteerError {
-    let hint = hint(&source, nic);
+    let hint = match mode {
+        AttachedMode::Tc => "; it needs Linux 6.6 and the capability NET_ADMIN".to_owned(),
+        AttachedMode::Native | AttachedMode::Generic => hint(&source, nic),
+    };
     SteerError::Attach { interface: nic.name.clone(), mode, mtu: nic.mtu, source: Box::new(source), hint }
 }
 

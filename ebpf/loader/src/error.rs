@@ -33,16 +33,26 @@ pub enum SteerError {
         /// The kernel's answer.
         source: io::Error,
     },
-    /// Frames of the size that was possible when the program was loaded do not fit one XDP buffer.
+    /// Frames of this size do not fit one XDP buffer.
     #[error(
         "the MTU of {interface} is {mtu}, above {SINGLE_BUFFER_MTU}, which is what fits one XDP buffer: \
-         `ip link set {interface} mtu {SINGLE_BUFFER_MTU}` or less, and start again"
+         `ip link set {interface} mtu {SINGLE_BUFFER_MTU}` or less, and start the node again"
     )]
     MtuTooLarge {
         /// Interface name.
         interface: String,
         /// Its MTU in bytes.
         mtu: u32,
+    },
+    /// The MTU is another one than when the program was loaded, and what receives frames was made for that.
+    #[error("the MTU of {interface} is {mtu} and was {before} at the start: start the node again")]
+    MtuChanged {
+        /// Interface name.
+        interface: String,
+        /// Its MTU in bytes.
+        mtu: u32,
+        /// Bytes, when the program was loaded.
+        before: u32,
     },
     /// The kernel could go on forwarding packets of the interface.
     #[error("cannot switch forwarding off: {path}: {source}; it must be writable, and must stay 0")]

@@ -1,22 +1,16 @@
-//! The steering program, where it is attached, and its maps.
+//! The maps of the steering program.
 
-use std::{
-    collections::BTreeSet,
-    fmt,
-    net::IpAddr,
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
-};
+use std::{collections::BTreeSet, fmt, net::IpAddr, os::fd::AsRawFd};
 
 use aya::{
     Ebpf, include_bytes_aligned,
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, XskMap},
-    programs::{Program, ProgramError, SchedClassifier, Xdp, links::FdLink},
 };
 use gridway_steer_abi::maps;
 use ipnet::IpNet;
 
 use crate::{
-    Attach, AttachedMode, FateCounters, Listener, SINGLE_BUFFER_MTU, SteerError, attach,
+    FateCounters, Hooks, Listener, SteerError,
     keys::{self, AddressData, ListenerData, PrefixData},
     nic::{self, Nic},
     sets::{self, SetKind},
@@ -25,19 +19,9 @@ use crate::{
 /// The compiled program.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/steer.o"));
 
-/// Where and how to attach.
-#[derive(Clone, Copy, Debug)]
-pub struct SteerOptions<'a> {
-    /// Name of the data NIC, in the network namespace of the calling thread.
-    pub interface: &'a str,
-    /// XDP mode.
-    pub attach: Attach,
-}
-
-/// The steering program for the data NIC. Dropping it detaches the program.
+/// What the steering program decides by, and what it counted.
 pub struct Steer {
     nic: Nic,
-    wanted: Attach,
     sockets: XskMap<MapData>,
     mac: Array<MapData, u64>,
     own_addresses: HashMap<MapData, AddressData, u8>,
@@ -45,22 +29,18 @@ pub struct Steer {
     deny: LpmTrie<MapData, PrefixData, u8>,
     listeners: HashMap<MapData, ListenerData, u8>,
     counters: PerCpuArray<MapData, u64>,
-    ebpf: Ebpf,
-    /// Last: the kernel detaches the program when its link is closed.
-    attached: Option<(FdLink, AttachedMode)>,
 }
 
 impl Steer {
-    /// Prepares the NIC, and loads the program without attaching it: the kernel gets all frames.
-    ///
-    /// Preparing is: switch the kernel's forwarding off; switch receive VLAN stripping off. Both stay so after the
-    /// end.
+    /// Switches the kernel's forwarding off, which stays so after the end, and loads the program for `interface`, a
+    /// name in the network namespace of the calling thread. Until it is attached, by its [`Hooks`], the kernel gets
+    /// all frames.
     ///
     /// # Errors
-    /// Whatever keeps the NIC from being prepared, or the program from being loaded. The NIC may have been
-    /// prepared by then.
-    pub fn load(options: &SteerOptions<'_>) -> Result<Self, SteerError> {
-        let nic = Nic::query(options.interface)?;
+    /// Whatever keeps the NIC from being prepared, or the program from being loaded. The NIC may have been prepared
+    /// by then.
+    pub fn load(interface: &str) -> Result<(Self, Hooks), SteerError> {
+        let nic = Nic::query(interface)?;
         nic::prepare(&nic)?;
 
         let mut ebpf = Ebpf::load(OBJECT)?;
@@ -73,60 +53,8 @@ impl Steer {
         let listeners = typed(&mut ebpf, maps::LISTENERS)?;
         let counters = typed(&mut ebpf, maps::COUNTERS)?;
 
-        program::<Xdp>(&mut ebpf, maps::PROGRAM)?.load().map_err(SteerError::Verify)?;
-        Ok(Self {
-            nic,
-            wanted: options.attach,
-            sockets,
-            mac,
-            own_addresses,
-            proxied,
-            deny,
-            listeners,
-            counters,
-            ebpf,
-            attached: None,
-        })
-    }
-
-    /// Attaches the program to the XDP hook, unless it is there; it leaves the tc hook then. For a moment it is
-    /// at both, and frames for the kernel are counted twice.
-    ///
-    /// Until [`Self::set_own_addresses`] is called the kernel gets no unicast IP, and until
-    /// [`Self::register_socket`] is called what is meant for a worker is dropped and counted.
-    ///
-    /// # Errors
-    /// [`SteerError::MtuTooLarge`] above [`SINGLE_BUFFER_MTU`], [`SteerError::Attach`], [`SteerError::NoLink`] when
-    /// the kernel refuses it: all is as before then.
-    pub fn attach_xdp(&mut self) -> Result<(), SteerError> {
-        if matches!(self.mode(), None | Some(AttachedMode::Tc)) {
-            if self.nic.mtu > SINGLE_BUFFER_MTU {
-                return Err(SteerError::MtuTooLarge { interface: self.nic.name.clone(), mtu: self.nic.mtu });
-            }
-            let program = program(&mut self.ebpf, maps::PROGRAM)?;
-            self.attached = Some(attach::attach_xdp(program, &self.nic, self.wanted)?);
-        }
-        Ok(())
-    }
-
-    /// Attaches the program to the tc hook, if it is attached nowhere yet: it judges and counts frames as at the
-    /// XDP hook, and drops those for a worker.
-    ///
-    /// # Errors
-    /// [`SteerError::Verify`], [`SteerError::Attach`], [`SteerError::NoLink`] when the kernel refuses it, as one
-    /// before Linux 6.6 does.
-    pub fn attach_tc(&mut self) -> Result<(), SteerError> {
-        if self.attached.is_none() {
-            let program = program::<SchedClassifier>(&mut self.ebpf, maps::TC_PROGRAM)?;
-            program.load().map_err(SteerError::Verify)?;
-            self.attached = Some(attach::attach_tc(program, &self.nic)?);
-        }
-        Ok(())
-    }
-
-    /// How the program is attached, if it is.
-    pub fn mode(&self) -> Option<AttachedMode> {
-        self.attached.as_ref().map(|&(_, mode)| mode)
+        let hooks = Hooks::load(nic.clone(), ebpf)?;
+        Ok((Self { nic, sockets, mac, own_addresses, proxied, deny, listeners, counters }, hooks))
     }
 
     /// MAC address of the data NIC, as the program knows it.
@@ -142,27 +70,6 @@ impl Steer {
     /// MTU of the data NIC in bytes, when the program was loaded.
     pub fn mtu(&self) -> u32 {
         self.nic.mtu
-    }
-
-    /// The program for the XDP hook, for `BPF_PROG_TEST_RUN` and for finding it in `bpftool prog show`.
-    ///
-    /// # Errors
-    /// [`SteerError::Object`] when it is not loaded, which [`Self::load`] rules out.
-    pub fn xdp_fd(&self) -> Result<BorrowedFd<'_>, SteerError> {
-        self.fd(maps::PROGRAM)
-    }
-
-    /// As [`Self::xdp_fd`], of the tc hook.
-    ///
-    /// # Errors
-    /// [`SteerError::Verify`] when it is not loaded, which a successful [`Self::attach_tc`] rules out.
-    pub fn tc_fd(&self) -> Result<BorrowedFd<'_>, SteerError> {
-        self.fd(maps::TC_PROGRAM)
-    }
-
-    fn fd(&self, name: &'static str) -> Result<BorrowedFd<'_>, SteerError> {
-        let program = self.ebpf.program(name).ok_or(SteerError::Object(name))?;
-        Ok(program.fd().map_err(SteerError::Verify)?.as_fd())
     }
 
     /// Reads the interface's MAC anew and steers by it: to be called when netlink reports a change.
@@ -264,16 +171,8 @@ impl Steer {
 
 impl fmt::Debug for Steer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Steer").field("nic", &self.nic).field("mode", &self.mode()).finish_non_exhaustive()
+        f.debug_struct("Steer").field("nic", &self.nic).finish_non_exhaustive()
     }
-}
-
-/// A program of the object.
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, SteerError>
-where
-    &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
-{
-    ebpf.program_mut(name).ok_or(SteerError::Object(name))?.try_into().map_err(SteerError::Verify)
 }
 
 fn prefix_set(prefixes: &[IpNet]) -> Result<BTreeSet<keys::Prefix>, SteerError> {

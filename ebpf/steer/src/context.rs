@@ -5,6 +5,8 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 
+use crate::extensions;
+
 /// Where a frame's bytes lie, and what is known of it beside them.
 pub trait Context {
     /// Where its readable bytes begin: at the destination MAC.
@@ -22,6 +24,10 @@ pub trait Context {
     /// Its length from `network` on, if the kernel joined more segments in it than a length field can say
     /// (BIG TCP: the field is zero then). Else zero.
     fn joined_from(&self, network: usize) -> usize;
+
+    /// Walks the extension headers of the IPv6 packet between `network` and `end`; the outcome is that of
+    /// [`extensions::Walked::unpack`].
+    fn walk_extensions(&self, network: u64, end: u64) -> u64;
 }
 
 /// A frame as it was received: whole, tags and all.
@@ -51,6 +57,11 @@ impl Context for XdpContext {
     #[inline(always)]
     fn joined_from(&self, _network: usize) -> usize {
         0
+    }
+
+    #[inline(always)]
+    fn walk_extensions(&self, network: u64, end: u64) -> u64 {
+        extensions::gridway_walk_xdp(self.ctx, network, end)
     }
 }
 
@@ -86,5 +97,10 @@ impl Context for TcContext {
         // SAFETY: the context is the one that the kernel called the program with.
         let segment = unsafe { (*self.skb.skb).gso_size };
         if segment == 0 { 0 } else { (self.len() as usize).saturating_sub(network) }
+    }
+
+    #[inline(always)]
+    fn walk_extensions(&self, network: u64, end: u64) -> u64 {
+        extensions::gridway_walk_tc(self.skb.skb, network, end)
     }
 }

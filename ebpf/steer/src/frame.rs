@@ -4,7 +4,7 @@ use gridway_steer_abi::{Address, Fate};
 
 use crate::context::Context;
 
-/// No header that steering reads begins further in; frames are below 4 KiB (one XDP buffer).
+/// No header that steering reads begins further in. What XDP sees is shorter (one buffer).
 pub const MAX_OFFSET: usize = 0xfff;
 
 /// Why a frame cannot be steered.
@@ -68,6 +68,12 @@ impl<'a, C: Context> Frame<'a, C> {
     #[inline(always)]
     pub fn joined_from(&self, network: usize) -> usize {
         self.context.joined_from(network)
+    }
+
+    /// As [`Context::walk_extensions`].
+    #[inline(always)]
+    pub fn walk_extensions(&self, network: usize, end: usize) -> u64 {
+        self.context.walk_extensions(network as u64, end as u64)
     }
 
     /// Reads `T` at an `offset` that is a constant but for peeled tags, as it lies.

@@ -21,11 +21,7 @@ const OFFSET_BITS: u16 = 0x1fff;
 
 /// Steers the IPv4 packet at `network`.
 #[inline(always)]
-pub fn ipv4(
-    frame: &Frame<impl Context>,
-    network: usize,
-    group_mac: bool,
-) -> Result<Fate, Unsteerable> {
+pub fn ipv4(frame: &Frame<impl Context>, network: usize, group_mac: bool) -> Result<Fate, Unsteerable> {
     if !frame.holds(network, MIN_HEADER_LENGTH) {
         return Err(Unsteerable::Truncated);
     }

@@ -38,6 +38,7 @@
 mod arp;
 mod classify;
 mod context;
+mod extensions;
 mod frame;
 mod ip;
 mod ipv4;

@@ -82,7 +82,7 @@ fn of_node(config: &Config) -> Vec<Finding> {
     findings.extend(limits::of_service(config));
     if let Some(data) = &config.data {
         findings.extend(nic::data(&system, data, config.needs_xdp(), is_running));
-        findings.extend(offloads::data(data.interface.as_str()));
+        findings.extend(offloads::data(data.interface.as_str(), config.needs_xdp()));
         findings.extend(forwarding::data(&system, data.interface.as_str()));
         findings.push(memory::huge_pages(&system, data.interface.as_str()));
     }

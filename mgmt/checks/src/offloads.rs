@@ -12,21 +12,21 @@ const MERGING: [(&str, &str); 2] = [("rx-lro", "lro"), ("rx-gro-hw", "rx-gro-hw"
 /// Features that take VLAN tags off.
 const STRIPPING: [&str; 2] = ["rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"];
 
-pub(crate) fn data(interface: &str) -> Vec<Finding> {
+pub(crate) fn data(interface: &str, needs_xdp: bool) -> Vec<Finding> {
     let Ok(Some(device)) = Interface::named(interface) else { return Vec::new() };
     let driver = device.driver().unwrap_or_default();
-    judge(interface, &driver, device.features())
+    judge(interface, &driver, needs_xdp, device.features())
 }
 
-fn judge(interface: &str, driver: &str, features: io::Result<Vec<Feature>>) -> Vec<Finding> {
+fn judge(interface: &str, driver: &str, needs_xdp: bool, features: io::Result<Vec<Feature>>) -> Vec<Finding> {
     let features = match features {
         Ok(features) => features,
         // That the interface is missing has been said.
         Err(_) => return Vec::new(),
     };
     let is_on = |name: &str| features.iter().any(|feature| feature.active && feature.name == name);
-    let mut findings = vec![merging(interface, is_on), stripping(interface, is_on)];
-    if is_virtual_ethernet(driver) {
+    let mut findings = vec![merging(interface, needs_xdp, is_on), stripping(interface, is_on)];
+    if is_virtual_ethernet(driver) && needs_xdp {
         findings.push(Finding::warning(
             "data.peer_checksums",
             interface,
@@ -38,31 +38,26 @@ fn judge(interface: &str, driver: &str, features: io::Result<Vec<Feature>>) -> V
     findings
 }
 
-fn merging(interface: &str, is_on: impl Fn(&str) -> bool) -> Finding {
+fn merging(interface: &str, needs_xdp: bool, is_on: impl Fn(&str) -> bool) -> Finding {
     const ID: &str = "data.merging";
     let on: Vec<&str> = MERGING.iter().filter(|(name, _)| is_on(name)).map(|(_, word)| *word).collect();
     if on.is_empty() {
         return Finding::ok(ID, interface, "frames come as they were sent (LRO and hardware GRO are off)");
     }
-    Finding::warning(
-        ID,
-        interface,
-        format!(
-            "the NIC merges frames ({}): drivers refuse native XDP, or packets come too large",
-            on.join(", ")
-        ),
-        format!("ethtool -K {interface} {} off", on.join(" off ")),
-    )
+    let merges = format!("the NIC merges frames ({})", on.join(", "));
+    let off = format!("ethtool -K {interface} {} off", on.join(" off "));
+    if needs_xdp {
+        let found = format!("{merges}: drivers refuse native XDP, or packets come too large");
+        Finding::warning(ID, interface, found, off)
+    } else {
+        Finding::ok(ID, interface, format!("{merges}, to no harm without a vnet; before the first: {off}"))
+    }
 }
 
 fn stripping(interface: &str, is_on: impl Fn(&str) -> bool) -> Finding {
     const ID: &str = "data.vlan_stripping";
     if STRIPPING.iter().any(|name| is_on(name)) {
-        return Finding::ok(
-            ID,
-            interface,
-            "the NIC takes VLAN tags off; a node switches that off when it starts",
-        );
+        return Finding::ok(ID, interface, "the NIC takes VLAN tags off; a node switches that off for XDP");
     }
     Finding::ok(ID, interface, "VLAN tags stay on")
 }
@@ -74,17 +69,20 @@ mod tests {
 
     #[test]
     fn merging_frames_is_warned_of_with_the_command_that_ends_it() {
-        assert_eq!(merging("data0", |_| false).status, Status::Ok);
-        let both = merging("data0", |_| true);
+        assert_eq!(merging("data0", true, |_| false).status, Status::Ok);
+        assert_eq!(merging("data0", false, |_| true).status, Status::Ok);
+        let both = merging("data0", true, |_| true);
         assert_eq!(both.advice, "ethtool -K data0 lro off rx-gro-hw off");
     }
 
     #[test]
     fn of_virtual_ethernet_it_is_said_that_the_other_end_cannot_be_seen() {
-        let ids = |driver| {
-            judge("data0", driver, Ok(Vec::new())).iter().map(|finding| finding.id).collect::<Vec<_>>()
+        let ids = |driver, needs_xdp| {
+            let findings = judge("data0", driver, needs_xdp, Ok(Vec::new()));
+            findings.iter().map(|finding| finding.id).collect::<Vec<_>>()
         };
-        assert!(ids("veth").contains(&"data.peer_checksums"));
-        assert!(!ids("ice").contains(&"data.peer_checksums"));
+        assert!(ids("veth", true).contains(&"data.peer_checksums"));
+        assert!(!ids("ice", true).contains(&"data.peer_checksums"));
+        assert!(!ids("veth", false).contains(&"data.peer_checksums"), "the kernel takes them as they are");
     }
 }

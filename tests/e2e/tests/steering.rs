@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use gridway_control::{Proposal, Reply, Request};
 use gridway_e2e::layer4::{connector, dial, near, published, service, target};
 use gridway_e2e::{LIMIT, Layout, Pair, configs};
 use gridway_lab::gateway::{Gateway, start_pair, vnets};
@@ -61,12 +62,30 @@ fn the_first_vnet_brings_xdp_and_connectors_work_before_and_after() {
     assert_echoes(&mut old, &pair);
     assert_echoes(&mut dial(pair.lab.h1(), near(PORT)).unwrap(), &pair);
 
-    // It stays there for the next one: many a NIC resets its queues when a program comes or goes.
     let config = pair.a.config().clone().without_fragments().with(&published("tcp", PORT)(Side::A));
     pair.a.set_config(config).unwrap();
     assert_eq!(pair.a.reload().unwrap(), None);
-    assert_eq!(hook(&pair.a), in_driver());
+    assert_eq!(hook(&pair.a), at_tc(), "the last vnet takes it along");
     assert_echoes(&mut old, &pair);
+    pair.finish();
+}
+
+#[test]
+fn a_first_vnet_that_nobody_confirms_leaves_no_xdp() {
+    let pair = Pair::with(Layout::Combined, published("tcp", PORT));
+    let _echo = EchoServer::tcp(pair.lab.h2(), target(PORT)).unwrap();
+    let mut session = dial(pair.lab.h1(), near(PORT)).unwrap();
+    let toml = std::fs::read_to_string(pair.a.config_path()).unwrap() + &vnets::corp(Side::A);
+    let proposal = Proposal { toml, confirm_within_s: Some(2), base: None, by: None };
+    let applied = pair.a.ask(&Request::Apply(proposal)).unwrap();
+    assert!(matches!(applied, Reply::ConfigState(_)), "{applied:?}");
+    assert_eq!(hook(&pair.a), in_driver());
+    assert_echoes(&mut session, &pair);
+    wait_until("the change to be undone", LIMIT, || (hook(&pair.a) == at_tc()).then_some(())).unwrap();
+    assert_echoes(&mut session, &pair);
+    let events = pair.a.events(0).unwrap().rows;
+    let moves: u64 = events.iter().filter(|row| row.kind == "steering_moved").map(|row| row.count).sum();
+    assert_eq!(moves, 2, "there and back: {events:?}");
     pair.finish();
 }
 

@@ -103,7 +103,7 @@ fn inbound(node: &Node, peer: PeerId, vnet: VnetId, bytes: &mut [u8]) -> Outcome
     Outcome { verdict, reason, translated, steps, answer }
 }
 
-/// What the XDP program would not give to a worker.
+/// What the steering program would not give to a worker.
 fn steered_elsewhere(node: &Node, packet: &SimulatedPacket) -> Option<Outcome> {
     let config = node.config.load();
     let denied = config.data.as_ref().and_then(|data| {

@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     MonitorDown,
     TableNearFull,
     TableRelieved,
+    SteeringMoved,
     XdpGeneric,
     RingsCopy,
     SegmentsAlone,
@@ -31,7 +32,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them, each at its [`Self::index`].
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::NodeStarted,
         Self::NodeStops,
         Self::TunnelUp,
@@ -47,6 +48,7 @@ impl Kind {
         Self::MonitorDown,
         Self::TableNearFull,
         Self::TableRelieved,
+        Self::SteeringMoved,
         Self::XdpGeneric,
         Self::RingsCopy,
         Self::SegmentsAlone,
@@ -73,6 +75,7 @@ impl Kind {
             Self::MonitorDown => "monitor_down",
             Self::TableNearFull => "table_near_full",
             Self::TableRelieved => "table_relieved",
+            Self::SteeringMoved => "steering_moved",
             Self::XdpGeneric => "xdp_generic",
             Self::RingsCopy => "rings_copy",
             Self::SegmentsAlone => "segments_alone",

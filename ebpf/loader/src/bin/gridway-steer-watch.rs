@@ -5,7 +5,7 @@
 
 use std::{env, error::Error, net::IpAddr, process::ExitCode, thread, time::Duration};
 
-use gridway_steer::{Attach, AttachedMode, Steer, SteerOptions};
+use gridway_steer::{Attach, AttachedMode, Steer};
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
@@ -27,10 +27,10 @@ fn watch(
     own: impl Iterator<Item = String>,
 ) -> Result<std::convert::Infallible, Box<dyn Error>> {
     let own = own.map(|text| text.parse::<IpAddr>()).collect::<Result<Vec<_>, _>>()?;
-    let mut steer = Steer::load(&SteerOptions { interface, attach: Attach::Auto })?;
+    let (mut steer, mut hooks) = Steer::load(interface)?;
     steer.set_own_addresses(&own)?;
-    steer.attach_xdp()?;
-    let mode = steer.mode().map_or("no", AttachedMode::name);
+    hooks.attach_xdp(Attach::Auto)?;
+    let mode = hooks.mode().map_or("no", AttachedMode::name);
     println!("attached to {interface} in {mode} mode, MTU {}", steer.mtu());
     loop {
         thread::sleep(Duration::from_secs(1));

@@ -1,7 +1,7 @@
 //! The data NIC: what it is, and what must be switched off on it before it may carry traffic.
 
 mod forwarding;
-mod vlan;
+pub(crate) mod vlan;
 
 use gridway_kernel::Interface;
 
@@ -39,6 +39,5 @@ impl Nic {
 
 /// Switches off what must not be on.
 pub(crate) fn prepare(nic: &Nic) -> Result<(), SteerError> {
-    forwarding::switch_off(&nic.name)?;
-    vlan::switch_stripping_off(&nic.name)
+    forwarding::switch_off(&nic.name)
 }

@@ -11,7 +11,7 @@ use crate::SteerError;
 const STRIPPING: [&str; 2] = ["rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"];
 
 /// Switches off what is on, and looks whether it stayed off. A NIC without such a feature is fine.
-pub(super) fn switch_stripping_off(name: &str) -> Result<(), SteerError> {
+pub(crate) fn switch_stripping_off(name: &str) -> Result<(), SteerError> {
     let failed = |source| SteerError::Query { interface: name.into(), what: "the offload features", source };
     let interface = Interface::named(name)
         .map_err(failed)?

@@ -17,7 +17,7 @@ use gridway_steer::ListenerProtocol::Tcp;
 #[test]
 fn what_stays_in_a_set_is_there_at_every_instant() {
     let mut bench = Bench::new();
-    let program = bench.steer.xdp_fd().expect("program").try_clone_to_owned().expect("a copy");
+    let program = bench.steer.hooks.xdp_fd().expect("program").try_clone_to_owned().expect("a copy");
     let ifindex = bench.steer.ifindex();
     bench.steer.set_own_addresses(&[address("10.1.0.1")]).expect("own");
     bench.steer.set_deny(&[net("203.0.113.0/24")]).expect("deny");

@@ -1,9 +1,9 @@
 //! The data side reaches neither what lies behind the kernel nor the kernel's other addresses.
 
-use gridway_steer::{Attach, Fate, Steer, SteerError};
+use gridway_steer::{Attach, Fate, SteerError};
 
 use crate::common::{
-    OWN, address, attach, attach_tc,
+    OWN, Program, address, attach, attach_tc,
     netns::{Host, sh, veth_to_host},
 };
 
@@ -88,6 +88,6 @@ fn a_host_cannot_reach_the_address_of_another_interface() {
     }
 }
 
-fn attach_natively() -> Result<Steer, SteerError> {
+fn attach_natively() -> Result<Program, SteerError> {
     attach(Attach::Native)
 }

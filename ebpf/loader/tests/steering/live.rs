@@ -17,7 +17,7 @@ fn attaches_in_native_mode() {
     silent_veth();
     for wanted in [Attach::Auto, Attach::Native] {
         let steer = attach(wanted).expect("attach");
-        assert_eq!(steer.mode(), Some(AttachedMode::Native));
+        assert_eq!(steer.hooks.mode(), Some(AttachedMode::Native));
         assert!(data_link().contains(" xdp "), "driver mode: {}", data_link());
     }
     wait_until("the program goes with its owner", || !data_link().contains("xdp"));
@@ -27,7 +27,7 @@ fn attaches_in_native_mode() {
 fn attaches_in_generic_mode() {
     silent_veth();
     let steer = attach(Attach::Generic).expect("attach");
-    assert_eq!(steer.mode(), Some(AttachedMode::Generic));
+    assert_eq!(steer.hooks.mode(), Some(AttachedMode::Generic));
     assert!(data_link().contains(" xdpgeneric "), "generic mode: {}", data_link());
 }
 
@@ -38,7 +38,7 @@ fn falls_back_to_generic_mode_where_native_is_refused() {
     sh("ip link set host0 mtu 9000");
     let error = attach(Attach::Native).expect_err("native mode is refused").to_string();
     assert!(error.contains("3506") && error.contains("MTU 1500"), "{error}");
-    assert_eq!(attach(Attach::Auto).expect("attach").mode(), Some(AttachedMode::Generic));
+    assert_eq!(attach(Attach::Auto).expect("attach").hooks.mode(), Some(AttachedMode::Generic));
 }
 
 #[test]

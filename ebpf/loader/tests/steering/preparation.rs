@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gridway_steer::{Attach, AttachedMode, SINGLE_BUFFER_MTU, Steer, SteerError, SteerOptions};
+use gridway_steer::{Attach, AttachedMode, SINGLE_BUFFER_MTU, Steer, SteerError};
 
 use crate::common::{
     attach, attach_tc,
@@ -60,22 +60,33 @@ fn refuses_an_mtu_beyond_one_buffer_with_the_number() {
         assert!(matches!(error, SteerError::MtuTooLarge { mtu: 3507, .. }), "{error}");
         assert!(error.to_string().contains("3507") && error.to_string().contains("3506"), "{error}");
     }
-    let mut steer = attach_tc().expect("at the tc hook any frame will do");
-    sh("ip link set data0 mtu 1500");
-    let error = steer.attach_xdp().expect_err("what was set up for larger ones");
-    assert!(matches!(error, SteerError::MtuTooLarge { mtu: 3507, .. }), "{error}");
-    assert_eq!(steer.mode(), Some(AttachedMode::Tc));
-    drop(steer);
     sh(&format!("ip link set data0 mtu {SINGLE_BUFFER_MTU} && ip link set host0 mtu {SINGLE_BUFFER_MTU}"));
     let steer = attach(Attach::Native).expect("the largest MTU attaches natively");
     assert_eq!(steer.mtu(), SINGLE_BUFFER_MTU);
 }
 
 #[test]
+fn xdp_is_refused_when_the_mtu_is_another_one_than_at_the_start() {
+    silent_veth();
+    sh(&format!("ip link set data0 mtu {}", SINGLE_BUFFER_MTU + 1));
+    let mut steer = attach_tc().expect("at the tc hook any frame will do");
+    let error = steer.hooks.attach_xdp(Attach::Auto).expect_err("too large");
+    assert!(matches!(error, SteerError::MtuTooLarge { mtu: 3507, .. }), "{error}");
+    sh("ip link set data0 mtu 1500");
+    let error = steer.hooks.attach_xdp(Attach::Auto).expect_err("what was set up for larger ones");
+    assert!(matches!(error, SteerError::MtuChanged { mtu: 1500, before: 3507, .. }), "{error}");
+
+    let mut steer = attach_tc().expect("attach");
+    sh("ip link set data0 mtu 9000");
+    let error = steer.hooks.attach_xdp(Attach::Auto).expect_err("too large by now");
+    assert!(matches!(error, SteerError::MtuTooLarge { mtu: 9000, .. }), "{error}");
+    assert_eq!(steer.hooks.mode(), Some(AttachedMode::Tc));
+}
+
+#[test]
 fn refuses_what_is_not_an_ethernet_interface() {
     silent_veth();
-    let load =
-        |interface| Steer::load(&SteerOptions { interface, attach: Attach::Auto }).expect_err("refused");
+    let load = |interface| Steer::load(interface).expect_err("refused");
     for name in ["nowhere0", "", "a-name-that-is-too-long", "../all", "data0\0"] {
         assert!(matches!(load(name), SteerError::UnknownInterface { .. }), "{name:?}: {}", load(name));
     }

@@ -1,11 +1,11 @@
 //! What is peculiar to the tc hook: coming and going beside XDP, tags that the kernel took off, frames in pieces,
 //! segments that it joined.
 
-use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
-use gridway_steer::{Attach, AttachedMode, Fate, Steer};
+use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType, loaded_programs};
+use gridway_steer::{Attach, AttachedMode, Fate};
 
 use crate::common::{
-    DENIED, LISTENERS, OWN, PROXIED, address, at_tc, attach_tc,
+    DENIED, LISTENERS, OWN, PROXIED, Program, address, at_tc, attach_tc,
     frames::{NETWORK, OURS, extension, ipv6, tagged, tcp4, udp_segment},
     listener, load, net,
     netns::{DATA, data_link, sh, silent_veth, veth_to_host, wait_until},
@@ -20,17 +20,32 @@ fn tc_programs() -> Vec<u32> {
     programs.iter().map(ProgramInfo::id).collect()
 }
 
-fn own_addresses_at_tc() -> Steer {
+fn own_addresses_at_tc() -> Program {
     let mut steer = attach_tc().expect("attach");
     steer.set_own_addresses(&OWN.map(address)).expect("own addresses");
     steer
+}
+
+/// Kernels follow a million instructions at most, and differ in how many they need.
+#[test]
+fn the_verifier_is_far_from_its_limit() {
+    silent_veth();
+    let _loaded = load();
+    let mut followed = Vec::new();
+    for program in loaded_programs().flatten() {
+        let name = program.name_as_str().unwrap_or_default();
+        if name.starts_with("gridway_steer") {
+            followed.push(program.verified_instruction_count().expect("Linux 5.16 tells"));
+        }
+    }
+    assert!(followed.len() >= 2 && followed.iter().all(|&count| count < 60_000), "{followed:?}");
 }
 
 #[test]
 fn goes_with_its_owner() {
     silent_veth();
     let steer = attach_tc().expect("attach");
-    assert_eq!(steer.mode(), Some(AttachedMode::Tc));
+    assert_eq!(steer.hooks.mode(), Some(AttachedMode::Tc));
     assert!(!data_link().contains("xdp"), "{}", data_link());
     assert_eq!(tc_programs().len(), 1);
     drop(steer);
@@ -38,15 +53,24 @@ fn goes_with_its_owner() {
 }
 
 #[test]
-fn makes_way_for_xdp_and_does_not_come_back() {
-    silent_veth();
-    let mut steer = attach_tc().expect("attach");
+fn moves_to_xdp_and_back_without_an_instant_between() {
+    let host = veth_to_host();
+    let mut steer = own_addresses_at_tc();
     for _ in 0..2 {
-        steer.attach_xdp().expect("attach");
-        assert_eq!(steer.mode(), Some(AttachedMode::Native));
+        steer.hooks.attach_xdp(Attach::Native).expect("attach");
+        assert!(steer.hooks.is_at_both());
+        assert_eq!(steer.hooks.mode(), Some(AttachedMode::Native));
         assert!(data_link().contains(" xdp "), "{}", data_link());
+        host.sh("ping -c 1 -W 2 10.1.0.1");
+        steer.hooks.detach_tc();
         wait_until("it left the tc hook", || tc_programs().is_empty());
-        steer.attach_tc().expect("there is nothing to do");
+        host.sh("ping -c 1 -W 2 10.1.0.1");
+
+        steer.hooks.attach_tc().expect("attach");
+        steer.hooks.detach_xdp();
+        assert_eq!(steer.hooks.mode(), Some(AttachedMode::Tc));
+        assert!(!data_link().contains("xdp"), "{}", data_link());
+        host.sh("ping -c 1 -W 2 10.1.0.1");
     }
 }
 
@@ -54,10 +78,9 @@ fn makes_way_for_xdp_and_does_not_come_back() {
 fn stays_when_xdp_is_refused() {
     silent_veth();
     sh("ip link set host0 mtu 9000");
-    let mut steer = load(Attach::Native).expect("load");
-    steer.attach_tc().expect("attach");
-    steer.attach_xdp().expect_err("native mode is refused");
-    assert_eq!(steer.mode(), Some(AttachedMode::Tc));
+    let mut steer = attach_tc().expect("attach");
+    steer.hooks.attach_xdp(Attach::Native).expect_err("native mode is refused");
+    assert_eq!(steer.hooks.mode(), Some(AttachedMode::Tc));
     assert_eq!(tc_programs().len(), 1);
 }
 
@@ -97,7 +120,7 @@ fn counts_what_a_real_host_sends() {
 }
 
 /// A tap in place of the veth pair, and the program with the sets of the tables of cases.
-fn tap() -> (Tap, Steer) {
+fn tap() -> (Tap, Program) {
     silent_veth();
     sh("ip link del data0");
     let tap = Tap::new();
@@ -109,7 +132,7 @@ fn tap() -> (Tap, Steer) {
 }
 
 /// The fate of a frame that arrives by the tap.
-fn fate(tap: &mut Tap, steer: &Steer, frame: &[u8], layout: Layout) -> Fate {
+fn fate(tap: &mut Tap, steer: &Program, frame: &[u8], layout: Layout) -> Fate {
     let before = steer.counters().expect("counters");
     tap.receive(frame, layout);
     let mut seen = None;

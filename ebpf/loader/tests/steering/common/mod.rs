@@ -8,9 +8,13 @@ pub(crate) mod tap;
 pub(crate) mod test_run;
 pub(crate) mod xsk;
 
-use std::{net::IpAddr, os::fd::AsRawFd};
+use std::{
+    net::IpAddr,
+    ops::{Deref, DerefMut},
+    os::fd::AsRawFd,
+};
 
-use gridway_steer::{Attach, Fate, Kind, Listener, ListenerProtocol, Steer, SteerError, SteerOptions};
+use gridway_steer::{Attach, Fate, Hooks, Kind, Listener, ListenerProtocol, Steer, SteerError};
 
 use self::{
     test_run::{Action, Verdict},
@@ -31,17 +35,14 @@ pub(crate) const LISTENERS: [(&str, ListenerProtocol, u16); 3] = [
 /// The program on one end of a veth pair that is otherwise silent, so that only test runs count.
 /// Queue 0 has a socket, queue 1 has none.
 pub(crate) struct Bench {
-    pub(crate) steer: Steer,
+    pub(crate) steer: Program,
     _socket: Xsk,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
         netns::silent_veth();
-        let mut steer = load(Attach::Native).expect("load");
-        // Leaves the hook at once, and stays loaded.
-        steer.attach_tc().expect("attach to the tc hook");
-        steer.attach_xdp().expect("attach natively to veth");
+        let mut steer = attach(Attach::Native).expect("attach natively to veth");
         let socket = Xsk::bind(steer.ifindex(), 0);
         steer.register_socket(0, socket.as_raw_fd()).expect("register the socket");
         steer.set_own_addresses(&OWN.map(address)).expect("own addresses");
@@ -53,13 +54,13 @@ impl Bench {
 
     /// Runs the XDP program on a frame of receive queue `queue`; the fates that were counted, and what came out.
     pub(crate) fn run(&self, frame: &[u8], queue: u32) -> (Vec<Fate>, Verdict) {
-        let program = self.steer.xdp_fd().expect("program");
+        let program = self.steer.hooks.xdp_fd().expect("program");
         self.counted(|| test_run::run_xdp(program, frame, self.steer.ifindex(), queue))
     }
 
     /// As [`Self::run`], the program of the tc hook; none if the kernel does not run it on such a frame.
     pub(crate) fn run_tc(&self, frame: &[u8]) -> Option<(Vec<Fate>, Verdict)> {
-        let program = self.steer.tc_fd().expect("program");
+        let program = self.steer.hooks.tc_fd().expect("program");
         let (counted, verdict) = self.counted(|| test_run::run_tc(program, frame));
         Some((counted, verdict?))
     }
@@ -79,23 +80,45 @@ impl Bench {
     }
 }
 
+/// The loaded program: its hooks, and by dereferencing its maps.
+#[derive(Debug)]
+pub(crate) struct Program {
+    steer: Steer,
+    pub(crate) hooks: Hooks,
+}
+
+impl Deref for Program {
+    type Target = Steer;
+
+    fn deref(&self) -> &Steer {
+        &self.steer
+    }
+}
+
+impl DerefMut for Program {
+    fn deref_mut(&mut self) -> &mut Steer {
+        &mut self.steer
+    }
+}
+
 /// Loads the program for the data end.
-pub(crate) fn load(attach: Attach) -> Result<Steer, SteerError> {
-    Steer::load(&SteerOptions { interface: netns::DATA, attach })
+pub(crate) fn load() -> Program {
+    let (steer, hooks) = Steer::load(netns::DATA).expect("load");
+    Program { steer, hooks }
 }
 
 /// Attaches the program to the data end's XDP hook.
-pub(crate) fn attach(attach: Attach) -> Result<Steer, SteerError> {
-    let mut steer = load(attach)?;
-    steer.attach_xdp()?;
-    Ok(steer)
+pub(crate) fn attach(wanted: Attach) -> Result<Program, SteerError> {
+    let mut program = load();
+    program.hooks.attach_xdp(wanted)?;
+    Ok(program)
 }
 
 /// Attaches the program to the data end's tc hook.
-pub(crate) fn attach_tc() -> Result<Steer, SteerError> {
-    let mut steer = load(Attach::Auto)?;
-    steer.attach_tc()?;
-    Ok(steer)
+pub(crate) fn attach_tc() -> Result<Program, SteerError> {
+    let mut program = load();
+    program.hooks.attach_tc()?;
+    Ok(program)
 }
 
 /// A description, a frame, and the fate that it must have.
@@ -104,6 +127,7 @@ pub(crate) type Case = (&'static str, Vec<u8>, Fate);
 /// Runs the cases, at the XDP hook on queue 0 and at the tc hook: each counts its fate once, gets the verdict of
 /// that fate, and a frame that no worker gets is left as it was.
 pub(crate) fn check(bench: &Bench, cases: Vec<Case>) {
+    let (all, mut at_both) = (cases.len(), 0);
     for (description, frame, fate) in cases {
         let (counted, verdict) = bench.run(&frame, 0);
         assert_eq!(counted, [fate], "{description}");
@@ -117,8 +141,10 @@ pub(crate) fn check(bench: &Bench, cases: Vec<Case>) {
             assert_eq!(counted, [fate], "{description}, tc");
             assert_eq!(verdict.action, action_of(fate), "{description}, tc");
             assert_eq!(verdict.frame, frame, "{description}, tc: left as it was");
+            at_both += 1;
         }
     }
+    assert!(at_both + 2 >= all, "{at_both} of {all} cases ran at the tc hook");
 }
 
 /// The fate at the tc hook of a frame that has `fate` at the XDP hook.
