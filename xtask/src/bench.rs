@@ -24,7 +24,7 @@ pub(crate) enum What {
     Packets,
     /// Round trips beside a TCP stream that fills a narrow WAN, of two gateways and of kernel forwarding.
     Latency,
-    /// All of that for OpenVPN, gotatun, wireguard-go and Nebula too, which are installed first.
+    /// All of that for OpenVPN, gotatun, wireguard-go and Nebula too, which are installed first; then `layer4`.
     Peers,
     /// TCP through connectors and services, stunnel, HAProxy and kernel forwarding; the proxies are installed first.
     Layer4,
@@ -40,6 +40,11 @@ pub(crate) enum What {
     Micro,
 }
 
+fn layer4(quick: bool) -> Result<()> {
+    rivals::install_proxies()?;
+    laboratory("layer4", quick, &[])
+}
+
 /// Builds what is measured, then measures.
 pub(crate) fn bench(what: What, quick: bool, minutes: Option<u64>) -> Result<()> {
     if minutes.is_some() && !matches!(what, What::Soak) {
@@ -51,12 +56,10 @@ pub(crate) fn bench(what: What, quick: bool, minutes: Option<u64>) -> Result<()>
         What::Latency => laboratory("latency", quick, &[]),
         What::Peers => {
             rivals::install_tunnels()?;
-            laboratory("peers", quick, &[])
+            laboratory("peers", quick, &[])?;
+            layer4(quick)
         }
-        What::Layer4 => {
-            rivals::install_proxies()?;
-            laboratory("layer4", quick, &[])
-        }
+        What::Layer4 => layer4(quick),
         What::Connections => {
             rivals::install_tracking()?;
             laboratory("connections", quick, &[])

@@ -78,16 +78,14 @@ impl Prepared {
         Ok(Self { config, credentials, policy, peers })
     }
 
-    /// Puts it into force; on an error nothing of it is.
-    pub(crate) fn put_into_force(self, node: &Node) -> Result<()> {
-        let outcome = self.replace(node);
-        steering::settle(node);
-        outcome
+    /// What a driver may refuse; it may be done before the rest.
+    pub(crate) fn steer(&self, node: &Node) -> Result<()> {
+        steering::prepare(node, &self.config)
     }
 
-    /// The steering program is all that can fail, so it comes first.
-    fn replace(self, node: &Node) -> Result<()> {
-        steering::prepare(node, &self.config)?;
+    /// Puts it into force; on an error nothing of it is. The steering program is all that can fail, so it comes first.
+    pub(crate) fn put_into_force(self, node: &Node) -> Result<()> {
+        self.steer(node)?;
         if let Some(mut steer) = node.lock_steer()
             && let Err(error) = steer.set_proxied(&self.policy.proxied())
         {

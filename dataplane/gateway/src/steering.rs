@@ -24,6 +24,8 @@ pub(crate) struct Steering {
     hooks: Mutex<Hooks>,
     wanted: gridway_steer::Attach,
     mode: AtomicCell<AttachedMode>,
+    /// The kernel has no other hook.
+    xdp_only: AtomicCell<bool>,
 }
 
 impl Steering {
@@ -34,14 +36,16 @@ impl Steering {
             Attach::Native => gridway_steer::Attach::Native,
             Attach::Generic => gridway_steer::Attach::Generic,
         };
+        let mut xdp_only = false;
         if config.needs_xdp() {
             hooks.attach_xdp(wanted)?;
         } else if let Err(error) = hooks.attach_tc() {
+            xdp_only = true;
             tracing::warn!(%error, "XDP is used, although there is no vnet that needs it");
             hooks.attach_xdp(wanted).with_context(|| format!("not to be had without XDP either: {error}"))?;
         }
-        let mode = hooks.mode().context("the steering program is attached nowhere")?;
-        Ok(Self { hooks: Mutex::new(hooks), wanted, mode: AtomicCell::new(mode) })
+        let mode = AtomicCell::new(hooks.mode().context("the steering program is attached nowhere")?);
+        Ok(Self { hooks: Mutex::new(hooks), wanted, mode, xdp_only: AtomicCell::new(xdp_only) })
     }
 
     pub(crate) fn mode(&self) -> AttachedMode {
@@ -63,18 +67,24 @@ impl Steering {
         Ok(self.has_moved(&hooks))
     }
 
-    /// Leaves the hook that is not needed.
-    fn settle(&self, needs_xdp: bool) -> bool {
+    fn leave_tc(&self) {
         let mut hooks = self.lock();
-        if needs_xdp {
-            if hooks.is_at_both() {
-                thread::sleep(ON_THEIR_WAY);
-                hooks.detach_tc();
-            }
-        } else {
-            match hooks.attach_tc() {
-                Ok(()) => hooks.detach_xdp(),
-                Err(error) => tracing::debug!(%error, "the steering program stays at the XDP hook"),
+        if hooks.is_at_both() {
+            thread::sleep(ON_THEIR_WAY);
+            hooks.detach_tc();
+        }
+    }
+
+    fn leave_xdp(&self) -> bool {
+        if self.mode() == AttachedMode::Tc || self.xdp_only.load() {
+            return false;
+        }
+        let mut hooks = self.lock();
+        match hooks.attach_tc() {
+            Ok(()) => hooks.detach_xdp(),
+            Err(error) => {
+                self.xdp_only.store(true);
+                tracing::warn!(%error, "the steering program stays at the XDP hook, although no vnet needs it");
             }
         }
         self.has_moved(&hooks)
@@ -93,11 +103,13 @@ pub(crate) fn prepare(node: &Node, config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Takes the program off the hook where the configuration in force does not need it.
-pub(crate) fn settle(node: &Node) {
-    if let Some(steering) = &node.steering
-        && steering.settle(node.config.load().needs_xdp())
-    {
+/// Takes the program off the hook where the configuration in force does not need it. What is not final keeps XDP: who
+/// undoes it must not depend on whether it is to be had again.
+pub(crate) fn settle(node: &Node, is_final: bool) {
+    let Some(steering) = &node.steering else { return };
+    if node.config.load().needs_xdp() {
+        steering.leave_tc();
+    } else if is_final && steering.leave_xdp() {
         say_that_it_moved(node, steering.mode());
     }
 }

@@ -33,6 +33,12 @@ pub enum SteerError {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// Another interface has the name by now.
+    #[error("{interface} is another interface than at the start: start the node again")]
+    Replaced {
+        /// Interface name.
+        interface: String,
+    },
     /// Frames of this size do not fit one XDP buffer.
     #[error(
         "the MTU of {interface} is {mtu}, above {SINGLE_BUFFER_MTU}, which is what fits one XDP buffer: \

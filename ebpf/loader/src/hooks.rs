@@ -22,6 +22,8 @@ pub struct Hooks {
     /// As it was when the programs were loaded.
     nic: Nic,
     ebpf: Ebpf,
+    /// Why the kernel refused the program for the tc hook, until that was said.
+    refused: Option<ProgramError>,
     /// The kernel detaches a program when its link is closed.
     xdp: Option<(FdLink, AttachedMode)>,
     tc: Option<FdLink>,
@@ -31,10 +33,8 @@ impl Hooks {
     /// Loads both programs. The one for the tc hook may be refused: that is said when it is to be attached.
     pub(crate) fn load(nic: Nic, mut ebpf: Ebpf) -> Result<Self, SteerError> {
         program::<Xdp>(&mut ebpf, maps::PROGRAM)?.load().map_err(SteerError::Verify)?;
-        if let Err(error) = program::<SchedClassifier>(&mut ebpf, maps::TC_PROGRAM)?.load() {
-            tracing::debug!(%error, "the kernel refused the program for the tc hook");
-        }
-        Ok(Self { nic, ebpf, xdp: None, tc: None })
+        let refused = program::<SchedClassifier>(&mut ebpf, maps::TC_PROGRAM)?.load().err();
+        Ok(Self { nic, ebpf, refused, xdp: None, tc: None })
     }
 
     /// Attaches the program to the XDP hook, unless it is there. Whether it is at the tc hook as well makes no
@@ -45,13 +45,13 @@ impl Hooks {
     /// a worker is dropped and counted.
     ///
     /// # Errors
-    /// [`SteerError::MtuTooLarge`], [`SteerError::MtuChanged`], [`SteerError::VlanStripping`],
-    /// [`SteerError::Attach`], [`SteerError::NoLink`]: it is where it was then.
+    /// [`SteerError::Replaced`], [`SteerError::MtuTooLarge`], [`SteerError::MtuChanged`],
+    /// [`SteerError::VlanStripping`], [`SteerError::Attach`], [`SteerError::NoLink`]: it is where it was then.
     pub fn attach_xdp(&mut self, wanted: Attach) -> Result<(), SteerError> {
         if self.xdp.is_some() {
             return Ok(());
         }
-        let Nic { name, mtu, .. } = Nic::query(&self.nic.name)?;
+        let Nic { name, mtu, .. } = self.nic_now()?;
         if mtu > SINGLE_BUFFER_MTU {
             return Err(SteerError::MtuTooLarge { interface: name, mtu });
         }
@@ -68,18 +68,29 @@ impl Hooks {
     /// what is for a worker.
     ///
     /// # Errors
-    /// [`SteerError::Verify`], [`SteerError::Attach`], [`SteerError::NoLink`] when the kernel refuses it, as one
-    /// before Linux 6.6 does.
+    /// [`SteerError::Replaced`]; [`SteerError::Verify`], [`SteerError::Attach`], [`SteerError::NoLink`] when the kernel
+    /// refuses it, as one before Linux 6.6 does.
     pub fn attach_tc(&mut self) -> Result<(), SteerError> {
         if self.tc.is_some() {
             return Ok(());
         }
-        let program = program::<SchedClassifier>(&mut self.ebpf, maps::TC_PROGRAM)?;
-        if program.fd().is_err() {
-            program.load().map_err(SteerError::Verify)?;
+        if let Some(error) = self.refused.take() {
+            return Err(SteerError::Verify(error));
         }
+        self.nic_now()?;
+        let program = program::<SchedClassifier>(&mut self.ebpf, maps::TC_PROGRAM)?;
         self.tc = Some(attach::attach_tc(program, &self.nic)?);
         Ok(())
+    }
+
+    /// The NIC as it is, if it is the one that the programs were loaded for.
+    fn nic_now(&self) -> Result<Nic, SteerError> {
+        let now = Nic::query(&self.nic.name)?;
+        if now.ifindex == self.nic.ifindex {
+            Ok(now)
+        } else {
+            Err(SteerError::Replaced { interface: now.name })
+        }
     }
 
     /// Takes the program off the XDP hook, if it is there.

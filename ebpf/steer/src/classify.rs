@@ -17,7 +17,8 @@ const ETHERTYPE_PROVIDER_VLAN: u16 = 0x88a8;
 /// Double tagging before IEEE 802.1ad.
 const ETHERTYPE_OLD_VLAN: u16 = 0x9100;
 
-const ETHERNET_LENGTH: usize = 14;
+/// Length of the Ethernet header without tags.
+pub const ETHERNET_LENGTH: usize = 14;
 /// Offset of the EtherType in an untagged frame.
 const ETHERTYPE_OFFSET: usize = 12;
 /// Length of a VLAN tag.

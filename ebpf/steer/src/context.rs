@@ -15,8 +15,8 @@ pub trait Context {
     /// Where its readable bytes end, loaded anew as far as the compiler knows.
     fn end(&self) -> usize;
 
-    /// Whether it has `length` bytes from `offset` on, be they readable or not.
-    fn holds(&self, offset: usize, length: usize) -> bool;
+    /// Its bytes, be they readable or not.
+    fn length(&self) -> usize;
 
     /// The VLAN tag that was taken off it, priority and number.
     fn tag_taken_off(&self) -> Option<u16>;
@@ -45,8 +45,8 @@ impl Context for XdpContext {
     }
 
     #[inline(always)]
-    fn holds(&self, offset: usize, length: usize) -> bool {
-        self.start() + offset + length <= self.data_end()
+    fn length(&self) -> usize {
+        self.data_end() - self.start()
     }
 
     #[inline(always)]
@@ -81,8 +81,8 @@ impl Context for TcContext {
     }
 
     #[inline(always)]
-    fn holds(&self, offset: usize, length: usize) -> bool {
-        offset + length <= self.len() as usize
+    fn length(&self) -> usize {
+        self.len() as usize
     }
 
     #[inline(always)]

@@ -10,6 +10,7 @@ use aya_ebpf::{
 };
 
 use crate::{
+    classify::{ETHERNET_LENGTH, MAX_TAGS, TAG_LENGTH},
     context::Context,
     frame::{Frame, Unsteerable},
 };
@@ -48,6 +49,10 @@ pub struct Walked {
     pub bits: u16,
 }
 
+/// Of offsets of the IPv6 header: behind the Ethernet header and two tags at most.
+const NETWORK_BITS: u64 = 0x1f;
+const _: () = assert!(ETHERNET_LENGTH + MAX_TAGS as usize * TAG_LENGTH <= NETWORK_BITS as usize);
+
 /// The outcome for all that stops a walk: their fate is the same.
 const MALFORMED: u64 = u64::MAX;
 
@@ -85,20 +90,22 @@ impl Walked {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn gridway_walk_xdp(context: *mut xdp_md, network: u64, end: u64) -> u64 {
-    walk(&Frame::new(&XdpContext::new(context)), network as usize, end as usize)
+    walk(&Frame::new(&XdpContext::new(context)), network, end)
 }
 
 /// [`walk`] at the tc hook.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn gridway_walk_tc(context: *mut __sk_buff, network: u64, end: u64) -> u64 {
-    walk(&Frame::new(&TcContext::new(context)), network as usize, end as usize)
+    walk(&Frame::new(&TcContext::new(context)), network, end)
 }
 
 /// Walks the extension headers of the packet that begins at `network` and ends at `end`, from the end of the IPv6
 /// header on; behind a later fragment's fragment header there is nothing to walk. The outcome is packed.
 #[inline(always)]
-fn walk(frame: &Frame<impl Context>, network: usize, end: usize) -> u64 {
+fn walk(frame: &Frame<impl Context>, network: u64, end: u64) -> u64 {
+    // Of an argument the verifier knows nothing; kernels before 6.11 learn it only of the register that is compared.
+    let (network, end) = ((network & NETWORK_BITS) as usize, end as usize);
     match walked(frame, network, end) {
         Ok(walked) => walked.pack(),
         Err(_) => MALFORMED,

@@ -53,9 +53,12 @@ impl<'a, C: Context> Frame<'a, C> {
     }
 
     /// Whether the frame has `length` bytes from `offset` on. Not all of them need be readable.
+    ///
+    /// Numbers are compared, not pointers: kernels before 6.13 know nothing of a number whose bytes were swapped, and let
+    /// none be added to a pointer.
     #[inline(always)]
     pub fn holds(&self, offset: usize, length: usize) -> bool {
-        offset <= MAX_OFFSET && self.context.holds(offset, length)
+        offset <= MAX_OFFSET && offset + length <= self.context.length()
     }
 
     /// As [`Context::tag_taken_off`].

@@ -65,7 +65,9 @@ fn the_first_vnet_brings_xdp_and_connectors_work_before_and_after() {
     let config = pair.a.config().clone().without_fragments().with(&published("tcp", PORT)(Side::A));
     pair.a.set_config(config).unwrap();
     assert_eq!(pair.a.reload().unwrap(), None);
-    assert_eq!(hook(&pair.a), at_tc(), "the last vnet takes it along");
+    let moved =
+        wait_until("the last vnet to take it along", LIMIT, || (hook(&pair.a) == at_tc()).then_some(()));
+    moved.unwrap();
     assert_echoes(&mut old, &pair);
     pair.finish();
 }
@@ -86,6 +88,24 @@ fn a_first_vnet_that_nobody_confirms_leaves_no_xdp() {
     let events = pair.a.events(0).unwrap().rows;
     let moves: u64 = events.iter().filter(|row| row.kind == "steering_moved").map(|row| row.count).sum();
     assert_eq!(moves, 2, "there and back: {events:?}");
+    pair.finish();
+}
+
+#[test]
+fn a_last_vnet_whose_end_nobody_confirms_still_has_xdp() {
+    let pair = Pair::with(Layout::Combined, |side| published("tcp", PORT)(side) + &vnets::corp(side));
+    let _echo = EchoServer::tcp(pair.lab.h2(), target(PORT)).unwrap();
+    let toml = std::fs::read_to_string(pair.a.config_path()).unwrap();
+    let (without, _vnet) = toml.split_once("[[vnet]]").unwrap();
+    let proposal = Proposal { toml: without.to_owned(), confirm_within_s: Some(2), base: None, by: None };
+    let applied = pair.a.ask(&Request::Apply(proposal)).unwrap();
+    assert!(matches!(applied, Reply::ConfigState(_)), "{applied:?}");
+    assert_eq!(hook(&pair.a), in_driver(), "whoever undoes it must not need it again");
+    let ping = Ping::new(vnets::outside_host(Side::B, 0)).count(1);
+    let answered = || ping.run(pair.lab.h1()).ok()?.all_answered().then_some(());
+    wait_until("the vnet to be back", LIMIT, answered).unwrap();
+    assert_eq!(hook(&pair.a), in_driver());
+    assert_echoes(&mut dial(pair.lab.h1(), near(PORT)).unwrap(), &pair);
     pair.finish();
 }
 

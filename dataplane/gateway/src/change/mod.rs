@@ -20,6 +20,7 @@ use gridway_wire::time::Nanos;
 use crate::events::Kind;
 use crate::node::Node;
 use crate::reload::Prepared;
+use crate::steering;
 
 pub(crate) use self::desk::{Ask, Desk, Task, Terms};
 use self::saved::{SaveError, Stamp};
@@ -69,6 +70,12 @@ impl Changes {
         };
         // A client that has gone learns it from the state.
         drop(answer.send(reply));
+        self.settle(node);
+    }
+
+    /// Does what may wait until a change is in force or was refused.
+    fn settle(&self, node: &Node) {
+        steering::settle(node, self.undo.is_none());
     }
 
     /// Undoes a change that nobody confirmed in time.
@@ -80,6 +87,7 @@ impl Changes {
                 let terms = "the one before the change by this name, which nobody confirmed in time";
                 changed(node, Severity::Warning, &maker, terms);
             }
+            self.settle(node);
         }
     }
 
@@ -97,6 +105,7 @@ impl Changes {
             }
         }
         *node.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        self.settle(node);
     }
 
     fn try_reload(&mut self, node: &Node) -> Result<()> {
@@ -156,6 +165,9 @@ impl Changes {
         opened.log_warnings();
         let version = opened.into_version(prepared.config.clone(), &by, node.clock.unix_now());
         // What can fail comes first: nothing has changed then.
+        if let Err(error) = prepared.steer(node) {
+            return refuse(FailureKind::Conflict, format!("{error:#}"));
+        }
         if within.is_none()
             && let Err(error) = self.save(node, &version)
         {

@@ -70,7 +70,7 @@ impl Links {
     }
 
     /// The connection with `peer` that has the fewest streams with much to carry, then the fewest streams, then the one
-    /// that has sent least of late: whoever speaks now and then shall not wait behind a newcomer's bulk. Of equals the one
+    /// whose streams have sent least of late: whoever speaks now and then shall not wait behind a newcomer's bulk. Of equals the one
     /// chosen last: what is opened together belongs together.
     pub(super) fn best(&mut self, peer: &str, now: Nanos) -> Option<ConnectionId> {
         let usable = |link: &Link| &*link.peer == peer && link.streams.can_open();

@@ -6,6 +6,7 @@
 
 mod credit;
 mod event;
+mod turns;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use gridway_wire::frame::{
 use gridway_wire::time::Nanos;
 
 use crate::buffer::RecordBuffer;
+use turns::Turns;
 
 pub use credit::CreditPool;
 use credit::Window;
@@ -42,6 +44,7 @@ struct Stream {
     /// Bytes that the peer takes.
     credit: u32,
     window: Window,
+    turns: Turns,
     /// Waits for its turn.
     queued: bool,
     /// Would send if it had credit.
@@ -79,9 +82,8 @@ pub struct Streams {
     starved: usize,
     /// How many windows are larger than the first.
     grown: usize,
-    /// Turns of late: halved every second, the last time at that time.
-    turns: u64,
-    halved_at: Nanos,
+    /// Turns of streams that have not ended.
+    turns: Turns,
     pool: Arc<CreditPool>,
     round_trip: Duration,
 }
@@ -99,8 +101,7 @@ impl Streams {
             turn: VecDeque::new(),
             starved: 0,
             grown: 0,
-            turns: 0,
-            halved_at: Nanos(0),
+            turns: Turns::NONE,
             pool,
             round_trip: FIRST_ROUND_TRIP,
         }
@@ -124,18 +125,10 @@ impl Streams {
         self.turn.len() + self.starved + self.grown
     }
 
-    /// How often data was sent of late.
+    /// How often streams that have not ended sent data of late: turns, halved every second.
     #[must_use]
     pub fn turns(&self, now: Nanos) -> u64 {
-        let seconds = now.since(self.halved_at).as_secs();
-        u32::try_from(seconds).ok().and_then(|seconds| self.turns.checked_shr(seconds)).unwrap_or(0)
-    }
-
-    fn count_turn(&mut self, now: Nanos) {
-        if now.since(self.halved_at).as_secs() > 0 {
-            (self.turns, self.halved_at) = (self.turns(now), now);
-        }
-        self.turns += 1;
+        self.turns.at(now)
     }
 
     /// What the owner of a stream is called here, if it has not ended.
@@ -234,6 +227,7 @@ impl Streams {
         self.starved -= usize::from(stream.starved);
         self.grown -= usize::from(stream.window.is_grown());
         stream.window.release(&self.pool);
+        self.turns.forget(&stream.turns);
         true
     }
 
@@ -383,7 +377,8 @@ impl Streams {
                 stream.credit -= u32::try_from(count).expect("no more was asked for");
                 stream.queued = true;
                 self.turn.push_back(id);
-                self.count_turn(now);
+                stream.turns.count(now);
+                self.turns.count(now);
             }
             Given::Nothing => {}
             Given::End => {
@@ -414,6 +409,7 @@ impl Stream {
             owner,
             credit: INITIAL_CREDIT,
             window: Window::new(now),
+            turns: Turns::NONE,
             queued: false,
             starved: false,
             window_owed: false,

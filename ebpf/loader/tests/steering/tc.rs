@@ -54,9 +54,18 @@ fn goes_with_its_owner() {
 
 #[test]
 fn moves_to_xdp_and_back_without_an_instant_between() {
+    const MOVES: usize = 50;
     let host = veth_to_host();
+    // An address of the machine that only the program keeps the host from.
+    sh(
+        "ip link add wan0 type veth peer name wan1 && ip link set wan0 up && ip addr add 198.51.100.1/24 dev wan0",
+    );
+    host.sh("ip route add 198.51.100.1 dev host0");
+    host.sh("ip neigh add 198.51.100.1 lladdr 02:00:00:00:00:01 nud permanent dev host0");
+    host.sh("ping -c 1 -W 2 198.51.100.1");
     let mut steer = own_addresses_at_tc();
-    for _ in 0..2 {
+    let knocking = host.start("ping -q -i 0.002 -c 100000 198.51.100.1");
+    for _ in 0..MOVES {
         steer.hooks.attach_xdp(Attach::Native).expect("attach");
         assert!(steer.hooks.is_at_both());
         assert_eq!(steer.hooks.mode(), Some(AttachedMode::Native));
@@ -72,6 +81,11 @@ fn moves_to_xdp_and_back_without_an_instant_between() {
         assert!(!data_link().contains("xdp"), "{}", data_link());
         host.sh("ping -c 1 -W 2 10.1.0.1");
     }
+    let said = knocking.interrupt();
+    let counters = steer.counters().expect("counters");
+    let turned_away = counters.get(Fate::DropNoVnet) + counters.get(Fate::DropNoSocket);
+    assert!(turned_away > 2 * MOVES as u64, "{counters:?}");
+    assert!(said.contains(" 0 received"), "{said}");
 }
 
 #[test]

@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::sched::{CloneFlags, unshare};
+use nix::{
+    sched::{CloneFlags, unshare},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 /// Interface that the program is attached to.
 pub(crate) const DATA: &str = "data0";
@@ -61,10 +65,31 @@ impl Host {
         success(line, &self.try_sh(line))
     }
 
+    /// Starts a program there.
+    pub(crate) fn start(&self, line: &str) -> Running {
+        let pid = self.0.id().to_string();
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &pid, "-n"]).args(line.split(' ')).stdout(Stdio::piped());
+        Running(command.spawn().expect("nsenter"))
+    }
+
     /// Runs a command line there.
     pub(crate) fn try_sh(&self, line: &str) -> Output {
         let pid = self.0.id().to_string();
         Command::new("nsenter").args(["-t", &pid, "-n", "sh", "-c", line]).output().expect("nsenter")
+    }
+}
+
+/// A program that runs in the namespace of a host.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Interrupts it, and returns what it said.
+    pub(crate) fn interrupt(self) -> String {
+        let pid = i32::try_from(self.0.id()).expect("a process number");
+        kill(Pid::from_raw(pid), Signal::SIGINT).expect("it is ours");
+        let output = self.0.wait_with_output().expect("it ends");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
 
