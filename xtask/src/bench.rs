@@ -2,14 +2,12 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
-use serde::Deserialize;
 
 use crate::demo::{program, release_programs};
-use crate::run::{cargo, is_root, run, say};
+use crate::run::{built, cargo, is_root, run, say};
 use crate::{rivals, setup};
 
 /// Packages with functions that are measured one by one, and the programs that do it.
@@ -103,47 +101,9 @@ fn measure(what: &str, quick: bool, more: impl IntoIterator<Item: AsRef<OsStr>>)
 /// Builds the programs that measure single functions, and says where they are.
 fn functions() -> Result<Vec<PathBuf>> {
     let mut build = cargo();
-    build.args(["bench", "--no-run", "--locked", "--message-format", "json-render-diagnostics"]);
+    build.args(["bench", "--no-run", "--locked"]);
     for (package, bench) in FUNCTIONS {
         build.args(["-p", package, "--bench", bench]);
     }
-    let built = build.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-    if !built.status.success() {
-        bail!("{build:?}: {}", built.status);
-    }
-    executables(&String::from_utf8_lossy(&built.stdout))
-}
-
-/// The programs among what cargo says it made, a message a line
-/// (<https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>).
-fn executables(messages: &str) -> Result<Vec<PathBuf>> {
-    let mut executables = Vec::new();
-    for line in messages.lines() {
-        let message: Message = serde_json::from_str(line).with_context(|| format!("from cargo: {line:?}"))?;
-        executables.extend(message.executable);
-    }
-    executables.sort();
-    Ok(executables)
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    executable: Option<PathBuf>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_are_found_among_libraries() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"a\"},\"executable\":null}\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/tables-1\"}\n\
-                        {\"reason\":\"build-script-executed\"}\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/packets-2\"}\n\
-                        {\"reason\":\"build-finished\",\"success\":true}\n";
-        assert_eq!(executables(messages).unwrap(), ["/t/packets-2", "/t/tables-1"].map(PathBuf::from));
-        assert!(executables("warning: 1 job").is_err());
-    }
+    built(&mut build)
 }

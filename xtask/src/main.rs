@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod kernel;
 mod lint;
 mod package;
 mod rivals;
@@ -36,6 +37,8 @@ enum Task {
         /// Only tests whose name contains this.
         filter: Option<String>,
     },
+    /// Loads and tests the steering program in the oldest kernel that is supported, in a virtual machine.
+    Kernel,
     /// Formatting and clippy; warnings are errors.
     Lint,
     /// Makes the Debian package.
@@ -66,6 +69,7 @@ fn main() -> Result<()> {
         Task::Setup => setup::setup(),
         Task::Demo => demo::demo(),
         Task::Test { unprivileged, filter } => test::test(unprivileged, filter.as_deref()),
+        Task::Kernel => kernel::kernel(),
         Task::Lint => lint::lint(),
         Task::Package { binaries, out } => package::package(binaries, &out),
         Task::Bench { what, quick, time } => bench::bench(what, quick, time),

@@ -1,10 +1,11 @@
 //! Running other programs, visibly.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 /// Goes to the root of the workspace, wherever the task was started.
 pub(crate) fn enter_workspace() -> Result<()> {
@@ -61,4 +62,48 @@ fn show(command: &Command) -> String {
 /// Whether the process may do what privileged tests and the demonstration need.
 pub(crate) fn is_root() -> bool {
     output(Command::new("id").arg("-u")) == "0"
+}
+
+/// Has cargo build, and returns the programs that it made.
+pub(crate) fn built(command: &mut Command) -> Result<Vec<PathBuf>> {
+    command.args(["--message-format", "json-render-diagnostics"]);
+    let built = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    if !built.status.success() {
+        bail!("{}: {}", show(command), built.status);
+    }
+    executables(&String::from_utf8_lossy(&built.stdout))
+}
+
+/// The programs among what cargo says it made, a message a line
+/// (<https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>).
+fn executables(messages: &str) -> Result<Vec<PathBuf>> {
+    let mut executables = Vec::new();
+    for line in messages.lines() {
+        let message: Message = serde_json::from_str(line).with_context(|| format!("from cargo: {line:?}"))?;
+        executables.extend(message.executable);
+    }
+    executables.sort();
+    Ok(executables)
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    executable: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_among_libraries() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"a\"},\"executable\":null}\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/tables-1\"}\n\
+                        {\"reason\":\"build-script-executed\"}\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/packets-2\"}\n\
+                        {\"reason\":\"build-finished\",\"success\":true}\n";
+        assert_eq!(executables(messages).unwrap(), ["/t/packets-2", "/t/tables-1"].map(PathBuf::from));
+        assert!(executables("warning: 1 job").is_err());
+    }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::run::{cargo, is_root, say};
-use crate::{lint, setup};
+use crate::{kernel, lint, setup};
 
 /// Crates whose tests need root: for XDP and network namespaces, or to install in a Debian of their own.
 const PRIVILEGED: [&str; 7] = [
@@ -54,6 +54,14 @@ pub(crate) fn test(unprivileged: bool, filter: Option<&str>) -> Result<()> {
     let mut corpora = cargo();
     corpora.args(["test", "--locked", "--lib", "--manifest-path", "tests/fuzz/Cargo.toml"]);
     counts.run(&mut corpora, filter)?;
+
+    if !unprivileged && filter.is_none() {
+        let said = kernel::test_in_machine()?;
+        said.lines().for_each(|line| counts.add(line));
+        if !said.lines().any(|line| line == kernel::PASSED) {
+            counts.broken.push("the steering program in Debian's kernel".to_owned());
+        }
+    }
 
     println!("\n{} passed, {} failed", counts.passed, counts.failed);
     if !counts.broken.is_empty() {

@@ -6,16 +6,32 @@ use crate::system::System;
 /// Oldest kernel that has what the data path needs.
 const OLDEST: (u32, u32) = (6, 1);
 
+/// Oldest kernel that takes the steering program at the ingress of tc by a link (TCX).
+const OLDEST_WITH_TCX: (u32, u32) = (6, 6);
+
 pub(crate) fn version() -> Finding {
-    judge_version(&rustix::system::uname().release().to_string_lossy())
+    judge_version(&release())
+}
+
+/// Whether the steering program can be elsewhere than at the XDP hook.
+pub(crate) fn has_tcx() -> bool {
+    numbers(&release()) >= OLDEST_WITH_TCX
+}
+
+fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// Major and minor number; zero where there are none.
+fn numbers(release: &str) -> (u32, u32) {
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn judge_version(release: &str) -> Finding {
     const ID: &str = "kernel.version";
-    let mut numbers =
-        release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version < OLDEST {
+    if numbers(release) < OLDEST {
         let (major, minor) = OLDEST;
         let found = format!("kernel {release} is too old for AF_XDP as it is used here");
         return Finding::problem(ID, "", found, format!("install {major}.{minor} or newer"));

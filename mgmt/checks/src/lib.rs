@@ -81,8 +81,9 @@ fn of_node(config: &Config) -> Vec<Finding> {
     let mut findings = vec![limits::capabilities(config.data.is_some())];
     findings.extend(limits::of_service(config));
     if let Some(data) = &config.data {
-        findings.extend(nic::data(&system, data, config.needs_xdp(), is_running));
-        findings.extend(offloads::data(data.interface.as_str(), config.needs_xdp()));
+        let needs_xdp = config.needs_xdp() || !kernel::has_tcx();
+        findings.extend(nic::data(&system, data, needs_xdp, is_running));
+        findings.extend(offloads::data(data.interface.as_str(), needs_xdp));
         findings.extend(forwarding::data(&system, data.interface.as_str()));
         findings.push(memory::huge_pages(&system, data.interface.as_str()));
     }

@@ -85,8 +85,8 @@ fn xdp_support(data: &Data, driver: &str, xdp: Xdp, needs_xdp: bool, is_running:
     let known = DRIVERS.iter().find(|(known, ..)| *known == driver);
     let features =
         xdp.features.or_else(|| known.map(|&(_, native, zero_copy)| XdpFeatures { native, zero_copy }));
-    let mut findings = vec![native(data, driver, features), zero_copy(data, driver, features)];
-    // While there is no vnet the program of a running node is elsewhere.
+    let mut findings = vec![native(data, driver, needs_xdp, features), zero_copy(data, driver, features)];
+    // While a node needs no XDP its program is elsewhere.
     if xdp.attached && !(is_running && needs_xdp) {
         const ID: &str = "data.occupied";
         let advice =
@@ -110,7 +110,7 @@ fn xdp_support(data: &Data, driver: &str, xdp: Xdp, needs_xdp: bool, is_running:
     findings
 }
 
-fn native(data: &Data, driver: &str, features: Option<XdpFeatures>) -> Finding {
+fn native(data: &Data, driver: &str, needs_xdp: bool, features: Option<XdpFeatures>) -> Finding {
     const ID: &str = "data.xdp";
     let name = data.interface.as_str();
     let can = features.map(|features| features.native);
@@ -127,7 +127,10 @@ fn native(data: &Data, driver: &str, features: Option<XdpFeatures>) -> Finding {
         (Attach::Auto, Some(false)) => Finding::warning(
             ID,
             name,
-            format!("driver {driver} runs no XDP programs: the generic mode is used, which is slower"),
+            format!(
+                "driver {driver} runs no XDP programs: {} the generic mode, which is slower",
+                if needs_xdp { "it is" } else { "with the first vnet it will be" }
+            ),
             "use a NIC with native XDP (i40e, ice, ixgbe, igc, mlx5_core, ena, virtio_net)",
         ),
         (Attach::Native, Some(false)) => Finding::problem(

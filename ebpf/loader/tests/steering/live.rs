@@ -5,10 +5,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+use aya::programs::loaded_programs;
 use gridway_steer::{Attach, AttachedMode, Fate, SteerError};
 
 use crate::common::{
-    OWN, address, attach,
+    OWN, address, attach, load,
     netns::{DATA, MAC, data_link, sh, silent_veth, veth_to_host, wait_until},
 };
 
@@ -113,4 +114,19 @@ fn follows_a_change_of_the_mac() {
 
     assert_eq!(steer.refresh_mac().expect("refresh"), [2, 0, 0, 0, 0, 0x77]);
     host.sh("ping -c 1 -W 2 10.1.0.1");
+}
+
+/// Kernels follow a million instructions at most, and differ in how many they need.
+#[test]
+fn the_verifier_is_far_from_its_limit() {
+    silent_veth();
+    let _loaded = load();
+    let mut followed = Vec::new();
+    for program in loaded_programs().flatten() {
+        let name = program.name_as_str().unwrap_or_default();
+        if name.starts_with("gridway_steer") {
+            followed.push(program.verified_instruction_count().expect("Linux 5.16 tells"));
+        }
+    }
+    assert!(followed.len() >= 2 && followed.iter().all(|&count| count < 60_000), "{followed:?}");
 }
