@@ -40,7 +40,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use gridway_config::Rings;
 use gridway_control::Severity;
 use gridway_steer::AttachedMode;
 use sd_notify::NotifyState;
@@ -141,11 +140,7 @@ fn announce(running: &Running) {
         let (pages, mtu, queues) = (&data.pages, data.mtu, data.queues);
         let steering = node.attach_mode().map(AttachedMode::name);
         tracing::info!(interface, steering, rings, pages, mtu, queues, "data NIC open");
-        steering::warn_of_generic(node);
-        if rings == "copy" && config.data.as_ref().is_some_and(|data| data.rings == Rings::Auto) {
-            let message = format!("zero-copy is not available on {interface}: frames are copied");
-            node.events.record(Severity::Info, Kind::RingsCopy, interface, message);
-        }
+        steering::say_what_is_slow(node);
         if let Some(why) = &data.segments_alone {
             let message = format!("segments for local hosts go one by one: {why}");
             node.events.record(Severity::Warning, Kind::SegmentsAlone, interface, message);

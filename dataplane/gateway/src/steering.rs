@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use crossbeam::atomic::AtomicCell;
-use gridway_config::{Attach, Config, Data};
+use gridway_config::{Attach, Config, Data, Rings};
 use gridway_control::Severity;
 use gridway_steer::{AttachedMode, Hooks, SteerError};
 
@@ -116,25 +116,36 @@ pub(crate) fn settle(node: &Node, is_final: bool) {
 
 fn say_that_it_moved(node: &Node, mode: AttachedMode) {
     let Some(data) = &node.data else { return };
-    let place = match mode {
-        AttachedMode::Tc => "the tc hook: there is no vnet".to_owned(),
-        mode => format!("the XDP hook, {mode}: there is a vnet"),
+    let interface = &data.interface;
+    let (kind, message) = match mode {
+        AttachedMode::Tc => (
+            Kind::SteeredByTc,
+            format!("frames of {interface} are steered at the tc hook: no vnet needs XDP"),
+        ),
+        mode => (Kind::SteeredByXdp, format!("frames of {interface} are steered by XDP, {mode}")),
     };
-    let message = format!("frames of {} are steered at {place}", data.interface);
-    node.events.record(Severity::Info, Kind::SteeringMoved, &data.interface, message);
-    warn_of_generic(node);
+    node.events.record(Severity::Info, kind, interface, message);
+    say_what_is_slow(node);
 }
 
-/// Says so where the program costs more than it should.
-pub(crate) fn warn_of_generic(node: &Node) {
-    if let Some(data) = &node.data
-        && node.attach_mode() == Some(AttachedMode::Generic)
-    {
-        let message = format!(
-            "XDP runs in generic mode on {}: its driver has no native mode, or the configuration asks for it; every packet \
-             costs more",
-            data.interface
-        );
-        node.events.record(Severity::Warning, Kind::XdpGeneric, &data.interface, message);
+/// Says so where XDP, which is in use, costs more than it should.
+pub(crate) fn say_what_is_slow(node: &Node) {
+    let Some(data) = &node.data else { return };
+    let interface = &data.interface;
+    match node.attach_mode() {
+        None | Some(AttachedMode::Tc) => return,
+        Some(AttachedMode::Native) => {}
+        Some(AttachedMode::Generic) => {
+            let message = format!(
+                "XDP runs in generic mode on {interface}: its driver has no native mode, or the configuration asks for it; \
+                 every packet costs more"
+            );
+            node.events.record(Severity::Warning, Kind::XdpGeneric, interface, message);
+        }
+    }
+    let wanted = node.config.load().data.as_ref().map(|data| data.rings);
+    if data.ring_mode == "copy" && wanted == Some(Rings::Auto) {
+        let message = format!("zero-copy is not available on {interface}: frames are copied");
+        node.events.record(Severity::Info, Kind::RingsCopy, interface, message);
     }
 }

@@ -77,13 +77,13 @@ fn wrong(file: &Path, errors: &ConfigErrors) -> Finding {
 fn of_node(config: &Config) -> Vec<Finding> {
     let system = System::this();
     let running = control::running(config);
-    let is_running = running.status == Status::Ok && running.found.starts_with(control::RUNS);
+    let is_running = running.found.starts_with(control::RUNS);
     let mut findings = vec![limits::capabilities(config.data.is_some())];
     findings.extend(limits::of_service(config));
     if let Some(data) = &config.data {
         let needs_xdp = config.needs_xdp() || !kernel::has_tcx();
         findings.extend(nic::data(&system, data, needs_xdp, is_running));
-        findings.extend(offloads::data(data.interface.as_str(), needs_xdp));
+        findings.extend(offloads::data(data.interface.as_str(), needs_xdp, !config.vnets.is_empty()));
         findings.extend(forwarding::data(&system, data.interface.as_str()));
         findings.push(memory::huge_pages(&system, data.interface.as_str()));
     }

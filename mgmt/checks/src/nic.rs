@@ -70,7 +70,8 @@ fn mtu(interface: &str, mtu: i64, needs_xdp: bool) -> Finding {
     if mtu <= i64::from(SINGLE_BUFFER_MTU) {
         return Finding::ok(ID, interface, format!("{mtu} bytes; {SINGLE_BUFFER_MTU} is the most"));
     }
-    let advice = format!("ip link set {interface} mtu {SINGLE_BUFFER_MTU}, or less");
+    let advice =
+        format!("ip link set {interface} mtu {SINGLE_BUFFER_MTU}, or less, and start the node (again)");
     let misfit = format!("the MTU is {mtu}: frames do not fit one XDP buffer");
     if needs_xdp {
         return Finding::problem(ID, interface, format!("{misfit}, and the node does not start"), advice);

@@ -12,13 +12,18 @@ const MERGING: [(&str, &str); 2] = [("rx-lro", "lro"), ("rx-gro-hw", "rx-gro-hw"
 /// Features that take VLAN tags off.
 const STRIPPING: [&str; 2] = ["rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"];
 
-pub(crate) fn data(interface: &str, needs_xdp: bool) -> Vec<Finding> {
+pub(crate) fn data(interface: &str, needs_xdp: bool, has_vnets: bool) -> Vec<Finding> {
     let Ok(Some(device)) = Interface::named(interface) else { return Vec::new() };
     let driver = device.driver().unwrap_or_default();
-    judge(interface, &driver, needs_xdp, device.features())
+    judge(interface, &driver, (needs_xdp, has_vnets), device.features())
 }
 
-fn judge(interface: &str, driver: &str, needs_xdp: bool, features: io::Result<Vec<Feature>>) -> Vec<Finding> {
+fn judge(
+    interface: &str,
+    driver: &str,
+    (needs_xdp, has_vnets): (bool, bool),
+    features: io::Result<Vec<Feature>>,
+) -> Vec<Finding> {
     let features = match features {
         Ok(features) => features,
         // That the interface is missing has been said.
@@ -26,7 +31,7 @@ fn judge(interface: &str, driver: &str, needs_xdp: bool, features: io::Result<Ve
     };
     let is_on = |name: &str| features.iter().any(|feature| feature.active && feature.name == name);
     let mut findings = vec![merging(interface, needs_xdp, is_on), stripping(interface, is_on)];
-    if is_virtual_ethernet(driver) && needs_xdp {
+    if is_virtual_ethernet(driver) && has_vnets {
         findings.push(Finding::warning(
             "data.peer_checksums",
             interface,
@@ -77,8 +82,8 @@ mod tests {
 
     #[test]
     fn of_virtual_ethernet_it_is_said_that_the_other_end_cannot_be_seen() {
-        let ids = |driver, needs_xdp| {
-            let findings = judge("data0", driver, needs_xdp, Ok(Vec::new()));
+        let ids = |driver, has_vnets| {
+            let findings = judge("data0", driver, (true, has_vnets), Ok(Vec::new()));
             findings.iter().map(|finding| finding.id).collect::<Vec<_>>()
         };
         assert!(ids("veth", true).contains(&"data.peer_checksums"));

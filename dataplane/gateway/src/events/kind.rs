@@ -20,7 +20,8 @@ pub(crate) enum Kind {
     MonitorDown,
     TableNearFull,
     TableRelieved,
-    SteeringMoved,
+    SteeredByXdp,
+    SteeredByTc,
     XdpGeneric,
     RingsCopy,
     SegmentsAlone,
@@ -32,7 +33,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them, each at its [`Self::index`].
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::NodeStarted,
         Self::NodeStops,
         Self::TunnelUp,
@@ -48,7 +49,8 @@ impl Kind {
         Self::MonitorDown,
         Self::TableNearFull,
         Self::TableRelieved,
-        Self::SteeringMoved,
+        Self::SteeredByXdp,
+        Self::SteeredByTc,
         Self::XdpGeneric,
         Self::RingsCopy,
         Self::SegmentsAlone,
@@ -75,7 +77,8 @@ impl Kind {
             Self::MonitorDown => "monitor_down",
             Self::TableNearFull => "table_near_full",
             Self::TableRelieved => "table_relieved",
-            Self::SteeringMoved => "steering_moved",
+            Self::SteeredByXdp => "steered_by_xdp",
+            Self::SteeredByTc => "steered_by_tc",
             Self::XdpGeneric => "xdp_generic",
             Self::RingsCopy => "rings_copy",
             Self::SegmentsAlone => "segments_alone",
@@ -115,6 +118,8 @@ impl Kind {
             Self::TableRelieved => Self::TableNearFull,
             Self::ConnectorUnavailable => Self::ConnectorAvailable,
             Self::ConnectorAvailable => Self::ConnectorUnavailable,
+            Self::SteeredByXdp => Self::SteeredByTc,
+            Self::SteeredByTc => Self::SteeredByXdp,
             Self::LinkUp => Self::LinkDown,
             Self::LinkDown => Self::LinkUp,
             _ => return None,

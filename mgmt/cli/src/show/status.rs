@@ -15,11 +15,10 @@ pub(super) fn status(status: &Status, now: u64) -> Page {
     line("running", format!("{}, process {}", span(status.uptime_s), status.pid));
     match &status.data {
         Some(data) => {
-            let steering = match data.attach_mode.as_str() {
-                "tc" => "steering at the tc hook".to_owned(),
-                mode => format!("{mode} XDP"),
+            let modes = match data.attach_mode.as_str() {
+                "tc" => "steering at the tc hook, rings idle".to_owned(),
+                mode => format!("{mode} XDP, {} rings, {} pages", data.ring_mode, data.pages),
             };
-            let modes = format!("{steering}, {} rings, {} pages", data.ring_mode, data.pages);
             line("data", format!("{}: {modes}, {} queue(s), MTU {}", data.interface, data.queues, data.mtu));
         }
         None => line("data", "none".to_owned()),
