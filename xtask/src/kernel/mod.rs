@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{built, cargo, output, run, say};
+use crate::run::{built, cargo, output, run, say, succeeds};
 use crate::setup;
 
 /// What the virtual machine is made of.
@@ -94,6 +94,8 @@ pub(crate) fn test_in_machine() -> Result<String> {
 /// Downloads the kernel's package and unpacks it, without installing it.
 fn fetch(folder: &Path) -> Result<PathBuf> {
     say("Fetching Debian's kernel");
+    // Old lists name builds that are gone. Without the right to renew them the ones at hand may do.
+    let _renewed = succeeds(Command::new("apt-get").args(["update", "--quiet"]));
     let depends = output(Command::new("apt-cache").args(["depends", "--important", KERNEL]));
     let package = depends
         .lines()
