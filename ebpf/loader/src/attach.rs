@@ -86,9 +86,7 @@ fn attach_in(
 ) -> Result<(FdLink, AttachedMode), SteerError> {
     let refused = |source| refused(source, nic, mode);
     let id = program.attach_to_if_index(nic.ifindex, flag).map_err(refused)?;
-    let link = program.take_link(id).map_err(refused)?;
-    let link = FdLink::try_from(link).map_err(|_| SteerError::NoLink { interface: nic.name.clone() })?;
-    Ok((link, mode))
+    Ok((owned(program.take_link(id).map_err(refused)?, nic)?, mode))
 }
 
 /// Attaches `program` in front of all others at the ingress of tc, by a `bpf_link` (Linux 6.6), and logs that.
@@ -96,10 +94,17 @@ pub(crate) fn attach_tc(program: &mut SchedClassifier, nic: &Nic) -> Result<FdLi
     let refused = |source| refused(source, nic, AttachedMode::Tc);
     let first = TcAttachOptions::TcxOrder(LinkOrder::first());
     let id = program.attach_with_options(&nic.name, TcAttachType::Ingress, first).map_err(refused)?;
-    let link = program.take_link(id).map_err(refused)?;
-    let link = FdLink::try_from(link).map_err(|_| SteerError::NoLink { interface: nic.name.clone() })?;
+    let link = owned(program.take_link(id).map_err(refused)?, nic)?;
     log(nic, AttachedMode::Tc);
     Ok(link)
+}
+
+/// The link as one that ends when it is closed.
+fn owned<L>(link: L, nic: &Nic) -> Result<FdLink, SteerError>
+where
+    FdLink: TryFrom<L>,
+{
+    FdLink::try_from(link).map_err(|_| SteerError::NoLink { interface: nic.name.clone() })
 }
 
 fn log(nic: &Nic, mode: AttachedMode) {

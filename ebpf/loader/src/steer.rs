@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use crate::{
     FateCounters, Hooks, Listener, SteerError,
     keys::{self, AddressData, ListenerData, PrefixData},
-    nic::{self, Nic},
+    nic::{Nic, forwarding},
     sets::{self, SetKind},
 };
 
@@ -41,7 +41,7 @@ impl Steer {
     /// by then.
     pub fn load(interface: &str) -> Result<(Self, Hooks), SteerError> {
         let nic = Nic::query(interface)?;
-        nic::prepare(&nic)?;
+        forwarding::switch_off(&nic.name)?;
 
         let mut ebpf = Ebpf::load(OBJECT)?;
         let mut mac = typed(&mut ebpf, maps::MAC)?;

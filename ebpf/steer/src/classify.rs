@@ -58,7 +58,7 @@ fn ethernet(frame: &Frame<impl Context>, tags: &mut u32) -> Result<Fate, Unsteer
         return Ok(Fate::DropForeignMac);
     }
 
-    if let Some(tag) = frame.tag_taken_off() {
+    if let Some(tag) = frame.context.tag_taken_off() {
         if tag & ID_BITS != 0 {
             return Ok(Fate::DropVlan);
         }

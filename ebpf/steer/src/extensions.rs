@@ -123,8 +123,7 @@ fn walked(frame: &Frame<impl Context>, network: usize, end: usize) -> Result<Wal
             HOP_BY_HOP if index != 0 => return Err(Unsteerable::Forbidden),
             // A packet has one fragment header.
             FRAGMENT if walked.fragment != 0 => return Err(Unsteerable::Forbidden),
-            HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS | MOBILITY | HIP
-            | SHIM6 => {}
+            extension if is_extension(extension) => {}
             _upper_layer => return Ok(walked),
         }
         if walked.offset + MIN_EXTENSION_LENGTH > end {
@@ -148,10 +147,13 @@ fn walked(frame: &Frame<impl Context>, network: usize, end: usize) -> Result<Wal
             return Ok(walked);
         }
     }
-    match walked.protocol {
-        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS | MOBILITY | HIP | SHIM6 => {
-            Err(Unsteerable::TooManyHeaders)
-        }
-        _upper_layer => Ok(walked),
-    }
+    if is_extension(walked.protocol) { Err(Unsteerable::TooManyHeaders) } else { Ok(walked) }
+}
+
+#[inline(always)]
+fn is_extension(header: u8) -> bool {
+    matches!(
+        header,
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS | MOBILITY | HIP | SHIM6
+    )
 }

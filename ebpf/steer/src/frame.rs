@@ -41,7 +41,7 @@ impl Unsteerable {
 
 /// The bytes of one frame, from the destination MAC on.
 pub struct Frame<'a, C> {
-    context: &'a C,
+    pub context: &'a C,
     start: usize,
     end: usize,
 }
@@ -59,24 +59,6 @@ impl<'a, C: Context> Frame<'a, C> {
     #[inline(always)]
     pub fn holds(&self, offset: usize, length: usize) -> bool {
         offset <= MAX_OFFSET && offset + length <= self.context.length()
-    }
-
-    /// As [`Context::tag_taken_off`].
-    #[inline(always)]
-    pub fn tag_taken_off(&self) -> Option<u16> {
-        self.context.tag_taken_off()
-    }
-
-    /// As [`Context::joined_from`].
-    #[inline(always)]
-    pub fn joined_from(&self, network: usize) -> usize {
-        self.context.joined_from(network)
-    }
-
-    /// As [`Context::walk_extensions`].
-    #[inline(always)]
-    pub fn walk_extensions(&self, network: usize, end: usize) -> u64 {
-        self.context.walk_extensions(network as u64, end as u64)
     }
 
     /// Reads `T` at an `offset` that is a constant but for peeled tags, as it lies.

@@ -28,7 +28,7 @@ pub fn ipv4(frame: &Frame<impl Context>, network: usize, group_mac: bool) -> Res
     let first: u8 = frame.read(network)?;
     let header_length = usize::from(first & 0x0f) * 4;
     let total_length = match frame.read_u16(network + TOTAL_LENGTH)? {
-        0 => frame.joined_from(network),
+        0 => frame.context.joined_from(network),
         announced => usize::from(announced),
     };
     if first >> 4 != 4 || header_length < MIN_HEADER_LENGTH || total_length < header_length {

@@ -30,7 +30,7 @@ pub fn ipv6(frame: &Frame<impl Context>, network: usize, group_mac: bool) -> Res
         return Err(Unsteerable::Inconsistent);
     }
     let length = match frame.read_u16(network + PAYLOAD_LENGTH)? {
-        0 => HEADER_LENGTH.max(frame.joined_from(network)),
+        0 => HEADER_LENGTH.max(frame.context.joined_from(network)),
         announced => HEADER_LENGTH + usize::from(announced),
     };
     if !frame.holds(network, length) {
@@ -48,7 +48,7 @@ pub fn ipv6(frame: &Frame<impl Context>, network: usize, group_mac: bool) -> Res
     let walked = match frame.read(network + NEXT_HEADER)? {
         // Most packets have no extension headers, and need no call.
         protocol @ (PROTOCOL_TCP | PROTOCOL_UDP) => Walked::none(protocol, network),
-        _other => Walked::unpack(frame.walk_extensions(network, end))?,
+        _other => Walked::unpack(frame.context.walk_extensions(network as u64, end as u64))?,
     };
     let bits = walked.bits;
     let datagram = match walked.fragment {

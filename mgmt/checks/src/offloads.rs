@@ -15,13 +15,14 @@ const STRIPPING: [&str; 2] = ["rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"];
 pub(crate) fn data(interface: &str, needs_xdp: bool, has_vnets: bool) -> Vec<Finding> {
     let Ok(Some(device)) = Interface::named(interface) else { return Vec::new() };
     let driver = device.driver().unwrap_or_default();
-    judge(interface, &driver, (needs_xdp, has_vnets), device.features())
+    judge(interface, &driver, needs_xdp, has_vnets, device.features())
 }
 
 fn judge(
     interface: &str,
     driver: &str,
-    (needs_xdp, has_vnets): (bool, bool),
+    needs_xdp: bool,
+    has_vnets: bool,
     features: io::Result<Vec<Feature>>,
 ) -> Vec<Finding> {
     let features = match features {
@@ -83,7 +84,7 @@ mod tests {
     #[test]
     fn of_virtual_ethernet_it_is_said_that_the_other_end_cannot_be_seen() {
         let ids = |driver, has_vnets| {
-            let findings = judge("data0", driver, (true, has_vnets), Ok(Vec::new()));
+            let findings = judge("data0", driver, true, has_vnets, Ok(Vec::new()));
             findings.iter().map(|finding| finding.id).collect::<Vec<_>>()
         };
         assert!(ids("veth", true).contains(&"data.peer_checksums"));

@@ -64,15 +64,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// Longest file that is read, in bytes.
+    pub const MAX_FILE: u64 = 64 << 20;
+
     /// Whether the data NIC needs an XDP program: for frames of vnets, for sources whose frames are to cost as little
     /// as they can, or because a mode of XDP is asked for.
     pub fn needs_xdp(&self) -> bool {
         let asked = |data: &Data| !data.deny.is_empty() || data.attach != Attach::Auto;
         !self.vnets.is_empty() || self.data.as_ref().is_some_and(asked)
     }
-
-    /// Longest file that is read, in bytes.
-    pub const MAX_FILE: u64 = 64 << 20;
 
     /// Reads and validates a file. Paths within it become absolute, so that a later change of the
     /// working directory does not matter.

@@ -14,12 +14,12 @@ impl Turns {
 
     /// What is left of them.
     pub(super) fn at(&self, now: Nanos) -> u64 {
-        self.in_second(second(now))
+        self.in_second(now.as_secs())
     }
 
     /// Counts one.
     pub(super) fn count(&mut self, now: Nanos) {
-        self.halve(second(now));
+        self.halve(now.as_secs());
         self.count += 1;
     }
 
@@ -39,10 +39,6 @@ impl Turns {
             *self = Self { count: self.in_second(second), second };
         }
     }
-}
-
-fn second(now: Nanos) -> u64 {
-    now.since(Nanos(0)).as_secs()
 }
 
 #[cfg(test)]

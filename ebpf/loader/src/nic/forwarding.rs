@@ -12,7 +12,7 @@ use std::{fs, io, path::Path};
 use crate::SteerError;
 
 /// Switches forwarding off and reads back that it is. A kernel without IPv6 has nothing to switch.
-pub(super) fn switch_off(interface: &str) -> Result<(), SteerError> {
+pub(crate) fn switch_off(interface: &str) -> Result<(), SteerError> {
     write_zero(&format!("/proc/sys/net/ipv4/conf/{interface}/forwarding"))?;
     if !Path::new("/proc/sys/net/ipv6").exists() {
         return Ok(());

@@ -1,6 +1,6 @@
 //! The data NIC: what it is, and what must be switched off on it before it may carry traffic.
 
-mod forwarding;
+pub(crate) mod forwarding;
 pub(crate) mod vlan;
 
 use gridway_kernel::Interface;
@@ -35,9 +35,4 @@ impl Nic {
         let mtu = request.mtu().map_err(failed("the MTU"))?;
         Ok(Self { name: interface.into(), ifindex, mac, mtu })
     }
-}
-
-/// Switches off what must not be on.
-pub(crate) fn prepare(nic: &Nic) -> Result<(), SteerError> {
-    forwarding::switch_off(&nic.name)
 }

@@ -123,8 +123,8 @@ fn run(program: BorrowedFd<'_>, frame: &[u8], (ctx_in, ctx_size_in): (u64, u32))
         ..TestRun::default()
     };
     frame.as_ptr().expose_provenance();
-    // SAFETY: the attributes point at `frame` and at a context of the caller's, if there is one, which the kernel reads, and at `out`, of which it
-    // writes no more than `data_size_out` bytes; all outlive the call.
+    // SAFETY: the attributes point at `frame`, and at a context of the caller's if there is one, which the kernel
+    // reads, and at `out`, of which it writes no more than `data_size_out` bytes; all outlive the call.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_TEST_RUN, &raw mut attributes, size_of::<TestRun>()) };
     assert_eq!(result, 0, "BPF_PROG_TEST_RUN of {} bytes: {}", frame.len(), io::Error::last_os_error());
